@@ -1,0 +1,48 @@
+# make repro: train on the bundled sample.   make test: run the tests.   make check: lint, types, layers, spelling.
+# Each sets up what it needs in .venv first; a second call installs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test check requirements clean
+.DELETE_ON_ERROR:
+
+repro: .venv/run
+	dvc repro
+
+test: .venv/dev
+	python -m pytest
+
+check: .venv/dev
+	ruff check . && ruff format --check . && mypy && lint-imports && codespell
+
+# The pinned requirements, made anew from pyproject.toml; needs uv.
+requirements:
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade \
+	    pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --all-extras --group dev \
+	    -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf .venv
+
+.venv/run: requirements.txt pyproject.toml | .venv/python
+	$(call install,requirements.txt)
+
+.venv/dev: requirements-dev.txt pyproject.toml | .venv/python
+	$(call install,requirements-dev.txt)
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is older than 3.11: try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# $(1): a file of pinned, hashed requirements. uv where it is installed, else pip; both check the hashes.
+define install
+	@if command -v uv > /dev/null; then pip="uv pip"; else pip="python -m pip --disable-pip-version-check"; fi; set -e; \
+	$$pip install --quiet --require-hashes -r $(1); \
+	$$pip install --quiet --no-deps --no-build-isolation -e .; \
+	touch $@
+endef

@@ -1,0 +1,151 @@
+"""Measure `unetseg predict`: its speed beside the bare model's, its memory on a huge image, its seams, its two scales.
+
+    python benchmarks/predict.py speed --model M.keras IMAGES        images/s of the command and of predict_on_batch
+    python benchmarks/predict.py memory --model M.keras IMAGES       a mosaic of 20,000 x 20,000 pixels, native
+    python benchmarks/predict.py seam --model M.keras IMAGES         tiles against one pass over a mosaic that fits
+    python benchmarks/predict.py scale --model M.keras --split data/split.csv data/unzipped     Dice at native size
+
+IMAGES is a folder of images. Compare figures of one run only: other work on the machine changes all of them.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+from unetseg import predict
+from unetseg.files import read_csv
+from unetseg.images.inputs import find_inputs
+from unetseg.images.opening import open_image
+from unetseg.images.pictures import read_image
+from unetseg.images.resampling import fit
+from unetseg.masks.native import TILE, NativeModel
+from unetseg.masks.prediction import predict_files
+from unetseg.masks.results import Results
+from unetseg.masks.settings import Settings
+from unetseg.network.modelfile import load_model
+from unetseg.samples.samples import read_sample
+from unetseg.scoring.scores import count, dice, stack
+
+
+def measure_speed(options: argparse.Namespace) -> None:
+    """Alternate between the bare model, on arrays that are ready, and all of the command's work."""
+    model = load_model(options.model)
+    sources = find_inputs([str(options.images)], Path())
+    arrays = np.stack([fit(read_image(source.path), model.input_shape[1]) for source in sources]).astype(np.float32)
+    model.predict_on_batch(arrays[:8])
+    ratios = []
+    for _ in range(options.rounds):
+        bare = clocks()
+        for first in range(0, len(arrays), 8):
+            model.predict_on_batch(arrays[first : first + 8])
+        bare = clocks() - bare
+        with tempfile.TemporaryDirectory() as out:
+            whole = clocks()
+            results = Results(Path(out), Settings(objects=options.objects), (), options.model)
+            failed = sum(outcome is not None for outcome in predict_files(model, sources, results, "resize"))
+            results.gather(sources)
+            whole = clocks() - whole
+        ratios.append(bare / whole)
+        rates, spent = len(arrays) / np.array([bare, whole])[:, 0], 1e3 * np.array([bare, whole])[:, 1] / len(arrays)
+        print(f"bare {rates[0]:.1f}/s, {spent[0]:.1f} ms of CPU an image", end="; ")
+        print(f"predict {rates[1]:.1f}/s, {spent[1]:.1f} ms; {failed} failed")
+    wall, cpu = np.median(ratios, axis=0)
+    print(f"{len(arrays)} images: predict has {wall:.1%} of the bare model's speed (median); by CPU time {cpu:.1%}")
+
+
+def clocks() -> np.ndarray:
+    """Give the seconds passed, and those computed by this process, which other work hardly changes."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def measure_memory(options: argparse.Namespace) -> None:
+    """Predict a huge mosaic with the command, in a process of its own whose peak memory is then read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mosaic.tif")
+        write_mosaic(path, options.images, options.size)
+        words = [sys.executable, "-m", "unetseg.cli", "predict", "--model", str(options.model), "--scale", "native"]
+        started = time.perf_counter()
+        subprocess.run([*words, "--write", options.write, "--out", f"{folder}/out", str(path)], check=True)
+        seconds = time.perf_counter() - started
+        rows = len(read_csv(Path(folder, "out/objects.csv")))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"{options.size}x{options.size} pixels, {rows} objects: {peak:.0f} MB at most, {seconds:.0f} s")
+
+
+def measure_seams(options: argparse.Namespace) -> None:
+    """Compare the blend of overlapping tiles with one pass over the whole image."""
+    model = load_model(options.model)
+    with tempfile.TemporaryDirectory() as folder:
+        write_mosaic(Path(folder, "mosaic.tif"), options.images, options.size)
+        with open_image(Path(folder, "mosaic.tif")) as image:
+            mosaic = image.rows(0, image.height)
+    once = NativeModel(model, tile=2 * options.size).predict_array(mosaic)
+    for tile in (256, 512, TILE):
+        tiled = NativeModel(model, tile).predict_array(mosaic)
+        most, differing = np.abs(tiled - once).max(), ((tiled >= 0.5) != (once >= 0.5)).mean()
+        print(f"tiles of {tile}: probability differs by {most:.5f} at most, the mask in {differing:.4%} of pixels")
+
+
+def measure_scales(options: argparse.Namespace) -> None:
+    """Score both scales at the native size of the images of a subset."""
+    model = load_model(options.model)
+    names = [row["id"] for row in read_csv(options.split) if row["subset"] == options.subset]
+    samples = [read_sample(options.images / name) for name in names]
+    large = np.array([max(sample.labels.shape) > 320 for sample in samples])
+    for scale in ("resize", "native"):
+        masks = [predict(sample.image, model, scale=scale).mask for sample in samples]
+        pairs = zip(samples, masks, strict=True)
+        scored = dice(stack([count(sample.labels > 0, mask) for sample, mask in pairs]))
+        parts = f"up to 320 pixels {scored[~large].mean():.4f} ({(~large).sum()}), larger {scored[large].mean():.4f}"
+        print(f"{scale}: mean Dice at native size {scored.mean():.4f} of {len(scored)} images; {parts} ({large.sum()})")
+
+
+def write_mosaic(path: Path, images: Path, size: int) -> None:
+    """Write a square TIFF tiled with the images, a row of them at a time."""
+    parts = [part for part in map(read_image, sorted(images.rglob("*.png"))) if min(part.shape[:2]) >= 256]
+
+    def strips() -> Iterator[np.ndarray]:
+        random = np.random.default_rng(0)
+        for _ in range(0, size, 256):
+            chosen = [parts[index] for index in random.integers(len(parts), size=-(-size // 256))]
+            yield np.concatenate([part[:256, :256] for part in chosen], axis=1)[:, :size]
+
+    offset, _ = tifffile.imwrite(path, shape=(size, size, 3), dtype=np.uint8, photometric="rgb", returnoffset=True)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        left = size
+        for strip in strips():
+            strip[:left].tofile(file)
+            left -= 256
+
+
+def main() -> None:
+    """Run one of the measurements."""
+    cv2.setNumThreads(2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figure", choices=("speed", "memory", "seam", "scale"))
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--size", type=int, help="of the mosaic; default 20000, for seams 1664")
+    parser.add_argument("--rounds", type=int, default=3, help="of measuring speed")
+    parser.add_argument("--objects", default="separated", help="see `unetseg predict`, for speed")
+    parser.add_argument("--write", default="probability,labels", help="see `unetseg predict`, for memory")
+    parser.add_argument("--split", type=Path, help="the table of id and subset, for scale")
+    parser.add_argument("--subset", default="validation", help="for scale")
+    parser.add_argument("images", type=Path)
+    options = parser.parse_args()
+    options.size = options.size or {"memory": 20_000}.get(options.figure, 1664)
+    measures = {"speed": measure_speed, "memory": measure_memory, "seam": measure_seams, "scale": measure_scales}
+    measures[options.figure](options)
+
+
+if __name__ == "__main__":
+    main()

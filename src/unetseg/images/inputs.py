@@ -1,0 +1,89 @@
+"""Find the images to predict, and give each a name for its results."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import has_magic
+from pathlib import Path, PurePosixPath
+
+from unetseg.errors import InputError
+from unetseg.images.tiffs import count_planes, is_tiff
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image to predict.
+
+    Attributes:
+        path: the file.
+        image: its path below the folder that was given, or the file's name.
+        plane: which image of a TIFF stack, from 0; None where the file is one image.
+        name: what its results are named after: `image` without suffix, and with the plane.
+    """
+
+    path: Path
+    image: str
+    plane: int | None
+    name: str
+
+
+def find_inputs(words: Sequence[str], out: Path) -> list[Input]:
+    """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
+
+    Args:
+        words: as given by the user.
+        out: the folder of the results; where it lies in a folder that is searched, it is left out.
+
+    Raises:
+        InputError: if a word names no image, or two images would have results of one name.
+    """
+    files: dict[Path, str] = {}
+    for word in words:
+        found = _search(word, out.resolve())
+        if not found:
+            raise InputError(f"{word}: no image there; read are files named {' '.join(sorted(SUFFIXES))}")
+        files |= found
+    stems = Counter(_stem(image) for image in files.values())
+    named: dict[str, Input] = {}
+    for path, image in files.items():
+        base = image if stems[_stem(image)] > 1 else _stem(image)
+        for plane in _planes(path):
+            each = Input(path, image, plane, base if plane is None else f"{base}_{plane:04}")
+            if each.name in named:
+                both = f"{named[each.name].path} and {each.path}"
+                raise InputError(f"{both}: both would be written to {each.name!r}; predict them into two folders")
+            named[each.name] = each
+    return list(named.values())
+
+
+def _search(word: str, out: Path) -> dict[Path, str]:
+    """Find files, and what to call each."""
+    path = Path(word)
+    if path.is_file():
+        return {path: path.name}
+    fixed = next((place for place, part in enumerate(path.parts) if has_magic(part)), len(path.parts))
+    base = Path(*path.parts[:fixed])
+    pattern = "/".join(path.parts[fixed:]) or "**/*"
+    images = {file: file.relative_to(base) for file in sorted(base.glob(pattern)) if file.suffix.lower() in SUFFIXES}
+    files = {file: name for file, name in images.items() if file.is_file() and not _is_clutter(name.parts)}
+    below = base.resolve() in out.parents
+    return {file: name.as_posix() for file, name in files.items() if not (below and out in file.resolve().parents)}
+
+
+def _is_clutter(parts: Sequence[str]) -> bool:
+    """Tell what archivers and file managers leave beside the images."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _stem(image: str) -> str:
+    return PurePosixPath(image).with_suffix("").as_posix()
+
+
+def _planes(path: Path) -> Sequence[int | None]:
+    try:
+        count = count_planes(path) if is_tiff(path) else 1
+    except InputError:
+        count = 1  # told when the image's turn comes, so that the others are done
+    return range(count) if count > 1 else [None]

@@ -1,0 +1,95 @@
+"""Cut an image of any size into overlapping tiles and blend what is said of them, a strip of rows at a time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+DEVIATION = 1 / 12  # of the window, in tiles; nnU-Net has 1/8, with which seams are nine times as deep here
+
+Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]
+Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.ndarray, "n tile_height tile_width"]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How the tiles lie along the height or the width of an image.
+
+    Attributes:
+        padded: length in pixels once the border is mirrored up to a multiple of what the model needs.
+        tile: length of a tile.
+        starts: first pixel of each tile, rising.
+        window: weight of each pixel of a tile; a Gaussian (Isensee et al., "nnU-Net", Nature Methods 18, 2021), so that
+            what a tile says near its border, where it sees little, hardly counts.
+        total: sum of the weights that fall on each pixel.
+    """
+
+    padded: int
+    tile: int
+    starts: tuple[int, ...]
+    window: Float32[np.ndarray, " tile"]
+    total: Float32[np.ndarray, " padded"]
+
+
+def lay(length: int, tile: int, overlap: int, multiple: int) -> Axis:
+    """Lay tiles along an axis, evenly, the first at its start and the last at its end.
+
+    Args:
+        length: pixels of the image along this axis.
+        tile: longest tile, a multiple of `multiple`; an image that is shorter is one tile.
+        overlap: least number of pixels that neighbours share, below `tile`.
+        multiple: tiles start and end at multiples of this, so that all lie on one grid of the model's poolings.
+    """
+    padded = -(-length // multiple) * multiple
+    tile = min(tile, padded)
+    count = 1 + -(-(padded - tile) // (tile - overlap)) if padded > tile else 1
+    starts = np.linspace(0, (padded - tile) // multiple, count).astype(int) * multiple
+    offsets = np.arange(tile) + 0.5 - tile / 2
+    window = np.exp(-0.5 * (offsets / (tile * DEVIATION)) ** 2).astype(np.float32)
+    total = np.zeros(padded, np.float32)
+    for start in starts:
+        total[start : start + tile] += window
+    return Axis(padded, tile, tuple(starts.tolist()), window, total)
+
+
+def blend(
+    rows: Rows, score: Score, height: int, width: int, *, tile: int, overlap: int, multiple: int, batch_pixels: int
+) -> Iterator[Float32[np.ndarray, "_ width"]]:
+    """Score an image tile by tile and give back strips of blended rows, from the top, as they are finished.
+
+    Memory holds one row of tiles, however high the image is.
+
+    Args:
+        rows: gives the image's rows from a first one to one before the last; they are asked for once or twice.
+        score: the model; tiles in, probabilities out.
+        height: of the image.
+        width: of the image.
+        tile: see `lay`.
+        overlap: see `lay`.
+        multiple: see `lay`.
+        batch_pixels: how many pixels `score` is given at once, but never less than one tile.
+    """
+    down, across = lay(height, tile, overlap, multiple), lay(width, tile, overlap, multiple)
+    batch = max(1, batch_pixels // (down.tile * across.tile))
+    pending = np.zeros((down.tile, across.padded), np.float32)
+    for top, following in zip(down.starts, [*down.starts[1:], down.padded], strict=True):
+        image = rows(top, min(top + down.tile, height))
+        mirrored = ((0, down.tile - len(image)), (0, across.padded - width), (0, 0))
+        pending += down.window[:, None] * _blend_across(np.pad(image, mirrored, "symmetric"), score, across, batch)
+        finished = following - top
+        yield (pending[:finished] / down.total[top:following, None])[: height - top, :width]
+        pending = np.concatenate([pending[finished:], np.zeros((finished, across.padded), np.float32)])
+
+
+def _blend_across(
+    image: UInt8[np.ndarray, "tile padded 3"], score: Score, across: Axis, batch: int
+) -> Float32[np.ndarray, "tile padded"]:
+    """Score one row of tiles and blend neighbours."""
+    blended = np.zeros(image.shape[:2], np.float32)
+    for first in range(0, len(across.starts), batch):
+        starts = across.starts[first : first + batch]
+        scored = score(np.stack([image[:, start : start + across.tile] for start in starts]))
+        for start, probability in zip(starts, scored, strict=True):
+            blended[:, start : start + across.tile] += probability * across.window
+    return np.asarray(blended / across.total, np.float32)

@@ -1,0 +1,1 @@
+"""Masks for new images, in the formats that other programs open."""

@@ -1,0 +1,143 @@
+"""Number the objects of an image of any size, a strip of rows at a time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+from scipy import ndimage
+
+PIECE = 2**22  # pixels of rows that are looked at together
+MOST = 2**24  # a component that keeps more pixels of rows than this waiting is cut, so that memory stays flat
+BLOCK = 2048  # columns in which components are numbered together: a watershed takes some 70 bytes a pixel
+
+Number = Callable[[Float32[np.ndarray, "height width"]], Int32[np.ndarray, "height width"]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object.
+
+    Attributes:
+        label: its number in the image, from 1.
+        row: of the image, where `mask` starts.
+        column: of the image, where `mask` starts.
+        mask: its pixels in its bounding box.
+        probability: mean over its pixels.
+    """
+
+    label: int
+    row: int
+    column: int
+    mask: Bool[np.ndarray, "height width"]
+    probability: float
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Consecutive rows of an image, final in all they hold, and the objects that were completed with them."""
+
+    top: int
+    probability: Float32[np.ndarray, "rows width"]
+    labels: Int32[np.ndarray, "rows width"]
+    objects: list[Found]
+
+
+def number_objects(
+    probabilities: Iterable[Float32[np.ndarray, "_ width"]],
+    height: int,
+    number: Number,
+    threshold: float,
+    *,
+    piece: int = PIECE,
+    most: int = MOST,
+) -> Iterator[Strip]:
+    """Number objects as if the whole image were numbered at once, holding back those that the next rows may go on with.
+
+    Args:
+        probabilities: rows of the image from the top, any number at a time.
+        height: of the image.
+        number: gives the objects of a probability their numbers, without gaps. What it says of a component (pixels of
+            at least `threshold` that hang together by their sides) may depend on that component alone.
+        threshold: probability from which a pixel may be in an object, over 0.
+        piece: pixels to number at once.
+        most: components are cut where they keep more pixels than this waiting.
+    """
+    top = last = 0
+    objects: list[Found] = []
+    waiting: list[np.ndarray] = []
+    done: np.ndarray | None = None
+    for rows in _pieces(probabilities, piece):
+        probability = np.concatenate([*waiting, rows])
+        done = np.zeros(rows.shape, np.int32) if done is None else np.pad(done, ((0, len(rows)), (0, 0)))
+        complete = top + len(probability) == height or probability.size > most
+        mask = (probability >= np.float32(threshold)) & (done == 0)
+        blocks, ready = _blocks(mask, complete)
+        for columns, inside in blocks:
+            labels = number(np.where(inside, probability[:, columns], np.float32(0)))
+            found = list(_cut_out(labels, probability[:, columns], top, columns.start, last))
+            done[:, columns] += np.where(labels, labels + np.int32(last), np.int32(0))
+            objects, last = objects + found, last + len(found)
+        if ready:
+            yield Strip(top, probability[:ready], done[:ready], objects)
+            objects = []
+        waiting, done, top = [probability[ready:]], done[ready:], top + ready
+
+
+def without_objects(probabilities: Iterable[Float32[np.ndarray, "_ width"]]) -> Iterator[Strip]:
+    """Give strips in which nothing was looked for."""
+    top = 0
+    for probability in probabilities:
+        yield Strip(top, probability, np.zeros(probability.shape, np.int32), [])
+        top += len(probability)
+
+
+def _pieces(strips: Iterable[Float32[np.ndarray, "_ width"]], piece: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
+    for strip in strips:
+        rows = max(1, piece // strip.shape[1])
+        for start in range(0, len(strip), rows):
+            yield strip[start : start + rows]
+
+
+def _blocks(
+    mask: Bool[np.ndarray, "height width"], complete: bool
+) -> tuple[Iterator[tuple[slice, Bool[np.ndarray, "height columns"]]], int]:
+    """Share out the components that can be numbered, by their first column.
+
+    Args:
+        mask: the pixels of components without a number.
+        complete: whether those that touch the last row end there.
+
+    Returns:
+        Columns and the pixels in them that are to be numbered together; and the first row of all other components.
+    """
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    left, top, width = (boxes[:, each] for each in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH))
+    open_ended = np.zeros(count, bool)
+    open_ended[parts[-1]] = not complete
+    open_ended[0] = False
+    ready = int(top[open_ended].min()) if open_ended.any() else len(mask)
+    usable = ~open_ended
+    usable[0] = False
+
+    def blocks() -> Iterator[tuple[slice, Bool[np.ndarray, "height columns"]]]:
+        for block in np.unique(left[usable] // BLOCK):
+            members = usable & (left // BLOCK == block)
+            columns = slice(int(left[members].min()), int((left + width)[members].max()))
+            yield columns, members[parts[:, columns]]
+
+    return blocks(), ready
+
+
+def _cut_out(
+    labels: Int32[np.ndarray, "height width"],
+    probability: Float32[np.ndarray, "height width"],
+    top: int,
+    left: int,
+    last: int,
+) -> Iterator[Found]:
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        mask = labels[box] == label
+        mean = float(probability[box][mask].mean(dtype=np.float64))
+        yield Found(last + label, top + box[0].start, left + box[1].start, mask, mean)

@@ -1,0 +1,22 @@
+"""The U-Net: built, trained, saved, exported. Importing this imports Keras, without what TensorFlow says of itself."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Send what is written to stderr nowhere; TensorFlow writes from C++, before it can be told not to."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _silence():
+    import keras  # noqa: F401

@@ -1,0 +1,123 @@
+"""Vary an image and its mask together: a pure function of the two and a random generator's state."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far images are varied; the words of params.yaml's section `augment`."""
+
+    flip: bool
+    rotate90: bool
+    scale: float
+    rotate: float
+    elastic: float
+    brightness: float
+    contrast: float
+    gamma: float
+    channel: float
+    blur: float
+    noise: float
+    invert: float
+
+
+def augment(
+    image: UInt8[np.ndarray, "height width 3"],
+    mask: UInt8[np.ndarray, "height width"],
+    strength: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[Float32[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
+    """Draw one variation of an image and its mask.
+
+    Args:
+        image: RGB, 0…255.
+        mask: 0 or 1.
+        strength: how far to go.
+        rng: where chance comes from; the same state gives the same variation.
+
+    Returns:
+        The image in 0…255 and its mask, of the shapes given.
+    """
+    image, mask = _turn(image, mask, strength, rng)
+    image, mask = _warp(image, mask, strength, rng)
+    return _recolour(image.astype(np.float32), strength, rng), mask
+
+
+def _turn(
+    image: np.ndarray, mask: np.ndarray, strength: Augmentation, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flip and turn by quarter turns, which moves pixels but changes none."""
+    mirror, turns = rng.random() < 0.5, int(rng.integers(4))
+    if strength.flip and mirror:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    if strength.rotate90:
+        if image.shape[0] != image.shape[1]:
+            turns -= turns % 2
+        image, mask = np.rot90(image, turns), np.rot90(mask, turns)
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+
+
+def _warp(
+    image: np.ndarray, mask: np.ndarray, strength: Augmentation, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Zoom, rotate and deform in one resampling, which blurs once; what comes in from outside is mirrored."""
+    zoom = np.exp(rng.uniform(-1, 1) * np.log1p(strength.scale))
+    angle = rng.uniform(-strength.rotate, strength.rotate)
+    height, width = mask.shape
+    if strength.elastic:
+        rows, columns = _deformation(height, width, strength.elastic, rng)
+    elif strength.scale or strength.rotate:
+        rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    else:
+        return image, mask
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / zoom).astype(np.float32)
+    x = turn[0, 0] * columns + turn[0, 1] * rows + turn[0, 2]
+    y = turn[1, 0] * columns + turn[1, 1] * rows + turn[1, 2]
+    border = cv2.BORDER_REFLECT_101
+    return (
+        cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=border),
+        cv2.remap(mask, x, y, cv2.INTER_NEAREST, borderMode=border),
+    )
+
+
+def _deformation(
+    height: int, width: int, pixels: float, rng: np.random.Generator
+) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
+    """Move each pixel by a smooth random field: a coarse grid of offsets, interpolated (U-Net paper, section 3.1)."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    offsets = rng.normal(0, pixels, (2, 4, 4)).astype(np.float32)
+    down, right = (cv2.resize(offset, (width, height), interpolation=cv2.INTER_CUBIC) for offset in offsets)
+    return rows + down, columns + right
+
+
+def _recolour(
+    image: Float32[np.ndarray, "height width 3"], strength: Augmentation, rng: np.random.Generator
+) -> Float32[np.ndarray, "height width 3"]:
+    """Change values relative to the image's own range, so that dark images vary as much as bright ones."""
+    low, high = float(image.min()), float(image.max())
+    span = max(high - low, 1.0)
+    image = (image - low) / span
+    gamma = np.exp(rng.uniform(-1, 1) * np.log1p(strength.gamma))
+    channels = 1 + rng.uniform(-strength.channel, strength.channel, 3).astype(np.float32)
+    contrast = 1 + rng.uniform(-strength.contrast, strength.contrast)
+    brightness = rng.uniform(-strength.brightness, strength.brightness)
+    blurred, inverted = rng.random(2) < (strength.blur, strength.invert)
+    deviation = rng.uniform(0, BLUR_PIXELS)
+    if strength.gamma:
+        image = cv2.pow(image, gamma)
+    image = image * channels
+    centre = image.mean()
+    image = (image - centre) * np.float32(contrast) + np.float32(centre + brightness)
+    if blurred and deviation > 0:
+        image = cv2.GaussianBlur(image, (0, 0), deviation)
+    if strength.noise:
+        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(strength.noise * rng.random())
+    if inverted:
+        image = 1 - image
+    return np.asarray(np.clip(image * np.float32(span) + np.float32(low), 0, 255), np.float32)

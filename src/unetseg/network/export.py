@@ -1,0 +1,121 @@
+"""Write a model for other runtimes, and show what it lost on the way."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from unetseg.errors import InputError
+from unetseg.files import atomic_path
+
+TOLERANCE = 1e-4  # the largest difference in probability of an export that keeps 32 bits
+SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+PRECISIONS = ("float32", "float16", "int8")
+
+Probability = Float32[np.ndarray, "1 size size 1"]
+Runtime = Callable[[Float32[np.ndarray, "1 size size 3"]], Probability]
+
+
+def export_model(
+    model: keras.Model, out: Path, *, to: str, precision: str, images: UInt8[np.ndarray, "n size size 3"]
+) -> tuple[float, float]:
+    """Export a model and compare what the other runtime predicts with what Keras does.
+
+    Args:
+        model: raw RGB images to probabilities.
+        out: the file, or for a SavedModel the folder, to write; it appears only if the check is passed.
+        to: "savedmodel", "onnx" or "litert".
+        precision: "float32"; for LiteRT also "float16" weights, or "int8" weights and activations.
+        images: what both are tried on; int8 takes its ranges from them.
+
+    Returns:
+        The largest difference in probability, and the mean Dice of the export's masks against those of Keras.
+
+    Raises:
+        InputError: if a package is missing, the suffix is another, the runtime has no such precision, or the difference
+            at 32 bits is over 1e-4.
+    """
+    if out.suffix != SUFFIXES[to]:
+        raise InputError(f"{out}: --to {to} writes {SUFFIXES[to] or 'a folder, a name without a suffix'}")
+    if precision != "float32" and to != "litert":
+        raise InputError(f"--precision {precision}: only --to litert has it")
+    model.predict_on_batch(images[:1].astype(np.float32))  # Keras exports only what was called
+    with atomic_path(out) as beside:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the converters, about themselves
+                model.export(str(beside), format=_FORMATS[to], verbose=False, **_quantised(precision, images))
+            runtime = _RUNTIMES[to](beside)
+        except ImportError as error:
+            raise InputError(f"--to {to} needs a package more: pip install 'unetseg[export]' ({error})") from error
+        difference, dice = _compare(model, runtime, images)
+        if precision == "float32" and difference > TOLERANCE:
+            raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")
+    return difference, dice
+
+
+def _compare(model: keras.Model, runtime: Runtime, images: UInt8[np.ndarray, "n size size 3"]) -> tuple[float, float]:
+    differences, scores = [], []
+    for image in images:
+        batch = image[None].astype(np.float32)
+        ours, theirs = model.predict_on_batch(batch), runtime(batch)
+        differences.append(float(np.abs(ours - theirs).max()))
+        first, second = ours >= 0.5, theirs >= 0.5
+        total = first.sum() + second.sum()
+        scores.append(2 * (first & second).sum() / total if total else 1.0)
+    return max(differences), float(np.mean(scores))
+
+
+def _quantised(precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> dict[str, Any]:
+    """Give the converter's settings for fewer bits; inputs and outputs stay float32."""
+    if precision == "float32":
+        return {}
+    import tensorflow as tf  # noqa: PLC0415 - other backends have no such converter
+
+    settings: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if precision == "float16":
+        return settings | {"target_spec": {"supported_types": [tf.float16]}}
+
+    def examples() -> Iterator[list[np.ndarray]]:
+        for image in images:
+            yield [image[None].astype(np.float32)]
+
+    return settings | {"representative_dataset": examples}
+
+
+def _savedmodel(path: Path) -> Runtime:
+    layer = keras.layers.TFSMLayer(str(path), call_endpoint="serve")
+    return lambda batch: np.asarray(layer(batch))
+
+
+def _onnx(path: Path) -> Runtime:
+    import onnxruntime  # noqa: PLC0415 - an optional package
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: np.asarray(session.run(None, {name: batch})[0])
+
+
+def _litert(path: Path) -> Runtime:
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - an optional package
+
+    interpreter = Interpreter(model_content=path.read_bytes())
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(batch: Float32[np.ndarray, "1 size size 3"]) -> Probability:
+        interpreter.set_tensor(source, batch)
+        interpreter.invoke()
+        return np.array(interpreter.get_tensor(target))
+
+    return run
+
+
+_FORMATS = {"savedmodel": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
+_RUNTIMES = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}

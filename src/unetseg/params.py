@@ -1,0 +1,159 @@
+"""The schema of params.yaml: strict, frozen, without defaults; unknown keys are errors."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from unetseg.errors import InputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(pydantic.BaseModel):
+    """A part of params.yaml; numbers are not made of text, 1 is a float where one is asked for."""
+
+    model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Section):
+    """Where the samples come from and what is refused."""
+
+    archive: str = Field(min_length=1)
+    on_bad_sample: Literal["error", "skip"]
+    max_members: Positive
+    max_gigabytes: float = Field(gt=0)
+    max_ratio: float = Field(ge=1)
+
+
+class Image(Section):
+    """What becomes of an image before the model sees it."""
+
+    size: int = Field(ge=8, le=4096)
+
+
+class Split(Section):
+    """Which samples train, validate and test."""
+
+    method: Literal["grouped", "random", "kfold"]
+    validation: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    fold: int = Field(ge=0)
+    seed: Seed
+
+    @pydantic.model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} does not exist, the {self.folds} folds count from 0")
+        return self
+
+
+class Model(Section):
+    """The shape of the U-Net."""
+
+    base_filters: int = Field(ge=1, le=1024)
+    max_filters: int = Field(ge=1, le=4096)
+    depth: int = Field(ge=1, le=8)
+    stem_stride: Literal[1, 2]
+    normalization: Literal["batch", "none"]
+    residual: bool
+    activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
+    standardize: bool
+
+
+class Augment(Section):
+    """How training images are varied."""
+
+    flip: bool
+    rotate90: bool
+    scale: float = Field(ge=0, lt=1)
+    rotate: float = Field(ge=0, le=180)
+    elastic: float = Field(ge=0, le=64)
+    brightness: Share
+    contrast: float = Field(ge=0, lt=1)
+    gamma: float = Field(ge=0, lt=1)
+    channel: float = Field(ge=0, lt=1)
+    blur: Share
+    noise: Share
+    invert: Share
+
+
+class Train(Section):
+    """How the weights are found."""
+
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: float = Field(gt=0, le=10)
+    schedule: Literal["cosine", "constant"]
+    warmup_epochs: float = Field(ge=0)
+    loss: Literal["bce", "bce_dice"]
+    clip_norm: float = Field(ge=0)
+    ema: float = Field(ge=0, lt=1)
+    balance: Share
+    patience: Positive
+    jit_compile: bool
+    seed: Seed
+    start_from: str
+
+
+class Evaluate(Section):
+    """How the model is scored."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation"]
+    tta: bool
+    bootstrap: int = Field(ge=100)
+    seed: Seed
+
+
+class Plot(Section):
+    """What the pictures show."""
+
+    examples: int = Field(ge=1, le=20)
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: Data
+    image: Image
+    split: Split
+    model: Model
+    augment: Augment
+    train: Train
+    evaluate: Evaluate
+    plot: Plot
+
+
+def check_against_data(params: Params, samples: int) -> None:
+    """Refuse parameters that so many samples cannot satisfy.
+
+    Raises:
+        InputError: with a line for each, naming its key and the rule.
+    """
+    if problems := list(_unsatisfied(params, samples)):
+        raise InputError(
+            "\n".join(f"params.yaml: {problem} with the {samples} samples of data.archive" for problem in problems)
+        )
+
+
+def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
+    split, batch = params.split, params.train.batch_size
+    tested = round(samples / split.folds) if split.method == "kfold" else round(split.test * samples)
+    validated = round(split.validation * samples)
+    train = samples - validated - tested
+    if split.method == "kfold" and split.folds > samples:
+        yield f"split.folds: {split.folds} leaves a fold empty, data.archive has {samples} samples"
+    elif tested < 1:
+        yield f"split.test: {split.test:g} leaves the test subset of {samples} samples empty"
+    if validated < 1:
+        yield f"split.validation: {split.validation:g} leaves the validation subset of {samples} samples empty"
+    if train < 1:
+        yield f"split.validation: {split.validation:g} and split.test: {split.test:g} leave no sample to train on"
+    elif batch > train:
+        yield f"train.batch_size: {batch} is more than the {train} samples to train on"

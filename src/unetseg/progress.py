@@ -1,0 +1,37 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+LINE = "{desc}: {n_fmt}/{total_fmt} {unit}s, {rate_fmt}, {remaining} left"
+
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], title: str, total: int, unit: str = "image") -> Iterator[Item]:
+    """Pass the items on and tell on stderr how many are done, their rate and the time left.
+
+    Args:
+        items: what is worked on, in order.
+        title: what is being done, a word or two.
+        total: how many items there are.
+        unit: what one item is.
+    """
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=title, total=total, unit=unit, dynamic_ncols=True)
+        return
+    started = last = time.monotonic()
+    done = 0
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            line = tqdm.format_meter(done, total, now - started, prefix=title, unit=unit, bar_format=LINE)
+            print(line, file=sys.stderr)
+    print(f"{title}: {done} {unit}s in {time.monotonic() - started:.1f} s", file=sys.stderr)

@@ -1,0 +1,41 @@
+"""Where a result came from: git revision, parameters, data, code."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unetseg.files import sha256
+
+
+def provenance(params: Mapping[str, Any], data: Sequence[Path]) -> dict[str, str]:
+    """Describe a run.
+
+    Args:
+        params: the parameters it read.
+        data: the files it read.
+
+    Returns:
+        `revision` (git's, with "+" where files differ from it; empty outside git), and hashes of `params` and `data`.
+    """
+    return {"revision": _revision(), "params": digest(params), "data": sha256(*data)[:16]}
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Hash JSON to 16 hexadecimal digits, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_digest() -> str:
+    """Hash the source of this package to 16 hexadecimal digits."""
+    return sha256(*sorted(Path(__file__).parent.rglob("*.py")))[:16]
+
+
+def _revision() -> str:
+    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=10", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""

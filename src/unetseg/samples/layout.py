@@ -1,0 +1,71 @@
+"""Where samples stand in an archive or folder tree: `<id>/images/<image>` and `<id>/masks/<mask>`."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+KINDS = ("images", "masks")
+GROUPS = "groups.csv"
+WANTED = "needed is <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
+CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What belongs to the samples.
+
+    Attributes:
+        paths: the name of each member to unpack, by its path below the folder of samples; a folder's ends with '/'.
+        left_out: names of the files that belong to no sample, without the clutter.
+        faults: names of members in a sample's way, each with the rule that it breaks; None for the archive as a whole.
+    """
+
+    paths: dict[str, str]
+    left_out: list[str]
+    faults: list[tuple[str | None, str]]
+
+    @property
+    def ids(self) -> list[str]:
+        """List the samples, sorted."""
+        return sorted({path.split("/")[0] for path in self.paths if path != GROUPS})
+
+
+def find_layout(names: Iterable[str]) -> Layout:
+    """Find the samples among the names of an archive's members; a folder's name ends with '/'."""
+    kept = [name for name in names if not _is_clutter(name)]
+    roots = sorted(
+        {"".join(f"{part}/" for part in parts[:-3]) for name in kept if _is_sample(parts := name.split("/"))}
+    )
+    found = Layout({}, [], _root_faults(roots, kept))
+    for name in kept:
+        path = name.removeprefix("".join(roots[:1]))
+        parts = path.split("/")
+        if found.paths.get(path, name) != name:
+            found.faults.append((name, "is there twice, at the archive's root and beside the samples"))
+        elif path == GROUPS or (len(parts) == 3 and parts[1] in KINDS):
+            found.paths[path] = name
+        elif len(parts) == 2 and parts[1] in KINDS:
+            found.faults.append((name, "is a file where a folder should be"))
+        elif len(parts) > 3 and parts[1] in KINDS:
+            found.faults.append((name, "is in a folder where a file should be"))
+        elif not name.endswith("/"):
+            found.left_out.append(name)
+    return found
+
+
+def _is_clutter(name: str) -> bool:
+    """Tell what archivers and file managers add from what the user packed."""
+    *folders, last = name.split("/")
+    return last.lower() in CLUTTER or last.startswith("._") or "__MACOSX" in folders
+
+
+def _is_sample(parts: Sequence[str]) -> bool:
+    return len(parts) >= 3 and parts[-2] in KINDS
+
+
+def _root_faults(roots: Sequence[str], names: Sequence[str]) -> list[tuple[str | None, str]]:
+    if not roots:
+        some = ", ".join(repr(name) for name in names[:3]) or "nothing"
+        return [(None, f"no sample found: {WANTED}; it holds {some}")]
+    if len(roots) > 1:
+        return [(None, f"samples stand in {len(roots)} places, such as {roots[0]!r} and {roots[1]!r}: {WANTED}")]
+    return []

@@ -1,0 +1,110 @@
+"""Which members of a zip may be unpacked: rules on their names, kinds and places in the file."""
+
+import re
+import stat
+import unicodedata
+import zipfile
+from collections.abc import Iterator, Sequence
+
+LONGEST_NAME = 255  # bytes of one file's or folder's name, on Linux, macOS and Windows alike
+NAME_RULES = [
+    (re.compile(pattern), rule)
+    for pattern, rule in (
+        ("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "has a control character in its name"),
+        ("^[A-Za-z]:", "begins with a drive letter; names must be relative to the archive"),
+        (r"\\", "has a backslash in its name; pack it again with forward slashes between folders"),
+        ("^/", "is an absolute path; names must be relative to the archive"),
+        (r"(^|/)\.\.(/|$)", "leads out of its folder by '..'"),
+        (r"(^|/)\.?(/|$)", "has an empty name or '.' in its path"),
+        (r"(?i)(^|/)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.[^/]*)?(/|$)", "has a name that Windows keeps for a device"),
+    )
+]
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+ENCRYPTED = 0x1
+HEADER = 30  # bytes of a member's header in the file, before its name
+
+
+def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
+    """Name the members that must not be unpacked, each with the rule that it breaks.
+
+    Args:
+        members: all members, those that will not be unpacked too.
+        end: the byte of the file where the contents of the members end.
+
+    Yields:
+        The member's name as it stands in the file, and the rule.
+    """
+    for member in members:
+        for rule in (*_name_faults(member.orig_filename), *_kind_faults(member)):
+            yield member.orig_filename, rule
+    yield from _clashes([member.orig_filename for member in members])
+    yield from _overlaps(members, end)
+
+
+def _name_faults(name: str) -> Iterator[str]:
+    path = name.removesuffix("/")
+    yield from [rule for pattern, rule in NAME_RULES if pattern.search(path)][:1]
+    longest = max(len(part.encode()) for part in path.split("/"))
+    if longest > LONGEST_NAME:
+        yield f"has a name of {longest} bytes, more than {LONGEST_NAME}"
+
+
+def _kind_faults(member: zipfile.ZipInfo) -> Iterator[str]:
+    name, kind = member.orig_filename, stat.S_IFMT(member.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        yield "is a symbolic link; pack the file itself"
+    elif kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        yield "is a device, pipe or socket"
+    if kind == stat.S_IFDIR and not name.endswith("/"):
+        yield "is a folder where a file should be"
+    if name.endswith("/") and member.file_size:
+        yield "is a folder with contents of its own"
+    if member.flag_bits & ENCRYPTED:
+        yield "is encrypted; pack it again without a password"
+    if member.compress_type not in METHODS:
+        yield f"uses compression method {member.compress_type}; pack it again with the usual one, deflate"
+    if name.lower().endswith(ARCHIVES):
+        yield "is an archive inside the archive; unpack it and pack the samples alone"
+
+
+def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Find paths that some file system takes for one: macOS and Windows ignore case, macOS the Unicode form too."""
+    spellings: dict[str, str] = {}
+    places: set[tuple[str, bool]] = set()
+    entries: set[str] = set()
+    for name in names:
+        path = name.removesuffix("/")
+        for place, folder in (*((parent, True) for parent in _parents(path)), (path, name.endswith("/"))):
+            if (place, folder) in places:
+                continue
+            places.add((place, folder))
+            if (other := spellings.setdefault(_folded(place), place)) != place:
+                yield name, f"{place!r} differs from {other!r} only in case or Unicode form"
+            elif (place, not folder) in places:
+                yield name, f"{place!r} is a file and a folder at once"
+        if path in entries:
+            yield name, "is there twice"
+        entries.add(path)
+
+
+def _parents(path: str) -> Iterator[str]:
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)
+
+
+def _folded(path: str) -> str:
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _overlaps(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
+    """Find members that share bytes of the file: so a small bomb unpacks to a large one."""
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    limits = [*(member.header_offset for member in ordered[1:]), end]
+    for member, limit in zip(ordered, limits, strict=False):
+        if member.header_offset + HEADER + len(member.orig_filename) + member.compress_size > limit:
+            yield member.orig_filename, "overlaps what follows it in the file"

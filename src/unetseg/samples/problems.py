@@ -1,0 +1,82 @@
+"""Gather what is wrong with many samples, so that it is told all at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from unetseg.errors import InputError
+
+MOST_LINES = 50
+
+Result = TypeVar("Result")
+
+
+def attempt(function: Callable[..., Result], *args: Any) -> tuple[Result | None, list[str]]:
+    """Call a function; give its result and no lines, or `None` and the lines of the InputError that it raised."""
+    try:
+        return function(*args), []
+    except InputError as error:
+        return None, str(error).splitlines()
+
+
+@dataclass
+class Findings:
+    """What was found in the samples of a data set.
+
+    Attributes:
+        used: how many samples can be used.
+        unusable: the problems of those that cannot, by the sample's id.
+        warnings: a line for each oddity of those that can.
+        foreground: whether any of them has any foreground.
+    """
+
+    used: int = 0
+    unusable: dict[str, Sequence[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    foreground: bool = False
+
+    def add_usable(self, warnings: Sequence[str], foreground: bool) -> None:
+        """Note a sample that can be used."""
+        self.used += 1
+        self.warnings += warnings
+        self.foreground |= foreground
+
+    def add_unusable(self, sample: str, problems: Sequence[str]) -> None:
+        """Note a sample that cannot be used."""
+        self.unusable[sample] = problems
+
+    def lines(self) -> list[str]:
+        """List the problems: those that make samples unusable, then the warnings."""
+        lines = [line for problems in self.unusable.values() for line in problems]
+        if self.used and not self.foreground:
+            lines.append("no mask has any foreground: 255 or 1 is object, 0 is background")
+        return [*lines, *(f"warning: {line}" for line in self.warnings)]
+
+    def first_lines(self) -> list[str]:
+        """List the problems as far as a person reads them at a run, and say how many more there are."""
+        lines = self.lines()
+        more = len(lines) - MOST_LINES
+        return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} lines more: `unetseg check` lists them all"]
+
+    def raise_unusable(self, skip_bad: bool) -> None:
+        """Raise an InputError that lists the problems if they leave nothing to go on with.
+
+        Args:
+            skip_bad: whether to go on without the samples that cannot be used.
+        """
+        if self.foreground and (skip_bad or not self.unusable):
+            return
+        lines = self.first_lines()
+        if self.unusable:
+            count = f"{len(self.unusable)} of {self.used + len(self.unusable)} samples cannot be used"
+            lines.append(f"{count}: mend or remove them, or set data.on_bad_sample to skip")
+        raise InputError("\n".join(lines))
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the counts and the problems as metrics/preprocess.json holds them."""
+        return {
+            "samples": self.used + len(self.unusable),
+            "used": self.used,
+            "skipped": [{"id": sample, "problem": "; ".join(lines)} for sample, lines in self.unusable.items()],
+            "warnings": self.warnings,
+        }

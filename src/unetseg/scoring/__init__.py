@@ -1,0 +1,1 @@
+"""How good a prediction is, for pixels, boundaries and objects."""

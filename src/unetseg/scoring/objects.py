@@ -1,0 +1,65 @@
+"""From probability to objects: connected components, or a watershed that parts those that touch."""
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+from skimage.morphology import local_maxima, reconstruction
+from skimage.segmentation import watershed
+
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])  # pixels that touch at a corner only are not connected
+
+
+def connected_objects(
+    probability: Float32[np.ndarray, "height width"], threshold: float, min_size: int
+) -> Int32[np.ndarray, "height width"]:
+    """Number the connected components of the mask `probability >= threshold`.
+
+    Args:
+        probability: of foreground, 0..1.
+        threshold: probability from which a pixel is foreground.
+        min_size: smaller components, in pixels, become background.
+
+    Returns:
+        0 for background, 1, 2, … for the objects, without gaps.
+    """
+    return without_small(_components(probability >= np.float32(threshold)), min_size)
+
+
+def separated_objects(
+    probability: Float32[np.ndarray, "height width"], threshold: float, depth: float, min_size: int
+) -> Int32[np.ndarray, "height width"]:
+    """Number the objects of the mask `probability >= threshold`, touching ones parted at their waists.
+
+    A watershed of the distance to the background (Vincent & Soille 1991), from those of its peaks that stand out by
+    `depth` (the h-maxima transform: Soille 2003, "Morphological image analysis", section 6.3.4).
+
+    Args:
+        probability: of foreground, 0..1.
+        threshold: probability from which a pixel is foreground.
+        depth: in pixels, over 0: two peaks are two objects if the way between them comes this much closer to the
+            background than the lower of them; more: fewer cuts.
+        min_size: smaller objects, in pixels, become background.
+
+    Returns:
+        0 for background, 1, 2, … for the objects, without gaps.
+    """
+    # a frame of background: the image's border is no waist, and a full image needs something to stand out from
+    mask = np.pad(probability >= np.float32(threshold), 1)
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = np.sqrt(np.rint(distance * distance))  # squares are whole; OpenCV's last digit depends on its threads
+    distance[~mask] = -depth  # so low that the flattest component keeps a peak
+    flattened = reconstruction(distance - depth, distance, footprint=CROSS)  # type: ignore[no-untyped-call]
+    peaks = np.asarray(local_maxima(flattened, connectivity=1), np.bool_) & mask  # type: ignore[no-untyped-call]
+    parts = watershed(-distance, _components(peaks), connectivity=1, mask=mask)  # type: ignore[no-untyped-call]
+    return without_small(parts[1:-1, 1:-1], min_size)
+
+
+def without_small(labels: Int32[np.ndarray, "height width"], min_size: int) -> Int32[np.ndarray, "height width"]:
+    """Make objects of fewer pixels than `min_size` background, and number the others without gaps."""
+    kept = np.bincount(labels.ravel()) >= min_size
+    kept[0] = False
+    return np.asarray((np.cumsum(kept) * kept)[labels], np.int32)
+
+
+def _components(mask: Bool[np.ndarray, "height width"]) -> Int32[np.ndarray, "height width"]:
+    return np.asarray(cv2.connectedComponents(mask.view(np.uint8), connectivity=4)[1], np.int32)

@@ -1,0 +1,157 @@
+"""Find images that were cut from one larger field: the border of one goes on in the border of the other.
+
+Two images are taken for neighbours if each one's border is the nearest of all to the other's, and if the step across
+the two is small both against the steps just inside them and against the runner-up: the next border, or the same one
+mirrored. Dark, flat borders are as near to the runner-up as to each other and join nobody. How small is small is read
+off a control, the same search with one side mirrored, which finds strangers only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Shaped
+from sklearn.neighbors import NearestNeighbors
+
+LOOSEST = 0.95  # score from which strangers multiply in every control tried; few images cannot tell by themselves
+CONTROL = 0.01  # at most this share of the images that are found may be found in the control
+LENGTH = 512  # values kept of a border: enough to know it again, and memory stays small with large images
+ROUNDING = 0.05  # of a grey level, after the root; steps below it mean nothing
+SIDES = (("right", "left"), ("bottom", "top"))
+
+
+@dataclass(frozen=True)
+class Border:
+    """The outermost pixels along one side of an image, and how far the next ones inside differ from them."""
+
+    values: Float32[np.ndarray, " length"]
+    step: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What was found: pairs of image numbers, and in how many images the search and its control found a neighbour."""
+
+    pairs: list[tuple[int, int]]
+    images: int
+    control: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Borders that are each other's nearest, as pairs of image numbers, and how little sets them apart."""
+
+    pairs: Int[np.ndarray, "n 2"]
+    scores: Float[np.ndarray, " n"]
+
+    def images(self, threshold: float) -> int:
+        """Count the images in pairs whose score is at most `threshold`."""
+        return len(np.unique(self.pairs[self.scores <= threshold]))
+
+
+def borders(image: Shaped[np.ndarray, "height width channels"]) -> dict[str, Border]:
+    """Describe the four borders of an image.
+
+    The root of a count has the same noise whether dark or bright (Anscombe, Biometrika 35, 1948), so that a few bright
+    pixels do not outweigh the rest of a border.
+
+    Args:
+        image: values as stored, 0 or more.
+
+    Returns:
+        The border of each side, by its name: top, bottom, left, right.
+    """
+    turned = image.swapaxes(0, 1)
+    strips = {"top": image[:2], "bottom": image[::-1][:2], "left": turned[:2], "right": turned[::-1][:2]}
+    return {side: _border(strip) for side, strip in strips.items()}
+
+
+def _border(strip: Shaped[np.ndarray, "depth length channels"]) -> Border:
+    stable = np.sqrt(np.maximum(strip.mean(axis=2, dtype=np.float32), 0) + 3 / 8)
+    thinned = stable[0, :: -(-stable.shape[1] // LENGTH)]
+    return Border(np.ascontiguousarray(thinned), float(_root_mean_square(stable[0] - stable[-1])), stable.shape[1])
+
+
+def find_neighbours(images: Sequence[Mapping[str, Border]]) -> Neighbours:
+    """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
+
+    Time grows with the square of the number of images, but as a matrix product; memory grows with the number.
+
+    Args:
+        images: the borders of each image. Copies of an image hide each other's neighbours: give one of them.
+
+    Returns:
+        The pairs of neighbours as positions in `images`, and both counts.
+    """
+    found, control = _search(images, mirrored=False), _search(images, mirrored=True)
+    threshold = _threshold(found, control)
+    pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
+    return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
+
+
+def _threshold(found: Matches, control: Matches) -> float:
+    """Take the loosest threshold at which the control finds no more than its share."""
+    for score in np.sort(found.scores[found.scores <= LOOSEST])[::-1]:
+        if control.images(score) <= CONTROL * found.images(score):
+            return float(score)
+    return 0.0
+
+
+def _search(images: Sequence[Mapping[str, Border]], *, mirrored: bool) -> Matches:
+    """Match all borders that can meet: right with left, bottom with top, of the same number of pixels."""
+    pairs, scores = [np.empty((0, 2), np.int64)], [np.empty(0)]
+    for end, start in SIDES:
+        pixels = np.array([image[end].pixels for image in images])
+        for length in np.unique(pixels):
+            members = np.flatnonzero(pixels == length)
+            if len(members) > 1:
+                ends, starts = ([images[int(member)][side] for member in members] for side in (end, start))
+                local, score = _match(*_stack(ends), *_stack(starts), mirrored=mirrored)
+                pairs.append(members[local])
+                scores.append(score)
+    return Matches(np.concatenate(pairs), np.concatenate(scores))
+
+
+def _stack(borders: Sequence[Border]) -> tuple[Float32[np.ndarray, "n length"], Float[np.ndarray, " n"]]:
+    return np.stack([border.values for border in borders]), np.array([border.step for border in borders])
+
+
+def _match(
+    ends: Float32[np.ndarray, "n length"],
+    end_steps: Float[np.ndarray, " n"],
+    starts: Float32[np.ndarray, "n length"],
+    start_steps: Float[np.ndarray, " n"],
+    *,
+    mirrored: bool,
+) -> tuple[Int[np.ndarray, "m 2"], Float[np.ndarray, " m"]]:
+    """Pair the borders that are each other's nearest and score them: the smaller, the surer."""
+    if mirrored:
+        starts = np.ascontiguousarray(starts[:, ::-1])
+    forward, across, next_start = _nearest(ends, starts)
+    backward, _, next_end = _nearest(starts, ends)
+    first = np.flatnonzero(backward[forward] == np.arange(len(ends)))
+    second = forward[first]
+    inside = np.sqrt((end_steps[first] ** 2 + start_steps[second] ** 2) / 2)
+    turned = _root_mean_square(ends[first] - starts[second, ::-1])
+    runner_up = np.minimum(np.minimum(next_start[first], next_end[second]), turned)
+    score = (across[first] + ROUNDING) / np.sqrt((inside + ROUNDING) * (runner_up + ROUNDING))
+    return np.stack([first, second], axis=1), score
+
+
+def _nearest(
+    these: Float32[np.ndarray, "n length"], those: Float32[np.ndarray, "n length"]
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Find for each border the nearest of the other images, its distance, and the distance of the one after it."""
+    search = NearestNeighbors(n_neighbors=min(3, len(those)), algorithm="brute").fit(those)
+    distances, indices = (np.asarray(found) for found in search.kneighbors(these))
+    distances = np.where(indices == np.arange(len(these))[:, None], np.inf, distances / np.sqrt(these.shape[1]))
+    order = np.argsort(distances, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    nearest = np.take_along_axis(indices, order[:, :1], axis=1)[:, 0]
+    return nearest, distances[:, 0], distances[:, 1]
+
+
+def _root_mean_square(difference: Float32[np.ndarray, "*n length"]) -> Float[np.ndarray, "*n"]:
+    return np.asarray(np.sqrt(np.mean(np.square(difference, dtype=np.float64), axis=-1)))

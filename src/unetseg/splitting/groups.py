@@ -1,0 +1,70 @@
+"""Say which samples belong together: the user's own groups.csv, and chains of pairs."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from unetseg.errors import InputError
+from unetseg.files import read_csv
+
+COLUMNS = ("group", "patient", "slide", "plate")
+HEADER = f"needed is a header with id and at least one of {', '.join(COLUMNS)}, and below it a row for each sample"
+
+
+def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
+    """Read the groups that a user gave: samples that share a value of any column are one group.
+
+    Args:
+        path: a CSV file with the column `id` and at least one of `group`, `patient`, `slide`, `plate`. An empty field
+            joins its sample to no other. Rows of samples whose folder is beside the file but which are not in use are
+            passed over.
+        ids: the samples in use.
+
+    Returns:
+        The group of each id, named after its first member.
+
+    Raises:
+        InputError: with a line for each problem: columns that are missing, ids that are unknown, repeated or not there.
+    """
+    try:
+        rows = read_csv(path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text; {HEADER}") from error
+    columns = [name for name in COLUMNS if rows and name in rows[0]]
+    if not columns or "id" not in rows[0]:
+        raise InputError(f"{path}: {HEADER}")
+    used, listed = set(ids), Counter(row["id"] or "" for row in rows)
+    unknown = [name for name in listed if name not in used and not (path.parent / name).is_dir()]
+    problems = [f"{path}: {name}: there is no such sample; remove its row" for name in unknown]
+    problems += [f"{path}: {name}: has {count} rows; keep one" for name, count in listed.items() if count > 1]
+    problems += [f"{path}: {name}: this sample has no row; add one" for name in sorted(used - listed.keys())]
+    if problems:
+        raise InputError("\n".join(problems))
+    first: dict[tuple[str, str], str] = {}
+    rows = [row for row in rows if row["id"] in used]
+    return connected(
+        ids, [(row["id"], first.setdefault((c, row[c]), row["id"])) for row in rows for c in columns if row[c]]
+    )
+
+
+def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Group samples that a chain of pairs connects.
+
+    Args:
+        ids: the samples; their order does not matter.
+        pairs: two ids that belong together.
+
+    Returns:
+        The group of each id, named after its first member in alphabetical order.
+    """
+    names = sorted(ids)
+    index = {name: number for number, name in enumerate(names)}
+    edges = np.array([(index[first], index[second]) for first, second in pairs], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(names), len(names)))
+    _, components = connected_components(graph, directed=False)
+    _, firsts = np.unique(components, return_index=True)
+    return {name: names[firsts[component]] for name, component in zip(names, components, strict=True)}

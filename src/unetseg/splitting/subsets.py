@@ -1,0 +1,47 @@
+"""A subset of the samples beside what a model says of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8, UInt16
+
+from unetseg.files import read_csv
+
+
+class Prediction(NamedTuple):
+    """One image: its row of samples.csv and split.csv, its truth, and the predicted probability of foreground."""
+
+    row: dict[str, str]
+    mask: Bool[np.ndarray, "size size"]
+    labels: UInt16[np.ndarray, "size size"]
+    probability: Float32[np.ndarray, "size size"]
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Samples in the order of samples.csv and of their probabilities; the arrays may be memory-mapped."""
+
+    name: str
+    rows: list[dict[str, str]]
+    masks: UInt8[np.ndarray, "all size size"]
+    labels: UInt16[np.ndarray, "all size size"]
+    probabilities: Float32[np.ndarray, "subset size size"]
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Give one image at a time, so that only one need be in memory."""
+        for row, probability in zip(self.rows, self.probabilities, strict=True):
+            index = int(row["index"])
+            yield Prediction(row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability))
+
+
+def subset_rows(samples: Path, split: Path, name: str) -> list[dict[str, str]]:
+    """Join the rows of samples.csv to those of split.csv, for the samples of one subset."""
+    chosen = {row["id"]: row for row in read_csv(split) if row["subset"] == name}
+    return [chosen[row["id"]] | row for row in read_csv(samples) if row["id"] in chosen]

@@ -1,0 +1,98 @@
+"""Run a stage: its arguments are its paths, its errors are one line, and it does not outlive its parent."""
+
+import argparse
+import contextlib
+import functools
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from unetseg.errors import InputError
+
+SECONDS_BETWEEN_LOOKS = 0.25
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of TensorFlow, which is imported later, only errors are news
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with params.yaml as its first argument and a path from the command line for each other one.
+
+    Exits with status 1 and a line on stderr for what the user can mend: bad input, a full disk, no permission.
+    """
+    names = [name for name in inspect.signature(main).parameters if name != "params"]
+    parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
+    for name in names:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
+    arguments = vars(parser.parse_args())
+    signal.signal(signal.SIGTERM, _stop)
+    _start_watching()
+    from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
+
+    with one_line_errors():
+        main(load_params(), **arguments)
+
+
+class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib's are named
+    """Turn errors that the user can mend into lines on stderr and exit status 1."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Exit with status 1 for bad input and a failing file system; leave any other exception alone."""
+        if isinstance(error, InputError):
+            print(error, file=sys.stderr)
+        elif isinstance(error, OSError) and error.strerror:
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"{where}{error.strerror}", file=sys.stderr)
+        elif isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+        else:
+            return
+        sys.exit(1)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Leave through the blocks that tidy up."""
+    raise KeyboardInterrupt
+
+
+@functools.cache
+def _start_watching() -> None:
+    """Watch the process that started this one and `dvc`, if it stands above: between them may be a shell."""
+    parents = psutil.Process().parents()
+    guardians = parents[:1] + [process for process in parents[1:] if _is_dvc(process)]
+    threading.Thread(target=_watch, args=(guardians,), daemon=True).start()
+
+
+def _is_dvc(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(Path(word).stem == "dvc" for word in process.cmdline()[:3])  # dvc, python dvc, python -m dvc
+    return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _watch(guardians: list[psutil.Process]) -> None:
+    """Stop this process once one of them is gone: a killed `dvc` must not leave a training behind."""
+    while all(_lives(process) for process in guardians):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1)  # a signal waits for the end of a long call into C
+    os._exit(1)
+
+
+if "DVC_STAGE" in os.environ:  # set by `dvc`, which may be killed while a stage imports TensorFlow, for seconds
+    _start_watching()

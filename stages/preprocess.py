@@ -1,0 +1,20 @@
+"""Turn the samples into arrays: images, binary masks and label maps of one size."""
+
+import sys
+from pathlib import Path
+
+from unetseg import files, stage
+from unetseg.params import Params
+from unetseg.samples.arrays import write_arrays
+
+
+def main(params: Params, samples: Path, out: Path, report: Path) -> None:
+    """Write the arrays of every sample below `samples` into `out`, and what is wrong with samples into `report`."""
+    findings = write_arrays(samples, out, size=params.image.size, skip_bad=params.data.on_bad_sample == "skip")
+    for line in findings.first_lines():
+        print(line, file=sys.stderr)
+    files.write_json(report, findings.as_json())
+
+
+if __name__ == "__main__":
+    stage.run(main)

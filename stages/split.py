@@ -1,0 +1,35 @@
+"""Split the samples into train, validation and test."""
+
+from pathlib import Path
+
+from unetseg import stage
+from unetseg.files import read_csv, write_csv, write_json
+from unetseg.params import Params
+from unetseg.splitting.groups import connected, read_groups
+from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.splits import describe, share_out, stratum
+
+
+def main(params: Params, samples: Path, images: Path, out: Path, report: Path) -> None:
+    """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
+    rows = read_csv(samples / "samples.csv")
+    strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
+    relatives = find_relatives({row["id"]: images / row["image"] for row in rows})
+    given = images / "groups.csv"
+    groups = read_groups(given, list(strata)) if given.is_file() else connected(strata, relatives.pairs)
+    subsets = share_out(groups, strata, **params.split.model_dump())
+    table = [{"id": name, "subset": subsets[name], "group": groups[name], "stratum": strata[name]} for name in strata]
+    write_csv(out, table, ["id", "subset", "group", "stratum"])
+    summary = {
+        "method": params.split.method,
+        "grouped_by": given.name if given.is_file() else "fields",
+        "images_with_neighbour": relatives.images_with_neighbour,
+        "control": relatives.control,
+        "threshold": relatives.threshold,
+        "duplicates": len(relatives.duplicates),
+    }
+    write_json(report, summary | describe(subsets, groups, strata, relatives.pairs, seed=params.split.seed))
+
+
+if __name__ == "__main__":
+    stage.run(main)

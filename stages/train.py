@@ -1,0 +1,36 @@
+"""Train the U-Net on the training subset and keep the epoch that does best on the validation subset."""
+
+from pathlib import Path
+
+from unetseg import stage
+from unetseg.files import write_csv, write_json
+from unetseg.network.checkpoint import forget_others
+from unetseg.network.modelfile import save_model
+from unetseg.network.training import open_batches, train
+from unetseg.params import Params
+from unetseg.provenance import code_digest, digest, provenance
+
+
+def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
+    """Train on `arrays` as `split` says; `state` holds what a kill must not lose until the outputs are written."""
+    wanted = params.model_dump(include={"image", "model", "augment", "train"})
+    start = [Path(file) for file in [params.train.start_from] if file]
+    origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
+    state /= digest({**origin, "revision": None, "code": code_digest()})
+    feeding = params.train.model_dump(include={"batch_size", "seed", "balance"})
+    unet, past = train(
+        *open_batches(arrays, split, params.augment.model_dump(), **feeding),
+        model={"size": params.image.size, **params.model.model_dump()},
+        state=state,
+        **params.train.model_dump(exclude={"batch_size", "balance"}),
+    )
+    best = past.history[past.best_epoch - 1]
+    scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
+    save_model(model, unet, {"run": origin, "trained_with": wanted, "best": scores})  # no seconds: same in, same out
+    write_csv(history, past.history, list(best))
+    write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
+    forget_others(state)
+
+
+if __name__ == "__main__":
+    stage.run(main)

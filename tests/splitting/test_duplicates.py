@@ -1,0 +1,48 @@
+import cv2
+import numpy as np
+import pytest
+
+from unetseg.splitting.duplicates import find_duplicates, thumbnail
+
+
+def _image(seed: int, height: int = 96, width: int = 96) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    light = 120 * cv2.GaussianBlur(random.normal(size=(height, width)), (0, 0), 4)
+    return np.clip(60 + light, 0, 255).astype(np.uint8)[..., None]
+
+
+def _find(*images: np.ndarray) -> dict[tuple[int, int], bool]:
+    return find_duplicates(np.stack([thumbnail(image) for image in images]))
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_turned_or_mirrored_copy_is_found_and_told_from_an_unturned_one(turns, mirror):
+    copy = np.rot90(_image(0, 96, 128), turns)
+    copy = copy[:, ::-1] if mirror else copy
+    assert _find(_image(0, 96, 128), _image(1), copy) == {(0, 2): turns == 0 and not mirror}
+
+
+@pytest.mark.parametrize("quality", [90, 30])
+def test_a_copy_encoded_as_jpeg_is_found(quality):
+    _, data = cv2.imencode(".jpg", np.rot90(_image(0)), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert _find(_image(0), cv2.imdecode(data, cv2.IMREAD_COLOR)) == {(0, 1): False}
+
+
+def test_a_scaled_brighter_copy_is_found():
+    copy = cv2.resize(_image(0), (250, 250)).astype(np.uint16)[..., None] * 200
+    assert _find(copy, _image(0)) == {(0, 1): True}
+
+
+def test_strangers_are_no_copies_even_under_the_same_uneven_light():
+    rows, columns = np.mgrid[-1:1:96j, -1:1:96j]
+    light = np.exp(-(rows**2) - columns**2)[..., None]
+    assert _find(*(_image(seed) * 0.1 + 200 * light for seed in range(100))) == {}
+
+
+def test_images_without_any_detail_are_no_copies():
+    assert _find(*(np.full((64, 64, 3), value, np.uint8) for value in (0, 0, 7, 255))) == {}
+
+
+def test_all_of_several_copies_are_paired():
+    assert set(_find(_image(0), _image(0), _image(2), _image(0))) == {(0, 1), (0, 3), (1, 3)}

@@ -1,0 +1,90 @@
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from unetseg.errors import InputError
+from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.splits import describe, random_split
+
+
+def _tiles(seed: int) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    light = 20 + 90 * cv2.GaussianBlur(random.normal(size=(192, 192)), (0, 0), 3) + random.normal(0, 1, (192, 192))
+    field = np.clip(np.rint(light), 0, 255).astype(np.uint8)
+    return [field[row : row + 96, column : column + 96] for row in (0, 96) for column in (0, 96)]
+
+
+@pytest.fixture
+def paths(tmp_path):
+    made = {}
+    for field in range(3):
+        for number, tile in enumerate(_tiles(field)):
+            made[f"{field}{number}"] = tmp_path / f"{field}{number}.png"
+            cv2.imwrite(str(made[f"{field}{number}"]), tile)
+    return made
+
+
+SQUARE = [("0", "1"), ("0", "2"), ("1", "3"), ("2", "3")]
+PAIRS = {(field + first, field + second) for field in "012" for first, second in SQUARE}
+
+
+def test_neighbours_are_found_in_files(paths):
+    relatives = find_relatives(paths)
+    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
+    assert relatives.duplicates == []
+    assert (relatives.images_with_neighbour, relatives.control) == (12, 0)
+
+
+def test_the_order_of_the_names_does_not_matter(paths):
+    assert find_relatives(dict(reversed(paths.items()))) == find_relatives(paths)
+
+
+def test_a_copy_does_not_hide_the_neighbours_of_its_original(paths, tmp_path):
+    paths["copy"] = tmp_path / "copy.jpg"
+    cv2.imwrite(str(paths["copy"]), cv2.imread(str(paths["01"])), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    relatives = find_relatives(paths)
+    assert relatives.duplicates == [("01", "copy")]
+    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
+
+
+def test_a_turned_copy_is_related_too(paths, tmp_path):
+    paths["turned"] = tmp_path / "turned.png"
+    cv2.imwrite(str(paths["turned"]), np.rot90(cv2.imread(str(paths["01"]))))
+    relatives = find_relatives(paths)
+    assert ("01", "turned") in relatives.pairs
+    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
+
+
+def test_images_of_floating_point_between_0_and_1_are_understood(tmp_path):
+    paths = {}
+    for field in range(3):
+        for number, tile in enumerate(_tiles(field)):
+            paths[f"{field}{number}"] = tmp_path / f"{field}{number}.tif"
+            tifffile.imwrite(paths[f"{field}{number}"], (tile / 255).astype(np.float32))
+    assert {tuple(sorted(pair)) for pair in find_relatives(paths).neighbours} == PAIRS
+
+
+def test_an_image_that_cannot_be_read_is_named(paths):
+    paths["01"].write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"01\.png: "):
+        find_relatives(paths)
+
+
+@pytest.mark.realdata
+def test_most_real_images_have_a_neighbour_and_the_control_has_almost_none(realdata, tmp_path):
+    with zipfile.ZipFile(realdata / "stage1_train.zip") as archive:
+        members = [name for name in archive.namelist() if "/images/" in f"/{name}" and name.endswith(".png")]
+        archive.extractall(tmp_path, members)
+    paths = {name.split("/")[-3]: tmp_path / name for name in members if "__MACOSX" not in name}
+    relatives = find_relatives(paths)
+    assert len(paths) == 664
+    assert relatives.images_with_neighbour >= 560
+    assert relatives.control <= 0.01 * relatives.images_with_neighbour
+    assert len(relatives.duplicates) == 1  # two slices of one embryo
+    alone = dict.fromkeys(paths, "")
+    subsets = random_split(paths, validation=0.1, test=0.1, seed=0)
+    leaks = describe(subsets, alone, alone, relatives.pairs, seed=0)["test_with_neighbour"]
+    assert leaks["random"] >= 0.7 * 66

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+
+from unetseg.cli import main
+
+
+def table(path, **dice):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("id,group,dice\n" + "".join(f"{name},{name},{value}\n" for name, value in dice.items()))
+    return str(path)
+
+
+def test_compare_prints_the_verdict_and_names_what_it_left_out(tmp_path, capsys):
+    first = table(tmp_path / "a.csv", one=0.5, two=0.6, three=0.7, gone=0.1)
+    second = table(tmp_path / "b.csv", one=0.6, two=0.7, three=0.8)
+    assert main(["compare", first, second]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{second} is better than {first}: mean Dice +0.1000")
+    assert err == f"left out, only in {first}: gone\n"
+
+
+def test_compare_refuses_a_missing_or_foreign_file_in_one_line(tmp_path, capsys):
+    good = table(tmp_path / "a.csv", one=0.5)
+    foreign = tmp_path / "picture.png"
+    foreign.write_bytes(b"\x89PNG\xff\xfe")
+    for bad in (tmp_path / "missing.csv", foreign):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", good, str(bad)])
+        assert stop.value.code == 1
+        err = capsys.readouterr().err
+        assert str(bad) in err
+        assert err.count("\n") == 1
+
+
+def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
+    def run(*words):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    dvc = [sys.executable, "-m", "dvc"]
+    compare = [sys.executable, "-m", "unetseg.cli", "compare", "--rev"]
+    run("git", "init", "-q", "-b", "main")
+    run("git", "config", "user.email", "test@example.org")
+    run("git", "config", "user.name", "test")
+    run(*dvc, "init", "-q")
+    for tag, dice in (("first", 0.5), ("second", 0.4)):
+        table(tmp_path / "metrics" / "per_image.csv", one=dice, two=dice, three=dice)
+        run(*dvc, "add", "-q", "metrics/per_image.csv")
+        run("git", "add", ".")
+        run("git", "commit", "-q", "-m", tag)
+        run("git", "tag", tag)
+    code, out, err = run(*compare, "first", "second")
+    assert (code, err) == (0, "")
+    assert out.startswith("second is worse than first: mean Dice -0.1000")
+    table(tmp_path / "metrics" / "per_image.csv", one=0.9, two=0.9, three=0.9)
+    assert run(*compare, "second", "workspace")[1].startswith("workspace is better than second: mean Dice +0.5000")
+    code, _, err = run(*compare, "first", "nowhere")
+    assert code == 1
+    assert err.startswith("nowhere: its metrics/per_image.csv cannot be read")
+    assert err.count("\n") == 1

@@ -1,0 +1,148 @@
+from pathlib import Path
+
+import dvc.api
+import pytest
+from dvc.utils.serialize import load_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unetseg.errors import InputError
+from unetseg.params import Params, check_against_data
+from unetseg.params_file import load_params
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "params.yaml").read_text()
+
+
+def load(tmp_path, *replacements):
+    text = TEXT
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "params.yaml").write_text(text)
+    return load_params(tmp_path / "params.yaml")
+
+
+def problems(tmp_path, *replacements):
+    with pytest.raises(InputError) as error:
+        load(tmp_path, *replacements)
+    return str(error.value).replace(str(tmp_path) + "/", "").splitlines()
+
+
+def line_of(text):
+    return next(number for number, line in enumerate(TEXT.splitlines(), 1) if text in line)
+
+
+def test_the_parameters_are_read_as_dvc_reads_them():
+    assert load_params(ROOT / "params.yaml").model_dump() == dvc.api.params_show(str(ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize("number", ["1e-3", "1E-3", "1.0e-3", "0.001", ".001", "1_0.0"])
+def test_a_number_is_a_number_in_every_notation_that_dvc_knows(tmp_path, number):
+    params = load(tmp_path, ("learning_rate: 0.002", f"learning_rate: {number}"))
+    shown = load_yaml(tmp_path / "params.yaml")
+    assert params.train.learning_rate == shown["train"]["learning_rate"]
+
+
+def test_every_value_has_a_comment_that_says_what_it_does():
+    for line in TEXT.splitlines():
+        if line.startswith("  "):
+            assert "  # " in line, line
+
+
+def test_the_parameters_cannot_be_changed_by_accident():
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(ROOT / "params.yaml").train.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs: 20", "epochs: many", "train.epochs: 'many': input should be a valid integer"),
+        ("epochs: 20", "epochs: 0", "train.epochs: 0: input should be greater than or equal to 1"),
+        ("epochs: 20", "epoch: 20", "train.epoch: unknown key"),
+        ("epochs: 20", "epoch: 20", "train.epochs: this key is missing"),
+        ("flip: true", "flip: yes", "augment.flip: 'yes': input should be a valid boolean"),
+        ("method: grouped", "method: groups", "split.method: 'groups': input should be 'grouped', 'random' or 'kfold'"),
+        ("learning_rate: 0.002", "learning_rate: .nan", "train.learning_rate: nan: input should be a finite number"),
+        ("threshold: 0.5", "threshold: test", "evaluate.threshold: 'test'"),
+        ("fold: 0", "fold: 5", "split: fold 5 does not exist, the 5 folds count from 0"),
+        ("size: 256", "size: 250", "image.size: 250 must be divisible by model.stem_stride * 2^model.depth = 32"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_line_and_its_rule(tmp_path, old, new, said):
+    assert any(problem.startswith("params.yaml:") and said in problem for problem in problems(tmp_path, (old, new)))
+
+
+def test_the_line_that_is_named_is_the_line_of_the_value(tmp_path):
+    (problem,) = problems(tmp_path, ("epochs: 20", "epochs: 0"))
+    assert problem.startswith(f"params.yaml:{line_of('epochs: 20')}: ")
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    told = problems(tmp_path, ("epochs: 20", "epochs: 0"), ("size: 256", "size: 250"), ("flip: true", "flop: true"))
+    assert len(told) == 4
+
+
+def test_an_unknown_and_a_missing_section_are_named(tmp_path):
+    told = problems(tmp_path, ("plot:", "plots:"))
+    assert any("plots: unknown section" in problem for problem in told)
+    assert any("plot: this section is missing" in problem for problem in told)
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "a: b: c", "\x00", "train: 3", "train:", "? {}"])
+def test_what_is_no_params_file_is_said_in_a_line(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_or_binary_params_file_is_said_in_a_line(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("replacement", "samples", "said"),
+    [
+        (("batch_size: 4", "batch_size: 80"), 60, "train.batch_size: 80 is more than the 42 samples"),
+        (("test: 0.15", "test: 0.001"), 60, "split.test: 0.001"),
+        (("validation: 0.15", "validation: 0.001"), 60, "split.validation: 0.001"),
+        (("method: grouped", "method: kfold"), 3, "split.folds: 5"),
+    ],
+)
+def test_parameters_that_the_data_cannot_satisfy_are_refused_before_any_work(tmp_path, replacement, samples, said):
+    with pytest.raises(InputError, match=said):
+        check_against_data(load(tmp_path, replacement), samples)
+
+
+def test_the_parameters_suit_the_bundled_sample(tmp_path):
+    check_against_data(load(tmp_path), 48)
+
+
+LEAVES = [(section, key) for section, model in Params.model_fields.items() for key in model.annotation.model_fields]
+ANYTHING = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+)
+
+
+@settings(deadline=None)
+@given(leaf=st.sampled_from(LEAVES), value=ANYTHING)
+def test_any_value_anywhere_is_taken_or_refused_in_a_line_that_names_it(tmp_path_factory, leaf, value):
+    from ruamel.yaml import YAML
+
+    content = YAML(typ="safe").load(TEXT)
+    content[leaf[0]][leaf[1]] = value
+    path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(content, file)
+    try:
+        params = load_params(path)
+    except InputError as error:
+        assert str(path) in str(error)
+        assert leaf[0] in str(error)
+    else:
+        assert getattr(getattr(params, leaf[0]), leaf[1]) == value

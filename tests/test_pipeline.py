@@ -1,0 +1,110 @@
+"""The pipeline as its users run it: dvc's commands on a small project."""
+
+import json
+import re
+
+import pytest
+from pipeline import Project, ran, remove, restored
+from ruamel.yaml import YAML
+
+STAGES = ["unzip", "preprocess", "split", "train", "evaluate", "plot"]
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of the project after its first run, committed."""
+    project = finished.copy(tmp_path / "project")
+    project.commit()
+    return project
+
+
+def uncached(project):
+    """List the outputs that dvc does not keep: what is cheap to make again, and what git keeps."""
+    content = YAML(typ="safe").load(project.folder / "dvc.yaml")
+    outs = [out for stage in content["stages"].values() for out in stage["outs"] + stage.get("metrics", [])]
+    paths = content["vars"][0]["path"]
+    written = [path for out in outs if isinstance(out, dict) for path, how in out.items() if not how["cache"]]
+    return {re.sub(r"\${path\.(\w+)}", lambda name: paths[name[1]], path) for path in written}
+
+
+def test_a_second_repro_runs_nothing(project):
+    assert set(project.stages()) == set(STAGES)
+    printed = project.dvc("repro")
+    assert "Data and pipelines are up to date." in printed
+    assert ran(printed) == restored(printed) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"evaluate": {"threshold": 0.4}}, ["evaluate", "plot"]),
+        ({"plot": {"examples": 2}}, ["plot"]),
+        ({"data": {"max_ratio": 100}}, ["unzip"]),  # which gives the same samples
+    ],
+)
+def test_a_change_runs_what_depends_on_it_and_no_more(project, change, expected):
+    project.change(change)
+    assert ran(project.dvc("repro")) == expected
+
+
+def test_a_comment_in_params_runs_nothing(project):
+    file = project.folder / "params.yaml"
+    file.write_text("# mine\n" + file.read_text())
+    assert ran(project.dvc("repro")) == []
+
+
+def test_metrics_show_gives_what_the_stages_wrote(project):
+    shown = json.loads(project.dvc("metrics", "show", "--json"))[""]["data"]
+    assert set(shown) == {f"metrics/{stage}.json" for stage in ("preprocess", "split", "train", "evaluate")}
+    written = json.loads((project.folder / "metrics" / "evaluate.json").read_text())
+    assert shown["metrics/evaluate.json"]["data"]["dice"] == written["dice"]
+    assert 0 < written["dice"]["mean"] < 1
+    table = project.dvc("metrics", "show", "metrics/evaluate.json")
+    assert f"{written['dice']['mean']:.5g}" in table
+
+
+def test_plots_show_draws_the_curves_and_the_pictures(project):
+    project.dvc("plots", "show", "--out", "plots")
+    page = (project.folder / "plots" / "index.html").read_text()
+    assert '"val_dice"' in page
+    for picture in (project.folder / "metrics" / "plots").iterdir():
+        assert picture.name in page
+
+
+def test_dag_shows_the_way_of_the_data(project):
+    edges = set(re.findall(r'"?(\w+)"? -> "?(\w+)"?', project.dvc("dag", "--dot")))
+    assert edges == {
+        ("unzip", "preprocess"), ("unzip", "split"), ("unzip", "evaluate"), ("preprocess", "split"),
+        ("preprocess", "train"), ("preprocess", "evaluate"), ("preprocess", "plot"), ("split", "train"),
+        ("split", "evaluate"), ("train", "evaluate"), ("train", "plot"), ("evaluate", "plot"),
+    }  # fmt: skip
+
+
+def test_checkout_brings_back_what_was_deleted(project):
+    expected, kept_elsewhere = project.contents(), uncached(project)
+    for out in project.outs():
+        if str(out.relative_to(project.folder)) not in kept_elsewhere:
+            remove(out)
+    assert set(project.contents()) == kept_elsewhere
+    project.dvc("checkout")
+    assert project.contents() == expected
+
+
+def test_what_was_pushed_can_be_pulled_into_another_clone(project, tmp_path):
+    project.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    project.commit()
+    project.dvc("push")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.dvc("pull")
+    assert clone.contents() == {out: files for out, files in project.contents().items() if out != "data/unzipped"}
+    assert ran(clone.dvc("repro")) == ["unzip"]
+    assert clone.contents() == project.contents()
+
+
+def test_a_missing_archive_is_one_clear_line(project):
+    (project.folder / "data" / "sample" / "nuclei.zip").unlink()
+    status, printed = project.try_run("dvc", "repro")
+    assert status != 0
+    assert ran(printed) == []
+    assert [line for line in printed.splitlines() if "nuclei.zip" in line] == printed.splitlines()

@@ -1,0 +1,84 @@
+"""What README says is so: its commands exist, its figures are those of the files beside it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+RUNS = ROOT / "metrics" / "stage1_train"
+
+
+def words_after(program):
+    return sorted({match for line in COMMANDS for match in re.findall(rf"\b{program} (\w+)", line)})
+
+
+def section(name):
+    return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)[1]
+
+
+def row(name, scores):
+    """Write a run's line of the table."""
+    dice, native, objects = scores["dice"], scores["native"]["dice"], scores["objects"]
+    interval = f"{dice['mean']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
+    figures = [f"{dice['median']:.3f}", f"{native['mean']:.3f}", f"{objects['f1_50']:.3f}", f"{objects['map']:.3f}"]
+    return f"| {name} | {scores['images']} | {interval} | {' | '.join(figures)} |"
+
+
+@pytest.mark.parametrize("target", words_after("make"))
+def test_every_make_target_of_readme_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_every_unetseg_command_of_readme_exists():
+    shown = subprocess.run([sys.executable, "-m", "unetseg.cli", "--help"], capture_output=True, text=True, check=True)
+    for command in words_after("unetseg"):
+        assert re.search(rf"^    {command} ", shown.stdout, re.MULTILINE), command
+
+
+def test_every_option_of_unetseg_in_readme_exists():
+    for line in COMMANDS:
+        for command, rest in re.findall(r"\bunetseg (\w+)([^|;&)]*)", line):
+            shown = subprocess.run(
+                [sys.executable, "-m", "unetseg.cli", command, "--help"], capture_output=True, text=True, check=True
+            )
+            for option in re.findall(r"--[\w-]+", rest):
+                assert option in shown.stdout, f"unetseg {command} {option}"
+
+
+def test_every_dvc_command_of_readme_exists():
+    shown = subprocess.run([sys.executable, "-m", "dvc", "--help"], capture_output=True, text=True, check=True)
+    for command in words_after("dvc"):
+        assert re.search(rf"^    (?:\w+ \()?{command}\b", shown.stdout, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_every_file_that_readme_links_to_exists(link):
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("method", ["random", "grouped"])
+def test_the_results_are_those_of_the_run_that_is_kept(method):
+    scores = json.loads((RUNS / method / "evaluate.json").read_text())
+    assert row(method, scores) in section("results").splitlines()
+
+
+def test_the_neighbours_are_those_of_the_run_that_is_kept():
+    for method in ("random", "grouped"):
+        split = json.loads((RUNS / method / "split.json").read_text())
+        count, images = split["test_with_neighbour"]["here"], split["test"]["images"]
+        assert f"{method}: {count} of {images}" in section("results")
+
+
+def test_the_figures_of_the_sample_are_those_of_the_run_that_is_kept():
+    scores = json.loads((ROOT / "metrics" / "sample" / "evaluate.json").read_text())
+    assert f"Dice {scores['dice']['mean']:.3f}" in section("sample")

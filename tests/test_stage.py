@@ -1,0 +1,166 @@
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = """\
+'''Do as the test says.'''
+import sys, time
+from pathlib import Path
+from unetseg import files, stage
+from unetseg.errors import InputError
+{long_import}
+
+def main(params, first_file: Path, out: Path) -> None:
+{body}
+
+if __name__ == "__main__":
+    stage.run(main)
+"""
+SLEEP = "print('ready', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Write a stage with a body, and start it, if need be below other programs."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "dvc").write_text("import subprocess, sys; subprocess.run(sys.argv[1:])")
+    started = []
+
+    def start(body, *, long_import="", arguments=("--first-file", "a", "--out", "b"), below=(), dvc_stage=False):
+        body = textwrap.indent(textwrap.dedent(body), "    ")
+        (tmp_path / "stage.py").write_text(SCRIPT.format(body=body, long_import=long_import))
+        variables = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+        process = subprocess.Popen(
+            [*below, sys.executable, "stage.py", *arguments],
+            cwd=tmp_path,
+            env=variables | {"PYTHONPATH": str(ROOT / "src")} | ({"DVC_STAGE": "train"} if dvc_stage else {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def ended(process):
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def test_a_stage_gets_the_params_and_its_paths(stage):
+    status, out, err = ended(stage("print(params.data.archive, repr(first_file), out)"))
+    assert (status, err) == (0, "")
+    assert out.endswith(".zip PosixPath('a') b\n")
+
+
+def test_a_stage_that_is_not_told_a_path_asks_for_it(stage):
+    status, _, err = ended(stage("pass", arguments=("--first-file", "a")))
+    assert status == 2
+    assert "required: --out" in err
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise InputError('a.zip: no such file; name another')", "a.zip: no such file; name another\n"),
+        ("raise InputError('a: wrong\\nb: wrong')", "a: wrong\nb: wrong\n"),
+        ("raise OSError(28, 'No space left on device', 'b')", "b: No space left on device\n"),
+        ("raise OSError(28, 'No space left on device')", "No space left on device\n"),
+        ("open('absent')", "absent: No such file or directory\n"),
+        ("raise KeyboardInterrupt", "interrupted\n"),
+    ],
+)
+def test_what_the_user_can_mend_is_a_line_and_status_1(stage, body, line):
+    assert ended(stage(body)) == (1, "", line)
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('a defect')", "raise OSError('a defect')"])
+def test_a_defect_keeps_its_traceback(stage, body):
+    status, _, err = ended(stage(body))
+    assert status == 1
+    assert "Traceback" in err
+    assert "a defect" in err
+
+
+def test_missing_params_are_a_line(stage, tmp_path):
+    (tmp_path / "params.yaml").unlink()
+    assert ended(stage("pass")) == (1, "", "params.yaml: cannot be read: No such file or directory\n")
+
+
+def test_a_stage_told_to_stop_tidies_up(stage, tmp_path):
+    process = stage(f"with files.atomic_path(out) as path:\n    path.write_text('half'); {SLEEP}")
+    assert process.stdout.readline() == "ready\n"
+    assert (tmp_path / ".b.partial").is_dir()
+    process.terminate()
+    assert ended(process) == (1, "", "interrupted\n")
+    assert not (tmp_path / ".b.partial").exists()
+    assert not (tmp_path / "b").exists()
+
+
+def gone(processes, seconds):
+    """Wait until no process lives; what the system has not yet cleared away is dead all the same."""
+    until = time.monotonic() + seconds
+    while (living := [process for process in processes if lives(process)]) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not living
+
+
+def lives(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+SHELL = ("sh", "-c", '"$@"; true', "sh")  # with `true` after it, the shell waits for the stage instead of becoming it
+DVC = (sys.executable, "dvc")  # in name: the fixture writes it
+
+
+def stopped_in_time(parent, signal_):
+    """Send the signal to the parent of a stage that is ready; tell whether the stage is gone within two seconds."""
+    assert parent.stdout.readline() == "ready\n"
+    below = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(signal_)
+    return gone(below, 2)
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("below", [SHELL, DVC, DVC + SHELL], ids=["shell", "dvc", "dvc and shell"])
+def test_a_stage_does_not_outlive_what_started_it(stage, below, signal_):
+    assert stopped_in_time(stage(SLEEP, below=below), signal_)
+
+
+@pytest.mark.parametrize("below", [SHELL, DVC, DVC + SHELL], ids=["shell", "dvc", "dvc and shell"])
+def test_a_stage_does_not_outlive_dvc_while_it_still_imports(stage, below):
+    assert stopped_in_time(stage("pass", below=below, long_import=SLEEP, dvc_stage=True), signal.SIGTERM)
+
+
+def test_a_stage_deaf_to_signals_is_stopped_too(stage):
+    deaf = f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}}); {SLEEP}"
+    assert stopped_in_time(stage(deaf, below=SHELL), signal.SIGTERM)
+
+
+def test_a_stage_outlives_what_stands_above_dvc(stage, tmp_path):
+    above = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
+    parent = stage("print('ready', flush=True); time.sleep(2); first_file.touch()", below=above + DVC)
+    assert parent.stdout.readline() == "ready\n"
+    below = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    assert gone(below, 60)
+    assert (tmp_path / "a").exists()
