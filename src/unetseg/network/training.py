@@ -1,7 +1,7 @@
 """Train: build, compile, fit, and go on where a killed training stopped."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def train(
     start_from: str,
     state: Path,
     jit_compile: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **compilation: Any,
 ) -> tuple[keras.Model, Past]:
     """Train a new U-Net until the epochs are over or validation Dice no longer rises.
@@ -79,6 +80,7 @@ def train(
         start_from: a `.keras` file whose weights to start from; empty: none.
         state: folder of the saved states.
         jit_compile: compile with XLA.
+        callbacks: called at the end of an epoch after its state is saved.
         **compilation: the other arguments of `compile_unet`.
 
     Returns:
@@ -102,7 +104,7 @@ def train(
             validation_data=validation,
             initial_epoch=done,
             epochs=epochs,
-            callbacks=[average, keeper] if average else [keeper],
+            callbacks=[*([average] if average else []), keeper, *callbacks],
             shuffle=False,
             verbose=1 if sys.stdout.isatty() else 2,
         )
