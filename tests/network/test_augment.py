@@ -94,9 +94,13 @@ def test_a_flat_image_stays_finite():
     assert np.isfinite(augment(image, mask, strength, np.random.default_rng(0))[0]).all()
 
 
-@pytest.mark.parametrize(
-    "changed", [{"contrast": 0.3, "brightness": 0.2}, {"invert": 1.0}, {"gamma": 0.5}, {"blur": 1.0}]
-)
+def gradient():
+    """Draw an image of values from 64 to 191, so that little is clipped, brighter from top to bottom."""
+    image = np.repeat(np.linspace(64, 191, 32 * 32).reshape(32, 32).astype(np.uint8)[..., None], 3, -1)
+    return image, (image[..., 0] > 100).astype(np.uint8)
+
+
+@pytest.mark.parametrize("changed", [{"contrast": 0.3, "brightness": 0.2}, {"invert": 1.0}, {"gamma": 0.5}])
 def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_recoloured(changed):
     image, mask = gradient()
     known = float(image.mean()), float(image.std())
@@ -110,6 +114,7 @@ def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_re
 def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_whole_image(changed):
     image, mask = gradient()  # the tile is the upper half
     tile, known = image[:16], (float(image.mean()), float(image.std()))
+    strength = Augmentation(**{**vars(NOTHING), **changed})
     after, _, (mean, deviation) = augment_tile(tile, mask[:16], known, strength, np.random.default_rng(0))
     slope, shift = np.polyfit(tile.ravel().astype(float), after.ravel().astype(float), 1)
     assert mean == pytest.approx(slope * known[0] + shift, rel=1e-3)
