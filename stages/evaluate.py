@@ -4,10 +4,12 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.files import atomic_path, write_csv, write_json
+from unetseg.masks.native import NativeModel
 from unetseg.network.modelfile import load_model
 from unetseg.params import Params
 from unetseg.provenance import provenance
-from unetseg.scoring.evaluation import evaluate, predict_subset
+from unetseg.scoring.evaluation import evaluate, predict_native_subset, predict_subset
+from unetseg.splitting.subsets import Subset
 
 
 def main(
@@ -24,10 +26,19 @@ def main(
     predictions: Path,
 ) -> None:
     """Score the model on the test subset; what has to be chosen is chosen on the validation subset."""
-    network, asked = load_model(model), params.evaluate
+    network, asked, mode = load_model(model), params.evaluate, params.image.mode
+    native = NativeModel(network).predict_array if mode == "tiles" else None
     with atomic_path(predictions) as out:  # what is written beside it goes when the block ends
-        validation = predict_subset(network, arrays, split, name="validation", out=out.with_name("v"), tta=asked.tta)
-        test = predict_subset(network, arrays, split, name="test", out=out, tta=asked.tta)
+
+        def predict(name: str, to: Path) -> Subset:
+            if native is None:
+                return predict_subset(network, arrays, split, name=name, out=to, tta=asked.tta)
+            natives = out.with_name(f"native_{name}")
+            return predict_native_subset(
+                native, arrays, samples, split, name=name, out=to, natives=natives, tta=asked.tta
+            )
+
+        validation, test = predict("validation", out.with_name("v")), predict("test", out)
         result = evaluate(test, validation, samples, **asked.model_dump(exclude={"tta"}))
     run = provenance(asked.model_dump(), [*sorted(arrays.iterdir()), split, model])
     write_json(metrics, result.summary | {"run": run})

@@ -10,7 +10,8 @@ from unetseg.samples.arrays import write_arrays
 
 def main(params: Params, samples: Path, out: Path, report: Path) -> None:
     """Write the arrays of every sample below `samples` into `out`, and what is wrong with samples into `report`."""
-    findings = write_arrays(samples, out, size=params.image.size, skip_bad=params.data.on_bad_sample == "skip")
+    image, skip_bad = params.image, params.data.on_bad_sample == "skip"
+    findings = write_arrays(samples, out, size=image.size, skip_bad=skip_bad, tiles=image.mode == "tiles")
     for line in findings.first_lines():
         print(line, file=sys.stderr)
     files.write_json(report, findings.as_json())

@@ -6,6 +6,7 @@ from unetseg import stage
 from unetseg.files import write_csv, write_json
 from unetseg.network.checkpoint import forget_others
 from unetseg.network.modelfile import save_model
+from unetseg.network.tile_batches import open_tiles
 from unetseg.network.training import open_batches, train
 from unetseg.params import Params
 from unetseg.provenance import code_digest, digest, provenance
@@ -18,8 +19,9 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "revision": None, "code": code_digest()})
     feeding = params.train.model_dump(include={"batch_size", "seed", "balance"})
+    opened = open_tiles if params.image.mode == "tiles" else open_batches
     unet, past = train(
-        *open_batches(arrays, split, params.augment.model_dump(), **feeding),
+        *opened(arrays, split, params.augment.model_dump(), **feeding),
         model={"size": params.image.size, **params.model.model_dump()},
         state=state,
         **params.train.model_dump(exclude={"batch_size", "balance"}),

@@ -7,8 +7,13 @@ import pytest
 from test_evaluation import brightness_model, write_samples
 
 from unetseg.errors import InputError
-from unetseg.files import read_csv
+from unetseg.files import read_csv, write_csv
+from unetseg.images.resampling import resize
+from unetseg.masks.inference import predict
+from unetseg.network.model import build_unet
 from unetseg.params_file import load_params
+from unetseg.samples.samples import read_sample
+from unetseg.scoring.scores import count, dice
 
 ROOT = Path(__file__).parents[1]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
@@ -65,3 +70,26 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
         STAGE["main"](PARAMS, **paths)
     assert not paths["metrics"].exists()
     assert not paths["predictions"].exists()
+
+
+def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
+    model = build_unet(
+        16, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
+        activation="relu", standardize=True,
+    )  # fmt: skip
+    model.save(paths["model"])
+    rows = read_csv(paths["arrays"] / "samples.csv")
+    write_csv(
+        paths["arrays"] / "samples.csv", [row | {"image": f"{row['id']}/images/1.png"} for row in rows], list(rows[0])
+    )
+    params = PARAMS.model_copy(update={"image": PARAMS.image.model_copy(update={"mode": "tiles"})})
+    STAGE["main"](params, **paths)
+    kept = np.load(paths["predictions"] / "probabilities.npy")
+    assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
+    assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
+    for row in read_csv(paths["per_image"]):
+        sample = read_sample(paths["samples"] / row["id"])
+        found = predict(sample.image, model, scale="native", threshold=PARAMS.evaluate.threshold)
+        assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
+        place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
+        np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))

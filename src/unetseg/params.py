@@ -33,6 +33,7 @@ class Image(Section):
     """What becomes of an image before the model sees it."""
 
     size: int = Field(ge=8, le=4096)
+    mode: Literal["resize", "tiles"]
 
 
 class Split(Section):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetseg.network.augment import Augmentation, augment
+from unetseg.network.augment import Augmentation, augment, augment_tile
 
 NOTHING = Augmentation(
     flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
@@ -92,3 +92,37 @@ def test_a_flat_image_stays_finite():
     image, mask = np.full((8, 8, 3), 7, np.uint8), np.zeros((8, 8), np.uint8)
     strength = Augmentation(**{**vars(NOTHING), "gamma": 0.9, "noise": 1.0, "channel": 0.9})
     assert np.isfinite(augment(image, mask, strength, np.random.default_rng(0))[0]).all()
+
+
+def gradient():
+    """Draw an image of values from 64 to 191, so that little is clipped, brighter from top to bottom."""
+    image = np.repeat(np.linspace(64, 191, 32 * 32).reshape(32, 32).astype(np.uint8)[..., None], 3, -1)
+    return image, (image[..., 0] > 100).astype(np.uint8)
+
+
+@pytest.mark.parametrize("changed", [{"contrast": 0.3, "brightness": 0.2}, {"invert": 1.0}, {"gamma": 0.5}])
+def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_recoloured(changed):
+    image, mask = gradient()
+    known = float(image.mean()), float(image.std())
+    strength = Augmentation(**{**vars(NOTHING), **changed})
+    after, _, statistics = augment_tile(image, mask, known, strength, np.random.default_rng(0))
+    assert np.abs(after - image).max() > 1
+    assert statistics == pytest.approx((after.mean(), after.std()), rel=1e-4)
+
+
+@pytest.mark.parametrize("changed", [{"contrast": 0.3, "brightness": 0.2}, {"invert": 1.0}])
+def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_whole_image(changed):
+    image, mask = gradient()  # the tile is the upper half
+    tile, known = image[:16], (float(image.mean()), float(image.std()))
+    strength = Augmentation(**{**vars(NOTHING), **changed})
+    after, _, (mean, deviation) = augment_tile(tile, mask[:16], known, strength, np.random.default_rng(0))
+    slope, shift = np.polyfit(tile.ravel().astype(float), after.ravel().astype(float), 1)
+    assert mean == pytest.approx(slope * known[0] + shift, rel=1e-3)
+    assert deviation == pytest.approx(abs(slope) * known[1], rel=1e-3)
+
+
+def test_a_flat_tile_leaves_the_deviation_of_the_whole_image_as_it_is():
+    flat, mask = np.full((8, 8, 3), 50, np.uint8), np.zeros((8, 8), np.uint8)
+    strength = Augmentation(**{**vars(NOTHING), "noise": 1.0, "brightness": 0.5})
+    _, _, (_, deviation) = augment_tile(flat, mask, (60.0, 20.0), strength, np.random.default_rng(0))
+    assert deviation == 20

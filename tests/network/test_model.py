@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from unetseg.network.model import build_unet
+from unetseg.network.model import build_unet, for_tiles
 from unetseg.network.modelfile import save_model
 
 SMALL = {
@@ -78,3 +78,22 @@ def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), model.predict(IMAGE, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("brightness", [0.2, 0.8])
+def test_tiles_are_normalised_by_the_statistics_of_their_whole_image(standardize, brightness):
+    model = build_unet(16, **{**SMALL, "standardize": standardize, "normalization": "none"})
+    whole = np.concatenate([IMAGE * brightness, IMAGE * brightness / 2 + 100], axis=1)
+    statistics = np.array([[whole.mean(), whole.std()]], np.float32)
+    seen = build_unet(32, **{**SMALL, "standardize": standardize}).get_layer("normalise")
+    normalised = np.asarray(seen(np.concatenate([whole, whole], axis=2)))[:, :16, :16]
+    probability = for_tiles(model, standardize)({"tile": whole[:, :16], "statistics": statistics})
+    np.testing.assert_allclose(probability, model.get_layer("unet")(normalised), atol=1e-5)
+
+
+def test_a_model_for_tiles_has_the_same_weights():
+    model = build_unet(16, **SMALL)
+    tiles = for_tiles(model, True)
+    tiles.set_weights([weight + 1 for weight in tiles.get_weights()])
+    assert [*map(id, tiles.weights)] == [*map(id, model.weights)]

@@ -7,6 +7,7 @@ from unetseg.files import read_csv, write_csv
 from unetseg.network.keeper import Keeper
 from unetseg.network.losses import LOSSES
 from unetseg.network.modelfile import save_model
+from unetseg.network.tile_batches import open_tiles
 from unetseg.network.training import open_batches, train
 
 SMALL = {
@@ -48,6 +49,23 @@ def run(data, state, strength=STRENGTH, model=SMALL, **changed):
     return train(*batches, model=model, state=state, **{**TRAIN, **changed})
 
 
+def run_tiles(data, state, **changed):
+    """Train on the same images cut into four tiles each."""
+    keras.backend.clear_session()
+    images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
+    rows, tiles = [], []
+    for index, image in enumerate(images):
+        for row in (0, 16):
+            for column in (0, 16):
+                tiles.append(np.s_[index, row : row + 16, column : column + 16])
+                rows.append({"index": len(rows), "id": f"s{index}", "mean": image.mean(), "deviation": image.std()})
+    np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
+    np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
+    write_csv(data / "tiles.csv", rows, list(rows[0]))
+    batches = open_tiles(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5)
+    return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
+
+
 def without_seconds(past):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in past.history]
 
@@ -79,6 +97,24 @@ def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_af
         with pytest.raises(KeyboardInterrupt):
             run(data, data / "killed", ema=ema)
     assert_same_bits(whole, run(data, data / "killed", ema=ema))
+
+
+def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data, monkeypatch):
+    whole = run_tiles(data, data / "whole", epochs=12)
+    assert whole[1].best_dice > 0.8
+    assert whole[0].input_shape == (None, 16, 16, 3)
+    save = Keeper._save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.past.history) == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run_tiles(data, data / "killed", epochs=12)
+    assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
 
 
 def test_a_training_killed_after_its_last_epoch_is_not_trained_again(data, monkeypatch):

@@ -7,6 +7,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
+FLAT = 1.0  # a tile of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
+
+Statistics = tuple[float, float]  # mean and deviation over all pixels and channels of an image
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,30 @@ def augment(
     image, mask = _turn(image, mask, strength, rng)
     image, mask = _warp(image, mask, strength, rng)
     return _recolour(image.astype(np.float32), strength, rng), mask
+
+
+def augment_tile(
+    tile: UInt8[np.ndarray, "height width 3"],
+    mask: UInt8[np.ndarray, "height width"],
+    statistics: Statistics,
+    strength: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[Float32[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"], Statistics]:
+    """Draw one variation of a part of an image, and what the mean and deviation of the whole would become with it.
+
+    Recolouring is taken for the straight line that gives the tile the mean and deviation that it has afterwards; so a
+    tile that is the whole image gets its own mean and deviation.
+    """
+    tile, mask = _turn(tile, mask, strength, rng)
+    tile, mask = _warp(tile, mask, strength, rng)
+    before = tile.astype(np.float32)
+    after = _recolour(before, strength, rng)
+    mean, deviation = statistics
+    slope = 1.0
+    if before.std() >= FLAT:
+        turned_over = np.vdot(before - before.mean(), after - after.mean()) < 0
+        slope = float(after.std() / before.std()) * (-1 if turned_over else 1)
+    return after, mask, (float(after.mean()) + slope * (mean - float(before.mean())), abs(slope) * deviation)
 
 
 def _turn(

@@ -67,21 +67,21 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number` of this epoch."""
-        start = number * self.batch_size
-        chosen = self.order()[start : start + self.batch_size]
-        pairs = [
-            augment(self.images[index], self.masks[index], self.strength, self._rng(start + place))
-            for place, index in enumerate(chosen)
-        ]
+        pairs = [augment(self.images[index], self.masks[index], self.strength, rng) for index, rng in self.draw(number)]
         images, masks = zip(*pairs, strict=True)
         return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+
+    def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
+        """Draw the samples of a batch, each with where its chance comes from."""
+        start = number * self.batch_size
+        chosen = self.order()[start : start + self.batch_size].tolist()
+        return [
+            (index, np.random.default_rng((self.seed, self.epoch, start + place))) for place, index in enumerate(chosen)
+        ]
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch's order."""
         self.epoch += 1
-
-    def _rng(self, place: int) -> np.random.Generator:
-        return np.random.default_rng((self.seed, self.epoch, place))
 
 
 class PlainBatches(keras.utils.PyDataset):

@@ -68,6 +68,23 @@ def build_unet(
     return keras.Model(image, unet(_normalise(size, standardize)(image)), name="unetseg")
 
 
+def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
+    """Give the same U-Net, with the same weights, for tiles beside the mean and deviation of their whole image.
+
+    Args:
+        model: of `build_unet`.
+        standardize: as it was built.
+
+    Returns:
+        A model of "tile", float32 (B, size, size, 3), RGB in 0…255, and "statistics", float32 (B, 2), to probabilities.
+    """
+    tile = keras.Input(model.input_shape[1:], name="tile")
+    statistics = keras.Input((2,), name="statistics")
+    mean, deviation = ops.split(ops.reshape(statistics, (-1, 2, 1, 1)), 2, axis=1)
+    seen = _standardise(tile - mean, mean, deviation) if standardize else ops.divide(tile, 255.0)
+    return keras.Model({"tile": tile, "statistics": statistics}, model.get_layer("unet")(seen), name="tiles")
+
+
 def _normalise(size: int, standardize: bool) -> keras.Model:
     """Map raw values to network input with Keras' own operations, which load without this package."""
     image = keras.Input((size, size, 3), name="raw")
@@ -76,8 +93,15 @@ def _normalise(size: int, standardize: bool) -> keras.Model:
     mean = _mean(image)
     centred = image - mean
     deviation = ops.sqrt(_mean(ops.square(centred)))
+    return keras.Model(image, _standardise(centred, mean, deviation), name="normalise")
+
+
+def _standardise(
+    centred: keras.KerasTensor, mean: keras.KerasTensor, deviation: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Scale to unit deviation, dark background and bright objects."""
     sign = ops.where(mean > 127.5, -1.0, 1.0)
-    return keras.Model(image, sign * centred / ops.maximum(deviation, FLAT), name="normalise")
+    return sign * centred / ops.maximum(deviation, FLAT)
 
 
 def _mean(values: keras.KerasTensor) -> keras.KerasTensor:

@@ -13,8 +13,9 @@ from unetseg.network.augment import Augmentation
 from unetseg.network.batches import PlainBatches, TrainingBatches
 from unetseg.network.keeper import Keeper, Past
 from unetseg.network.losses import LOSSES, dice
-from unetseg.network.model import build_unet
+from unetseg.network.model import build_unet, for_tiles
 from unetseg.network.modelfile import load_model
+from unetseg.network.tile_batches import PlainTiles, TrainingTiles
 from unetseg.splitting.subsets import subset_rows
 
 
@@ -52,8 +53,8 @@ def open_batches(
 
 
 def train(
-    training: TrainingBatches,
-    validation: PlainBatches,
+    training: TrainingBatches | TrainingTiles,
+    validation: PlainBatches | PlainTiles,
     *,
     model: Mapping[str, Any],
     epochs: int,
@@ -71,7 +72,7 @@ def train(
     there and ends with the same bits.
 
     Args:
-        training: what to learn from.
+        training: what to learn from; the rest follows from whether these are tiles.
         validation: what chooses the epoch.
         model: the arguments of `build_unet`.
         epochs: at most so many.
@@ -94,12 +95,13 @@ def train(
     unet = build_unet(**model)
     if start_from:
         _take_weights(unet, Path(start_from))
-    compile_unet(unet, steps=training.num_batches, epochs=epochs, jit_compile=jit_compile, **compilation)
+    learner = for_tiles(unet, model["standardize"]) if isinstance(training, TrainingTiles) else unet
+    compile_unet(learner, steps=training.num_batches, epochs=epochs, jit_compile=jit_compile, **compilation)
     keeper = Keeper(training, patience, state)
-    average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if unet.optimizer.use_ema else None
-    done = keeper.restore(unet, average)
+    average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if learner.optimizer.use_ema else None
+    done = keeper.restore(learner, average)
     if done < epochs and not keeper.out_of_patience():
-        unet.fit(
+        learner.fit(
             training,
             validation_data=validation,
             initial_epoch=done,

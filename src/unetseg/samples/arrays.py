@@ -1,7 +1,6 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +12,10 @@ from unetseg import files
 from unetseg.images import resampling
 from unetseg.parallel import in_parallel
 from unetseg.progress import progress
+from unetseg.samples.growing import growing
 from unetseg.samples.problems import Findings, attempt
 from unetseg.samples.samples import find_samples, modality, read_sample
+from unetseg.samples.tiles import Tile, cut, tiles_file
 
 COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image")
 
@@ -26,9 +27,10 @@ class Prepared(NamedTuple):
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
     warnings: list[str]
+    tiles: list[Tile]
 
 
-def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool) -> Findings:
+def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: bool = False) -> Findings:
     """Read every sample, resize it, and write images.npy, masks.npy, labels.npy and samples.csv into one folder.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
@@ -39,6 +41,7 @@ def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool) -> Find
         out: the folder to make.
         size: height and width of the arrays, in pixels.
         skip_bad: whether to go on without the samples that cannot be used.
+        tiles: whether to write the samples at their own size too; see `unetseg.samples.tiles`.
 
     Raises:
         InputError: with a line for each problem of any sample, if there are unusable ones and `skip_bad` is false, or
@@ -48,13 +51,13 @@ def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool) -> Find
     findings = Findings()
     with files.atomic_path(out) as beside:
         beside.mkdir()
-        rows = _append_samples(folders, beside, size, findings)
+        rows = _append_samples(folders, beside, size, tiles, findings)
         findings.raise_unusable(skip_bad)
         files.write_csv(beside / "samples.csv", rows, COLUMNS)
     return findings
 
 
-def prepare(folder: Path, size: int) -> Prepared:
+def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
     """Read a sample and resize it: the image by area, labels by the pixel nearest to each centre.
 
     Raises:
@@ -73,17 +76,19 @@ def prepare(folder: Path, size: int) -> Prepared:
         "image": sample.path.relative_to(folder.parent).as_posix(),
     }
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-    return Prepared(row, resampling.fit(sample.image, size), labels, list(sample.warnings))
+    squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
+    return Prepared(row, resampling.fit(sample.image, size), labels, list(sample.warnings), squares)
 
 
-def _append_samples(folders: list[Path], out: Path, size: int, findings: Findings) -> list[dict[str, Any]]:
-    """Write the three arrays, and give the rows of the samples that are in them."""
+def _append_samples(folders: list[Path], out: Path, size: int, tiles: bool, findings: Findings) -> list[dict[str, Any]]:
+    """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
-    results = in_parallel(lambda folder: attempt(prepare, folder, size), folders)
+    results = in_parallel(lambda folder: attempt(prepare, folder, size, tiles), folders)
     with (
-        _growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
-        _growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
-        _growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
+        growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
+        growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
     ):
         for folder, (prepared, problems) in zip(folders, progress(results, "preprocess", len(folders)), strict=True):
             if prepared is None:
@@ -93,29 +98,7 @@ def _append_samples(folders: list[Path], out: Path, size: int, findings: Finding
             add_image(prepared.image)
             add_mask((prepared.labels > 0).view(np.uint8))
             add_labels(prepared.labels)
+            for tile in prepared.tiles:
+                add_tile(tile)
             rows.append({"index": len(rows), **prepared.row})
     return rows
-
-
-@contextlib.contextmanager
-def _growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Open a .npy file that grows by a row of one shape at a time; give the function that appends one.
-
-    Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
-    """
-    rows = 0
-
-    def write_header() -> None:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}
-        np.lib.format.write_array_header_1_0(file, header)  # leaves room for the number of rows to grow
-
-    def append(row: np.ndarray) -> None:
-        nonlocal rows
-        file.write(row.tobytes())
-        rows += 1
-
-    with path.open("wb") as file:
-        write_header()
-        yield append
-        file.seek(0)
-        write_header()

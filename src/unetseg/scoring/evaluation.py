@@ -1,15 +1,20 @@
 """Predict the subsets with a model, choose on validation, score on test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.files import write_csv
+from unetseg.images.pictures import read_image
+from unetseg.images.resampling import resize
+from unetseg.network.forward import forward
 from unetseg.parallel import in_parallel
 from unetseg.progress import progress
 from unetseg.samples.samples import read_sample
@@ -19,6 +24,9 @@ from unetseg.scoring.summary import ImageScore, score_image, summarise
 from unetseg.splitting.subsets import Prediction, Subset, subset_rows
 
 BATCH = 8
+
+Score = Callable[[np.ndarray], np.ndarray]  # images of one shape to their probabilities of foreground
+Native = Callable[[UInt8[np.ndarray, "height width 3"]], Float32[np.ndarray, "height width"]]
 
 
 class Evaluation(NamedTuple):
@@ -41,13 +49,52 @@ def predict_subset(model: keras.Model, arrays: Path, split: Path, *, name: str, 
         out: the folder to make, of probabilities.npy, float32 (subset, size, size), and ids.csv in the same order.
         tta: whether to average over the 8 flips and quarter turns.
     """
-    out.mkdir()
     rows = subset_rows(arrays / "samples.csv", split, name)
-    images, masks, labels = (np.load(arrays / f"{each}.npy", mmap_mode="r") for each in ("images", "masks", "labels"))
+    images = np.load(arrays / "images.npy", mmap_mode="r")
+    predicted = predict(model, images, np.array([row["index"] for row in rows], np.int64), BATCH, tta)
+    return _keep(predicted, rows, arrays, name, out)
+
+
+def predict_native_subset(
+    native: Native, arrays: Path, samples: Path, split: Path, *, name: str, out: Path, natives: Path, tta: bool
+) -> Subset:
+    """Predict the samples of a subset at their own size, and keep that beside what it is at the arrays' size.
+
+    Args:
+        native: predicts an image of any size.
+        arrays: see `predict_subset`.
+        samples: the folder of the sample folders.
+        split: see `predict_subset`.
+        name: see `predict_subset`.
+        out: see `predict_subset`.
+        natives: the folder to make, of a .npy file of each sample's probability at its own size.
+        tta: see `predict_subset`.
+    """
+    natives.mkdir()
+    rows, size = subset_rows(arrays / "samples.csv", split, name), np.load(arrays / "masks.npy", mmap_mode="r").shape[1]
+
+    def predict_image(row: dict[str, str]) -> Float32[np.ndarray, "size size"]:
+        image = read_image(samples / row["image"])[None]
+        probability = _average(lambda view: native(view[0])[None], image, tta)[0]
+        np.save(natives / f"{row['id']}.npy", probability)
+        return resize(probability, size, size)
+
+    return replace(_keep(map(predict_image, rows), rows, arrays, name, out), natives=natives)
+
+
+def _keep(
+    predicted: Iterator[Float32[np.ndarray, "size size"]],
+    rows: list[dict[str, str]],
+    arrays: Path,
+    name: str,
+    out: Path,
+) -> Subset:
+    """Write the probabilities of a subset into a folder as they come."""
+    out.mkdir()
+    masks, labels = (np.load(arrays / f"{each}.npy", mmap_mode="r") for each in ("masks", "labels"))
     write_csv(out / "ids.csv", [{"index": place, "id": row["id"]} for place, row in enumerate(rows)], ("index", "id"))
     shape = (len(rows), *masks.shape[1:])
     probabilities = np.lib.format.open_memmap(out / "probabilities.npy", "w+", np.float32, shape)
-    predicted = predict(model, images, np.array([row["index"] for row in rows], np.int64), BATCH, tta)
     for place, probability in enumerate(progress(predicted, f"predict {name}", len(rows))):
         probabilities[place] = probability
     probabilities.flush()
@@ -73,22 +120,25 @@ def predict(
     Raises:
         InputError: if the model predicts NaN.
     """
-    views = [(turns, mirrored) for turns in range(4) for mirrored in (False, True)] if tta else [(0, False)]
     for start in range(0, len(indices), batch_size):
         batch = images[indices[start : start + batch_size]].astype(np.float32)
-        seen = np.asarray(sum(_predict_view(model, batch, *view) for view in views) / np.float32(len(views)))
-        if np.isnan(seen).any():
-            raise InputError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
-        yield from seen
+        yield from _average(partial(forward, model), batch, tta)
+
+
+def _average(
+    score: Score, images: Shaped[np.ndarray, "b height width 3"], tta: bool
+) -> Float32[np.ndarray, "b height width"]:
+    """Predict images as they are, or average over the 8 flips and quarter turns."""
+    views = [(turns, mirrored) for turns in range(4) for mirrored in (False, True)] if tta else [(0, False)]
+    return np.asarray(sum(_predict_view(score, images, *view) for view in views) / np.float32(len(views)))
 
 
 def _predict_view(
-    model: keras.Model, images: Float32[np.ndarray, "b size size 3"], turns: int, mirrored: bool
-) -> Float32[np.ndarray, "b size size"]:
+    score: Score, images: Shaped[np.ndarray, "b height width 3"], turns: int, mirrored: bool
+) -> Float32[np.ndarray, "b height width"]:
     """Predict the images turned and mirrored, and turn what is predicted back."""
     turned = np.rot90(images, turns, axes=(1, 2))
-    view = np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned)
-    probability = np.asarray(model.predict_on_batch(view), np.float32)[..., 0]
+    probability = score(np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned))
     return np.rot90(probability[:, :, ::-1] if mirrored else probability, -turns, axes=(1, 2))
 
 

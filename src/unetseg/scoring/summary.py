@@ -40,7 +40,8 @@ def score_image(
     limit = np.float32(threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
-    native = scores.count(native_mask, restore(image.probability, *native_mask.shape) >= limit)
+    at_native_size = np.load(image.native) if image.native else restore(image.probability, *native_mask.shape)
+    native = scores.count(native_mask, at_native_size >= limit)
     matched = matching.match(image.labels, separated_objects(image.probability, threshold, depth, min_size))
     connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
     row = {

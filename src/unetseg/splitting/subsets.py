@@ -12,12 +12,16 @@ from unetseg.files import read_csv
 
 
 class Prediction(NamedTuple):
-    """One image: its row of samples.csv and split.csv, its truth, and the predicted probability of foreground."""
+    """One image: its row of samples.csv and split.csv, its truth, and the predicted probability of foreground.
+
+    `native` is a .npy file of the probability at the image's own size, where that is what the model predicts.
+    """
 
     row: dict[str, str]
     mask: Bool[np.ndarray, "size size"]
     labels: UInt16[np.ndarray, "size size"]
     probability: Float32[np.ndarray, "size size"]
+    native: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Subset:
     masks: UInt8[np.ndarray, "all size size"]
     labels: UInt16[np.ndarray, "all size size"]
     probabilities: Float32[np.ndarray, "subset size size"]
+    natives: Path | None = None  # the folder of <id>.npy, for `Prediction.native`
 
     def __len__(self) -> int:
         """Count the images."""
@@ -38,7 +43,8 @@ class Subset:
         """Give one image at a time, so that only one need be in memory."""
         for row, probability in zip(self.rows, self.probabilities, strict=True):
             index = int(row["index"])
-            yield Prediction(row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability))
+            native = self.natives and self.natives / f"{row['id']}.npy"
+            yield Prediction(row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability), native)
 
 
 def subset_rows(samples: Path, split: Path, name: str) -> list[dict[str, str]]:

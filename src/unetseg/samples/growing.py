@@ -1,0 +1,31 @@
+"""Write .npy files whose number of rows is not known before the last one comes."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Open a .npy file that grows by a row of one shape at a time; give the function that appends one.
+
+    Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
+    """
+    rows = 0
+
+    def write_header() -> None:
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}
+        np.lib.format.write_array_header_1_0(file, header)  # leaves room for the number of rows to grow
+
+    def append(row: np.ndarray) -> None:
+        nonlocal rows
+        file.write(row.tobytes())
+        rows += 1
+
+    with path.open("wb") as file:
+        write_header()
+        yield append
+        file.seek(0)
+        write_header()
