@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Shaped, UInt8, UInt16
+from numpy.typing import DTypeLike
 
 from unetseg import files
 from unetseg.images import resampling
+from unetseg.images.traits import TRAITS, traits
 from unetseg.parallel import in_parallel
 from unetseg.progress import progress
 from unetseg.samples.problems import Findings, attempt
@@ -25,11 +27,12 @@ class Prepared(NamedTuple):
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
+    traits: Shaped[np.ndarray, ""]
     warnings: list[str]
 
 
 def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool) -> Findings:
-    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy and samples.csv into one folder.
+    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy, traits.npy and samples.csv.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
     files as they come, in the order of their names.
@@ -66,24 +69,26 @@ def prepare(folder: Path, size: int) -> Prepared:
         "id": folder.name,
         "height": height,
         "width": width,
-        "channels": sample.channels,
+        "channels": sample.stored.header.channels,
         "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
         "foreground": float((sample.labels > 0).mean()),
         "modality": modality(sample.image),
         "image": sample.path.relative_to(folder.parent).as_posix(),
     }
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-    return Prepared(row, resampling.fit(sample.image, size), labels, list(sample.warnings))
+    image = resampling.fit(sample.image, size)
+    return Prepared(row, image, labels, traits(sample.stored.pixels), list(sample.warnings))
 
 
 def _append_samples(folders: list[Path], out: Path, size: int, findings: Findings) -> list[dict[str, Any]]:
-    """Write the three arrays, and give the rows of the samples that are in them."""
+    """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
     results = in_parallel(lambda folder: attempt(prepare, folder, size), folders)
     with (
         _growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         _growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
         _growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        _growing(out / "traits.npy", TRAITS, ()) as add_traits,
     ):
         for folder, (prepared, problems) in zip(folders, progress(results, "preprocess", len(folders)), strict=True):
             if prepared is None:
@@ -93,12 +98,13 @@ def _append_samples(folders: list[Path], out: Path, size: int, findings: Finding
             add_image(prepared.image)
             add_mask((prepared.labels > 0).view(np.uint8))
             add_labels(prepared.labels)
+            add_traits(prepared.traits)
             rows.append({"index": len(rows), **prepared.row})
     return rows
 
 
 @contextlib.contextmanager
-def _growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
+def _growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
     """Open a .npy file that grows by a row of one shape at a time; give the function that appends one.
 
     Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
@@ -106,7 +112,11 @@ def _growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Ite
     rows = 0
 
     def write_header() -> None:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": (rows, *shape),
+        }
         np.lib.format.write_array_header_1_0(file, header)  # leaves room for the number of rows to grow
 
     def append(row: np.ndarray) -> None:

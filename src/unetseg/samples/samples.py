@@ -25,14 +25,14 @@ class Sample:
 
     Attributes:
         path: the image file; its folder's parent is the sample, and that one's name is the sample's id.
-        channels: how many the image file has, alpha included.
+        stored: the image as its file holds it.
         image: RGB, 0 to 255.
         labels: 0 or the object's number; the number of an object that lies wholly under others is missing.
         warnings: a line for each oddity that does not make the sample unusable.
     """
 
     path: Path
-    channels: int
+    stored: Picture
     image: UInt8[np.ndarray, "height width 3"]
     labels: UInt16[np.ndarray, "height width"]
     warnings: Sequence[str]
@@ -66,7 +66,7 @@ def read_sample(folder: Path) -> Sample:
     image, (labels, warnings) = to_rgb(picture.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is it the image that was meant?")
-    return Sample(path, picture.header.channels, image, labels, warnings)
+    return Sample(path, picture, image, labels, warnings)
 
 
 def check_samples(folder: Path) -> Findings:
