@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from numpy.typing import DTypeLike
 from unetseg import files
 from unetseg.images import resampling
 from unetseg.images.traits import TRAITS, traits
-from unetseg.parallel import in_parallel
+from unetseg.parallel import in_processes
 from unetseg.progress import progress
 from unetseg.samples.problems import Findings, attempt
 from unetseg.samples.samples import find_samples, modality, read_sample
@@ -83,7 +84,7 @@ def prepare(folder: Path, size: int) -> Prepared:
 def _append_samples(folders: list[Path], out: Path, size: int, findings: Findings) -> list[dict[str, Any]]:
     """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
-    results = in_parallel(lambda folder: attempt(prepare, folder, size), folders)
+    results = in_processes(partial(attempt, prepare, size=size), folders)
     with (
         _growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         _growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
