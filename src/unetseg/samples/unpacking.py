@@ -65,31 +65,24 @@ def _sound_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes |
     source = archive.fp
     if source is None or max(member.file_size, member.compress_size) > PIECE:
         return None
-    source.seek(member.header_offset)
-    head = source.read(HEADER + len(member.orig_filename) * 4 + EXTRA + member.compress_size)
-    if len(head) < HEADER:
-        return None
-    magic, flags, method, name_length, extra_length = LOCAL.unpack_from(head)
-    start = HEADER + name_length + extra_length
-    packed = head[start : start + member.compress_size]
-    if (
-        magic != zipfile.stringFileHeader
-        or flags & ~HARMLESS
-        or method != member.compress_type
-        or head[HEADER : HEADER + name_length] != member.orig_filename.encode("utf-8" if flags & UTF_8 else "cp437")
-        or len(packed) != member.compress_size
-    ):
-        return None
-    if method == zipfile.ZIP_DEFLATED:
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            content = unpacker.decompress(packed, member.file_size + 1)
-        except zlib.error:
+    try:
+        source.seek(member.header_offset)
+        head = source.read(HEADER + len(member.orig_filename) * 4 + EXTRA + member.compress_size)
+        magic, flags, method, name_length, extra_length = LOCAL.unpack_from(head)
+        name = member.orig_filename.encode("utf-8" if flags & UTF_8 else "cp437")
+        start = HEADER + name_length + extra_length
+        content = head[start : start + member.compress_size]
+        if (magic, method) != (zipfile.stringFileHeader, member.compress_type) or flags & ~HARMLESS:
             return None
-        if not unpacker.eof:
+        if head[HEADER : HEADER + name_length] != name or len(content) != member.compress_size:
             return None
-    else:
-        content = packed
+        if method == zipfile.ZIP_DEFLATED:
+            unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+            content = unpacker.decompress(content, member.file_size + 1)
+            if not unpacker.eof:
+                return None
+    except DAMAGE:
+        return None
     return content if len(content) == member.file_size and zlib.crc32(content) == member.CRC else None
 
 
