@@ -11,6 +11,7 @@ from unetseg.errors import InputError
 from unetseg.samples.members import HEADER
 
 PIECE = 2**20
+MAGIC = b"PK\3\4"
 LOCAL = struct.Struct("<4s2xHH16xHH")  # of a member's header in the file: magic, flags, method, lengths that follow
 UTF_8 = 0x800
 HARMLESS = UTF_8 | 0x2 | 0x4 | 0x8  # flags that change nothing in how a member is read: names, effort, sizes come later
@@ -72,7 +73,7 @@ def _sound_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes |
         name = member.orig_filename.encode("utf-8" if flags & UTF_8 else "cp437")
         start = HEADER + name_length + extra_length
         content = head[start : start + member.compress_size]
-        if (magic, method) != (zipfile.stringFileHeader, member.compress_type) or flags & ~HARMLESS:
+        if (magic, method) != (MAGIC, member.compress_type) or flags & ~HARMLESS:
             return None
         if head[HEADER : HEADER + name_length] != name or len(content) != member.compress_size:
             return None
