@@ -1,7 +1,7 @@
 """Measure the search for fields and the split: time and memory with many images, evenness beside scikit-learn's.
 
     python benchmarks/fields.py --images 20000
-    python benchmarks/fields.py --unzipped data/unzipped --samples data/arrays/samples.csv
+    python benchmarks/fields.py --arrays data/arrays
 
 Compare two lines of one run only: other work on the machine changes both.
 """
@@ -19,8 +19,9 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from unetseg.files import read_csv
-from unetseg.splitting.duplicates import find_duplicates, thumbnail
-from unetseg.splitting.fields import borders, find_neighbours
+from unetseg.images.traits import borders, thumbnail
+from unetseg.splitting.duplicates import find_duplicates
+from unetseg.splitting.fields import find_neighbours
 from unetseg.splitting.groups import connected
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import grouped_split, stratum
@@ -99,12 +100,13 @@ def with_scikit_learn(groups: Mapping[str, str], strata: Mapping[str, str], seed
     return min(choices, key=lambda found: sum(deviation(found, strata, s, 0.15) for s in ("validation", "test")))
 
 
-def measure_split(unzipped: Path, samples: Path) -> None:
+def measure_split(arrays: Path) -> None:
     """Split real images evenly, by this project's way and by scikit-learn's."""
-    rows = read_csv(samples)
-    relatives = timed("find", lambda: find_relatives({row["id"]: unzipped / row["image"] for row in rows}))
+    rows = read_csv(arrays / "samples.csv")
+    ids, traits = [row["id"] for row in rows], np.load(arrays / "traits.npy", mmap_mode="r")
+    relatives = timed("find", lambda: find_relatives(ids, traits))
     print(f"{relatives.images_with_neighbour} of {len(rows)} images have a neighbour, control {relatives.control}")
-    groups = connected([row["id"] for row in rows], relatives.pairs)
+    groups = connected(ids, relatives.pairs)
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
     for seed in range(3):
         ours = timed("split", lambda: grouped_split(groups, strata, validation=0.15, test=0.15, seed=seed))  # noqa: B023
@@ -124,10 +126,9 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="The least populated class")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=0, help="search so many synthetic tiles")
-    parser.add_argument("--unzipped", type=Path, help="the folder of real samples")
-    parser.add_argument("--samples", type=Path, help="samples.csv of them")
+    parser.add_argument("--arrays", type=Path, help="the folder of arrays that preprocess wrote")
     options = parser.parse_args()
     if options.images:
         measure_search(options.images)
-    if options.unzipped and options.samples:
-        measure_split(options.unzipped, options.samples)
+    if options.arrays:
+        measure_split(options.arrays)

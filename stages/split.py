@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from unetseg import stage
 from unetseg.files import read_csv, write_csv, write_json
 from unetseg.params import Params
@@ -14,7 +16,7 @@ def main(params: Params, samples: Path, images: Path, out: Path, report: Path) -
     """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
     rows = read_csv(samples / "samples.csv")
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
-    relatives = find_relatives({row["id"]: images / row["image"] for row in rows})
+    relatives = find_relatives(list(strata), np.load(samples / "traits.npy", mmap_mode="r"))
     given = images / "groups.csv"
     groups = read_groups(given, list(strata)) if given.is_file() else connected(strata, relatives.pairs)
     subsets = share_out(groups, strata, **params.split.model_dump())

@@ -1,8 +1,14 @@
+import os
+import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
+import psutil
 import pytest
 
-from unetseg.parallel import WAITING_PER_CORE, in_parallel
+from unetseg.parallel import FEW, WAITING_PER_CORE, in_parallel, in_processes
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -37,3 +43,43 @@ def test_an_exception_comes_at_its_items_turn():
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_many_items_are_worked_on_by_other_processes_in_order():
+    assert list(in_processes(abs, range(-FEW - 50, 0))) == list(range(FEW + 50, 0, -1))
+    here = list(in_processes(_process, range(FEW)))
+    elsewhere = set(in_processes(_process, range(FEW + 1)))
+    assert set(here) == {os.getpid()}
+    assert os.getpid() not in elsewhere
+
+
+def test_an_exception_in_another_process_comes_at_its_items_turn():
+    results = in_processes(_invert, [1, 0, *range(1, FEW + 1)])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_the_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import time\nfrom unetseg.parallel import FEW, in_processes\n"
+        "if __name__ == '__main__':\n    for _ in in_processes(time.sleep, [0.05] * 100 * FEW):\n"
+        "        print('done', flush=True)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as parent:
+        parent.stdout.readline()
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert len(children) >= 2
+        parent.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def _process(_):
+    return os.getpid()
+
+
+def _invert(number):
+    return 1 // number

@@ -3,9 +3,12 @@ import json
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unetseg.errors import InputError
+from unetseg.images.pictures import read_picture
+from unetseg.images.traits import traits
 from unetseg.params_file import load_params
 from unetseg.samples.archive import extract, opened
 from unetseg.samples.synthetic import Slide, make_tiles, write_archive
@@ -37,6 +40,8 @@ def run(images, tmp_path):
             kind = "dark_grey" if name.startswith("fluorescence") else "colour"
             image = f"{name}/images/{name}.png"
             writer.writerow(dict(zip(COLUMNS, [index, name, 128, 128, 3, 6, 0.1, kind, image], strict=True)))
+    pictures = [read_picture(images / name / "images" / f"{name}.png").pixels for name in names]
+    np.save(tmp_path / "traits.npy", np.stack([traits(pixels) for pixels in pictures]))
 
     def run(folder=images, **values):
         split = PARAMS.split.model_copy(update=values)

@@ -3,11 +3,13 @@ import runpy
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from unetseg.errors import InputError
+from unetseg.files import read_csv
 from unetseg.params_file import load_params
 
 ROOT = Path(__file__).parents[1]
@@ -24,9 +26,12 @@ def pack(path, samples):
 
 
 def test_the_stage_extracts_every_sample(tmp_path, capsys):
-    STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 20), tmp_path / "out")
+    STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 20), tmp_path / "out", tmp_path / "out.csv")
     assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == sorted(map(str, range(20)))
     assert (tmp_path / "out" / "7" / "masks" / "1.png").read_bytes() == b"mask"
+    rows = read_csv(tmp_path / "out.csv")
+    assert rows[0] == {"path": "0/images/0.png", "bytes": "5", "crc32": f"{zlib.crc32(b'image'):08x}"}
+    assert len(rows) == 40
     assert "left out" not in capsys.readouterr().err
 
 
@@ -34,15 +39,20 @@ def test_the_stage_tells_what_it_leaves_out(tmp_path, capsys):
     packed = pack(tmp_path / "a.zip", 20)
     with zipfile.ZipFile(packed, "a") as file:
         file.writestr("README.md", b"text")
-    STAGE["main"](PARAMS, packed, tmp_path / "out")
+    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
     assert f"{packed}: left out 1 files of no sample, such as 'README.md'" in capsys.readouterr().err
 
 
 def test_a_table_of_groups_beside_the_archive_comes_along(tmp_path):
     (tmp_path / "groups.csv").write_text("id,group\n0,beside\n")
     packed = pack(tmp_path / "a.zip", 20)
-    STAGE["main"](PARAMS, packed, tmp_path / "out")
+    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
     assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,beside\n"
+    before = (tmp_path / "out.csv").read_text()
+    assert "groups.csv,18," in before
+    (tmp_path / "groups.csv").write_text("id,group\n0,bosido\n")
+    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() != before
 
 
 def test_a_table_of_groups_in_the_archive_comes_before_one_beside_it(tmp_path):
@@ -50,13 +60,13 @@ def test_a_table_of_groups_in_the_archive_comes_before_one_beside_it(tmp_path):
     packed = pack(tmp_path / "a.zip", 20)
     with zipfile.ZipFile(packed, "a") as file:
         file.writestr("train/groups.csv", "id,group\n0,inside\n")
-    STAGE["main"](PARAMS, packed, tmp_path / "out")
+    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
     assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,inside\n"
 
 
 def test_parameters_that_do_not_fit_stop_the_stage_before_it_extracts(tmp_path):
     with pytest.raises(InputError, match="batch_size"):
-        STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 5), tmp_path / "out")
+        STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 5), tmp_path / "out", tmp_path / "out.csv")
     assert not (tmp_path / "out").exists()
 
 
@@ -64,7 +74,7 @@ def test_a_bad_archive_is_one_line_and_exit_status_1(tmp_path):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (tmp_path / "a.zip").write_text("no zip")
     done = subprocess.run(
-        [sys.executable, ROOT / "stages" / "unzip.py", "--archive", "a.zip", "--out", "out"],
+        [sys.executable, ROOT / "stages" / "unzip.py", "--archive", "a.zip", "--out", "out", "--listing", "l"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -7,6 +7,7 @@ import pytest
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv
+from unetseg.parallel import FEW
 from unetseg.samples.arrays import write_arrays
 
 
@@ -65,6 +66,24 @@ def test_preprocess_gives_what_was_worked_out_by_hand(tmp_path):
         "modality": "dark_grey",
         "image": "a/images/i.png",
     }
+
+
+def test_traits_are_a_record_a_sample(tmp_path):
+    for number in range(3):
+        save(tmp_path / "in" / str(number), grey(40 * number), mask(2, 2))
+    write_arrays(tmp_path / "in", tmp_path / "out", size=8, skip_bad=False)
+    records = np.load(tmp_path / "out" / "traits.npy", mmap_mode="r")
+    assert records["values"][:, 0, 0] == pytest.approx(np.sqrt(np.array([0, 40, 80]) + 3 / 8))
+    assert np.all(records["pixels"] == 16)
+
+
+def test_many_samples_give_the_same_arrays_as_few(tmp_path):
+    for number in range(FEW + 1):
+        save(tmp_path / "in" / f"{number:03}", grey(number), mask(2, np.s_[: number % 16 + 1]))
+    write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
+    images, masks, _ = load(tmp_path / "out")
+    assert images[:, 0, 0, 0].tolist() == list(range(FEW + 1))
+    assert masks.sum(axis=(1, 2)).tolist() == [number % 16 + 1 for number in range(FEW + 1)]
 
 
 def test_an_enlarged_mask_has_no_values_between(tmp_path):

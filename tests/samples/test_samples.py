@@ -48,7 +48,8 @@ def test_a_sample_is_an_image_and_its_labels(tmp_path):
     assert sample.path == tmp_path / "a" / "images" / "image.png"
     assert np.array_equal(sample.image, RGB)
     assert np.array_equal(sample.labels, BAR // 255 + block(6, 0) // 255 * 2)
-    assert sample.channels == 3
+    assert np.array_equal(sample.stored.pixels, RGB)
+    assert sample.stored.header.channels == 3
     assert sample.warnings == []
 
 
@@ -56,7 +57,7 @@ def test_channels_are_those_of_the_file_with_alpha(tmp_path):
     bgra = np.dstack([RGB, RGB[..., :1]])
     folder = save(tmp_path / "a", None)
     cv2.imwrite(str(folder / "images" / "a.png"), bgra)
-    assert read_sample(folder).channels == 4
+    assert read_sample(folder).stored.header.channels == 4
 
 
 def test_all_problems_of_a_sample_are_told_at_once(tmp_path):

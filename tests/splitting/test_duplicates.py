@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.splitting.duplicates import find_duplicates, thumbnail
+from unetseg.images.traits import thumbnail
+from unetseg.splitting.duplicates import find_duplicates
 
 
 def _image(seed: int, height: int = 96, width: int = 96) -> np.ndarray:

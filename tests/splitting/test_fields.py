@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.splitting.fields import LENGTH, LOOSEST, Matches, _threshold, borders, find_neighbours
+from unetseg.images.traits import LENGTH, borders
+from unetseg.splitting.fields import LOOSEST, Matches, _threshold, find_neighbours
 
 
 def _field(seed: int, height: int, width: int) -> np.ndarray:

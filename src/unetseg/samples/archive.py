@@ -1,38 +1,26 @@
 """List and extract a zip of samples safely: all of it or nothing, and nothing outside the target."""
 
 import contextlib
-import copy
 import dataclasses
+import os
 import stat
-import struct
-import sys
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
+from typing import Any
 
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.progress import progress
 from unetseg.samples.layout import find_layout
 from unetseg.samples.members import faults
+from unetseg.samples.unpacking import DAMAGE, read_member, shown
 
 MOST_LINES = 20
-PIECE = 2**20
 ADVICE = "raise it in params.yaml if you trust the archive"
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 SMALL = 10**7  # bytes; an uncompressed mask packs as well as a bomb does, and one of this size does no harm
-DAMAGE = (  # what zipfile raises for damaged files; MemoryError where one announces a list of exabytes
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +38,12 @@ class Contents:
     ids: list[str]
     members: dict[str, zipfile.ZipInfo]
     left_out: list[str]
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """List the files to be extracted with their sizes and checksums, sorted; equal lists mean equal samples."""
+        files = sorted((path, member) for path, member in self.members.items() if not path.endswith("/"))
+        return [{"path": path, "bytes": file.file_size, "crc32": f"{file.CRC:08x}"} for path, file in files]
 
 
 @contextlib.contextmanager
@@ -82,11 +76,14 @@ def extract(found: Contents, target: Path) -> None:
             (folder / parent).mkdir(parents=True)
         files = {path: member for path, member in found.members.items() if not path.endswith("/")}
         for path, member in progress(files.items(), "unzip", len(files), unit="file"):
-            with (folder / path).open("xb") as file:
-                try:
-                    file.writelines(read_member(found.archive, member))
-                except InputError as error:
-                    damaged.append(str(error))
+            file = os.open(f"{folder}/{path}", NEW_FILE, 0o666)  # a Path and a buffer for each take as long as the rest
+            try:
+                for piece in read_member(found.archive, member):
+                    _write(file, piece)
+            except InputError as error:
+                damaged.append(str(error))
+            finally:
+                os.close(file)
         _refuse(found.archive, damaged)
 
 
@@ -119,35 +116,15 @@ def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float
     wrong.extend(
         fault for fault in layout.faults if fault[0] is not None or not wrong
     )  # a refused member may hide the samples
-    _refuse(archive, [rule if name is None else f"{_shown(name)}: {rule}" for name, rule in wrong])
+    _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
     by_name = {member.orig_filename: member for member in members}
     return Contents(archive, layout.ids, {path: by_name[name] for path, name in layout.paths.items()}, layout.left_out)
 
 
-def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Unpack a member piece by piece, and stop at the first byte more than its header announced.
-
-    So the limits, which `contents` checks on announced sizes, hold for what is written.
-
-    Raises:
-        InputError: if the member is damaged or its size is not the announced one.
-    """
-    whole = copy.copy(member)
-    whole.file_size = sys.maxsize  # zipfile would stop at the announced size without a word
-    size = 0
-    try:
-        with archive.open(whole) as stream:
-            while size <= member.file_size and (piece := stream.read(PIECE)):
-                size += len(piece)
-                if size <= member.file_size:
-                    yield piece
-    except DAMAGE as error:
-        raise InputError(f"{_shown(member.orig_filename)}: is damaged ({error})") from error
-    if size != member.file_size:
-        found = "fewer" if size < member.file_size else "more"
-        raise InputError(
-            f"{_shown(member.orig_filename)}: unpacks to {found} than the {member.file_size} bytes it announces"
-        )
+def _write(file: int, content: bytes) -> None:
+    """Write all of it: the system may take less than it is given."""
+    while content:
+        content = content[os.write(file, content) :]
 
 
 def _open_file(path: Path) -> BufferedReader:
@@ -187,9 +164,3 @@ def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:
         lines.append(f"… and {len(wrong) - MOST_LINES} more")
     if lines:
         raise InputError("\n".join(lines))
-
-
-def _shown(name: str) -> str:
-    """Give a member's name as it can be printed: control characters escaped, the middle of a long one left out."""
-    quoted = repr(name)
-    return f"member {quoted}" if len(quoted) <= 200 else f"member {quoted[:90]}…{quoted[-90:]}"

@@ -1,16 +1,18 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Shaped, UInt8, UInt16
 
 from unetseg import files
 from unetseg.images import resampling
-from unetseg.parallel import in_parallel
+from unetseg.images.traits import TRAITS, traits
+from unetseg.parallel import in_processes
 from unetseg.progress import progress
 from unetseg.samples.growing import growing
 from unetseg.samples.problems import Findings, attempt
@@ -26,12 +28,13 @@ class Prepared(NamedTuple):
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
+    traits: Shaped[np.ndarray, ""]
     warnings: list[str]
     tiles: list[Tile]
 
 
 def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: bool = False) -> Findings:
-    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy and samples.csv into one folder.
+    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy, traits.npy and samples.csv.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
     files as they come, in the order of their names.
@@ -69,7 +72,7 @@ def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
         "id": folder.name,
         "height": height,
         "width": width,
-        "channels": sample.channels,
+        "channels": sample.stored.header.channels,
         "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
         "foreground": float((sample.labels > 0).mean()),
         "modality": modality(sample.image),
@@ -77,17 +80,19 @@ def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
     }
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
-    return Prepared(row, resampling.fit(sample.image, size), labels, list(sample.warnings), squares)
+    known_by = traits(sample.stored.pixels)
+    return Prepared(row, resampling.fit(sample.image, size), labels, known_by, list(sample.warnings), squares)
 
 
 def _append_samples(folders: list[Path], out: Path, size: int, tiles: bool, findings: Findings) -> list[dict[str, Any]]:
     """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
-    results = in_parallel(lambda folder: attempt(prepare, folder, size, tiles), folders)
+    results = in_processes(partial(attempt, prepare, size=size, tiles=tiles), folders)
     with (
         growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
         growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        growing(out / "traits.npy", TRAITS, ()) as add_traits,
         tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
     ):
         for folder, (prepared, problems) in zip(folders, progress(results, "preprocess", len(folders)), strict=True):
@@ -98,6 +103,7 @@ def _append_samples(folders: list[Path], out: Path, size: int, tiles: bool, find
             add_image(prepared.image)
             add_mask((prepared.labels > 0).view(np.uint8))
             add_labels(prepared.labels)
+            add_traits(prepared.traits)
             for tile in prepared.tiles:
                 add_tile(tile)
             rows.append({"index": len(rows), **prepared.row})

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
 @contextlib.contextmanager
-def growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
+def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
     """Open a .npy file that grows by a row of one shape at a time; give the function that appends one.
 
     Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
@@ -16,7 +17,8 @@ def growing(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Iter
     rows = 0
 
     def write_header() -> None:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}
+        kind = np.lib.format.dtype_to_descr(np.dtype(dtype))
+        header = {"descr": kind, "fortran_order": False, "shape": (rows, *shape)}
         np.lib.format.write_array_header_1_0(file, header)  # leaves room for the number of rows to grow
 
     def append(row: np.ndarray) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Shaped, UInt16
 
 from unetseg.errors import InputError
+from unetseg.images.boxed import decode_boxed
+from unetseg.images.headers import read_header
 from unetseg.images.pictures import Picture, read_picture
 from unetseg.samples.problems import attempt
 
@@ -83,13 +85,31 @@ def read_mask(path: Path, image: Picture | None) -> Mask:
         InputError: naming the file, if it cannot be decoded, has another size or orientation than the image, or holds
             grey values or colours.
     """
-    mask = read_picture(path)
-    values = _one_channel(mask)
+    if mask := _read_plain(path, image):
+        return mask
+    picture = read_picture(path)
+    values = _one_channel(picture)
     box = _box(values)
-    if problem := (image and _mismatch(mask, image)) or _odd_values(values[box]):
-        same = image is not None and np.array_equal(mask.pixels, image.pixels)
+    if problem := (image and _mismatch(picture, image)) or _odd_values(values[box]):
+        same = image is not None and np.array_equal(picture.pixels, image.pixels)
         raise InputError(f"{path}: {f'is the image itself; {RULE}' if same else problem}")
     return Mask(box, values[box] > 0)
+
+
+def _read_plain(path: Path, image: Picture | None) -> Mask | None:
+    """Read a mask as nearly all are, and twice as fast; `None` for any other and for one that is wrong."""
+    try:
+        header = read_header(data := path.read_bytes())
+    except (OSError, InputError):
+        return None
+    if image and (image.header.orientation != 1 or image.pixels.shape[:2] != (header.height, header.width)):
+        return None
+    if (found := decode_boxed(data, header)) is None:
+        return None
+    value = found.values.max(initial=0)
+    inside = found.values == value
+    plain = value in OBJECT_VALUES and np.count_nonzero(inside) == np.count_nonzero(found.values)
+    return Mask(found.box, inside) if plain or not found.values.size else None
 
 
 def _one_channel(mask: Picture) -> Shaped[np.ndarray, "height width *colours"]:

@@ -11,10 +11,10 @@ MOST_LINES = 50
 Result = TypeVar("Result")
 
 
-def attempt(function: Callable[..., Result], *args: Any) -> tuple[Result | None, list[str]]:
+def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tuple[Result | None, list[str]]:
     """Call a function; give its result and no lines, or `None` and the lines of the InputError that it raised."""
     try:
-        return function(*args), []
+        return function(*args, **keywords), []
     except InputError as error:
         return None, str(error).splitlines()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from jaxtyping import UInt8, UInt16
 
 from unetseg.errors import InputError
 from unetseg.images.pictures import Picture, read_picture, to_rgb
-from unetseg.parallel import in_parallel
+from unetseg.parallel import in_processes
 from unetseg.progress import progress
 from unetseg.samples.merging import merge_masks
 from unetseg.samples.problems import Findings, attempt
@@ -25,14 +26,14 @@ class Sample:
 
     Attributes:
         path: the image file; its folder's parent is the sample, and that one's name is the sample's id.
-        channels: how many the image file has, alpha included.
+        stored: the image as its file holds it.
         image: RGB, 0 to 255.
         labels: 0 or the object's number; the number of an object that lies wholly under others is missing.
         warnings: a line for each oddity that does not make the sample unusable.
     """
 
     path: Path
-    channels: int
+    stored: Picture
     image: UInt8[np.ndarray, "height width 3"]
     labels: UInt16[np.ndarray, "height width"]
     warnings: Sequence[str]
@@ -66,7 +67,7 @@ def read_sample(folder: Path) -> Sample:
     image, (labels, warnings) = to_rgb(picture.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is it the image that was meant?")
-    return Sample(path, picture.header.channels, image, labels, warnings)
+    return Sample(path, picture, image, labels, warnings)
 
 
 def check_samples(folder: Path) -> Findings:
@@ -76,12 +77,12 @@ def check_samples(folder: Path) -> Findings:
         InputError: if there is no sample.
     """
     folders, findings = find_samples(folder), Findings()
-    results = in_parallel(lambda sample: attempt(read_sample, sample), folders)
-    for path, (sample, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
-        if sample is None:
+    results = in_processes(partial(attempt, _check), folders)
+    for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
+        if found is None:
             findings.add_unusable(path.name, problems)
         else:
-            findings.add_usable(sample.warnings, bool(sample.labels.any()))
+            findings.add_usable(*found)
     return findings
 
 
@@ -92,6 +93,11 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     if cv2.mean(spread)[0] > COLOUR_SPREAD:
         return "colour"
     return "bright_grey" if np.median(green) >= BRIGHT_MEDIAN else "dark_grey"
+
+
+def _check(folder: Path) -> tuple[Sequence[str], bool]:
+    sample = read_sample(folder)
+    return sample.warnings, bool(sample.labels.any())
 
 
 def _read_picture(folder: Path) -> tuple[Path, Picture]:

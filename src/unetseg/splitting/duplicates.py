@@ -2,25 +2,11 @@
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32
 
-SIZE = 24  # pixels of a thumbnail's side: real strangers correlate to at most 0.6, two slices of one embryo to 0.94
-DEGREE = 4  # of the polynomials that are taken away: uneven light, which strangers share
 ALIKE = 0.8  # correlation from which two thumbnails show the same
-FLAT = 0.01  # grey levels; a thumbnail that varies less shows nothing
 BLOCK = 512  # thumbnails compared with all others at a time
-
-_BASIS = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, SIZE), DEGREE))[0]
-_SURFACE = np.asarray(_BASIS @ _BASIS.T, np.float32)  # from both sides: what polynomials of rows and columns explain
-
-
-def thumbnail(image: Shaped[np.ndarray, "height width channels"]) -> Float32[np.ndarray, "24 24"]:
-    """Shrink an image to its details: grey, without slow changes of light, of unit norm."""
-    grey = cv2.resize(image.mean(axis=2, dtype=np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    detail = grey - _SURFACE @ grey @ _SURFACE
-    return np.asarray(detail / max(float(np.linalg.norm(detail)), FLAT * SIZE), np.float32)
 
 
 def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[int, int], bool]:

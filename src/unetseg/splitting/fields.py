@@ -10,23 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
+from jaxtyping import Float, Float32, Int
 from sklearn.neighbors import NearestNeighbors
+
+from unetseg.images.traits import Border, root_mean_square
 
 LOOSEST = 0.95  # score from which strangers multiply in every control tried; few images cannot tell by themselves
 CONTROL = 0.01  # at most this share of the images that are found may be found in the control
-LENGTH = 512  # values kept of a border: enough to know it again, and memory stays small with large images
 ROUNDING = 0.05  # of a grey level, after the root; steps below it mean nothing
 SIDES = (("right", "left"), ("bottom", "top"))
-
-
-@dataclass(frozen=True)
-class Border:
-    """The outermost pixels along one side of an image, and how far the next ones inside differ from them."""
-
-    values: Float32[np.ndarray, " length"]
-    step: float
-    pixels: int
 
 
 @dataclass(frozen=True)
@@ -49,29 +41,6 @@ class Matches:
     def images(self, threshold: float) -> int:
         """Count the images in pairs whose score is at most `threshold`."""
         return len(np.unique(self.pairs[self.scores <= threshold]))
-
-
-def borders(image: Shaped[np.ndarray, "height width channels"]) -> dict[str, Border]:
-    """Describe the four borders of an image.
-
-    The root of a count has the same noise whether dark or bright (Anscombe, Biometrika 35, 1948), so that a few bright
-    pixels do not outweigh the rest of a border.
-
-    Args:
-        image: values as stored, 0 or more.
-
-    Returns:
-        The border of each side, by its name: top, bottom, left, right.
-    """
-    turned = image.swapaxes(0, 1)
-    strips = {"top": image[:2], "bottom": image[::-1][:2], "left": turned[:2], "right": turned[::-1][:2]}
-    return {side: _border(strip) for side, strip in strips.items()}
-
-
-def _border(strip: Shaped[np.ndarray, "depth length channels"]) -> Border:
-    stable = np.sqrt(np.maximum(strip.mean(axis=2, dtype=np.float32), 0) + 3 / 8)
-    thinned = stable[0, :: -(-stable.shape[1] // LENGTH)]
-    return Border(np.ascontiguousarray(thinned), float(_root_mean_square(stable[0] - stable[-1])), stable.shape[1])
 
 
 def find_neighbours(images: Sequence[Mapping[str, Border]]) -> Neighbours:
@@ -134,7 +103,7 @@ def _match(
     first = np.flatnonzero(backward[forward] == np.arange(len(ends)))
     second = forward[first]
     inside = np.sqrt((end_steps[first] ** 2 + start_steps[second] ** 2) / 2)
-    turned = _root_mean_square(ends[first] - starts[second, ::-1])
+    turned = root_mean_square(ends[first] - starts[second, ::-1])
     runner_up = np.minimum(np.minimum(next_start[first], next_end[second]), turned)
     score = (across[first] + ROUNDING) / np.sqrt((inside + ROUNDING) * (runner_up + ROUNDING))
     return np.stack([first, second], axis=1), score
@@ -151,7 +120,3 @@ def _nearest(
     distances = np.take_along_axis(distances, order, axis=1)
     nearest = np.take_along_axis(indices, order[:, :1], axis=1)[:, 0]
     return nearest, distances[:, 0], distances[:, 1]
-
-
-def _root_mean_square(difference: Float32[np.ndarray, "*n length"]) -> Float[np.ndarray, "*n"]:
-    return np.asarray(np.sqrt(np.mean(np.square(difference, dtype=np.float64), axis=-1)))

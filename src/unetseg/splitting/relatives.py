@@ -1,17 +1,14 @@
-"""Find the images that show the same field or the same picture, by reading each of them once."""
+"""Find the images that show the same field or the same picture, by what they are known again by."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Shaped
 
-from unetseg.images.pictures import read_picture
-from unetseg.progress import progress
-from unetseg.splitting.duplicates import find_duplicates, thumbnail
-from unetseg.splitting.fields import Border, borders, find_neighbours
+from unetseg.images.traits import stored_borders
+from unetseg.splitting.duplicates import find_duplicates
+from unetseg.splitting.fields import find_neighbours
 
 
 @dataclass(frozen=True)
@@ -30,23 +27,19 @@ class Relatives:
         return self.neighbours + self.duplicates
 
 
-def find_relatives(paths: Mapping[str, Path]) -> Relatives:
-    """Read each image, keep its borders and a thumbnail, and find neighbours and copies among them.
+def find_relatives(ids: Sequence[str], traits: Shaped[np.ndarray, " n"]) -> Relatives:
+    """Find neighbours and copies among images.
 
     Args:
-        paths: the image file of each name; their order does not matter.
-
-    Raises:
-        InputError: naming an image that cannot be read.
+        ids: the name of each image; their order does not matter.
+        traits: what `unetseg.images.traits.traits` says of each.
     """
-    names = np.array(sorted(paths), object)
-    with ThreadPoolExecutor() as pool:
-        work = pool.map(_describe, (paths[name] for name in names))
-        read = list(progress(work, "fields", len(names)))
-    copies = find_duplicates(np.stack([small for _, small in read]))
+    order = sorted(range(len(ids)), key=lambda number: ids[number])
+    names = [ids[number] for number in order]
+    copies = find_duplicates(traits["thumbnail"][order])
     repeated = {second for (_, second), unturned in copies.items() if unturned}
     kept = [number for number in range(len(names)) if number not in repeated]
-    found = find_neighbours([read[number][0] for number in kept])
+    found = find_neighbours([stored_borders(traits[order[number]]) for number in kept])
     return Relatives(
         neighbours=[(names[kept[first]], names[kept[second]]) for first, second in found.pairs],
         duplicates=[(names[first], names[second]) for first, second in sorted(copies)],
@@ -54,10 +47,3 @@ def find_relatives(paths: Mapping[str, Path]) -> Relatives:
         control=found.control,
         threshold=found.threshold,
     )
-
-
-def _describe(path: Path) -> tuple[dict[str, Border], Float32[np.ndarray, "24 24"]]:
-    image = read_picture(path).pixels
-    if np.issubdtype(image.dtype, np.floating):
-        image = image * np.float32(65535)  # in small steps, whether it counts to 1 or to more
-    return borders(image), thumbnail(image)
