@@ -2,9 +2,9 @@
 
 Each chain is a fresh clone of the last commit, with a cache of its own, the bundled sample and a short training. It is
 killed and started again at once, kill after kill, and at last left to end. A kill falls into a stage drawn at random
-(dvc's own start is one more), at a random moment of the time that the stage usually takes, with what dvc does after it;
-it hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then every file of data/, models/
-and metrics/ is compared, byte by byte; only the seconds of an epoch, in the history and where it is drawn, may differ.
+(dvc's own start is one more), at a random moment of the CPU time that the stage usually takes, with what dvc does after
+it. It hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then every file of data/,
+models/ and metrics/ is compared, byte by byte; only the seconds of an epoch in history.csv may differ.
 
     python benchmarks/kill.py --kills 100 --chain 10
     python benchmarks/kill.py --stage train --kills 20
@@ -44,22 +44,30 @@ class Run:
             self.process = subprocess.Popen(
                 ["dvc", "repro"], cwd=clone, env=environment(clone), stdout=log, stderr=log, start_new_session=True
             )
-        self.since = {"start": time.monotonic()}
+        self.dvc = psutil.Process(self.process.pid)
+        self.since = {"start": 0.0}  # the CPU seconds at which each stage began
 
     def stage(self) -> str:
         """Give the stage that runs, or ran last."""
         for name in re.findall(RUNNING, self.log.read_text(), re.MULTILINE):
-            self.since.setdefault(name, time.monotonic())
+            if name not in self.since:
+                self.since[name] = self.seconds()
         return list(self.since)[-1]
 
+    def seconds(self) -> float:
+        """Give the CPU seconds of dvc and all below it."""
+        with contextlib.suppress(psutil.Error):
+            own, below = self.dvc.cpu_times(), [process.cpu_times() for process in self.dvc.children(recursive=True)]
+            self.used = sum(own[:4]) + sum(sum(times[:2]) for times in below)
+        return self.used
+
     def ends_before(self, stage: str, seconds: float = 0) -> bool:
-        """Wait until the stage, or one after it, runs for so long; tell whether all ended before."""
+        """Wait until the stage, or one after it, has run for so many CPU seconds; tell whether all ended before."""
         while self.process.poll() is None:
-            now = self.stage()
-            if STAGES.index(now) >= STAGES.index(stage) and time.monotonic() - self.since[now] >= seconds:
+            now, used = self.stage(), self.seconds()
+            if STAGES.index(now) >= STAGES.index(stage) and used - self.since[now] >= seconds:
                 return False
-            time.sleep(0.01)
-        self.stage()
+            time.sleep(0.02)
         return True
 
     def kill(self, target: str, number: signal.Signals) -> tuple[str, list[psutil.Process]]:
@@ -133,10 +141,8 @@ def usual_seconds(run: Run) -> dict[str, float]:
     run.ends_before("plot", float("inf"))
     if run.process.returncode:
         sys.exit(run.log.read_text())
-    moments = [*run.since.values(), time.monotonic()]
-    return {
-        name: after - before for name, (before, after) in zip(run.since, itertools.pairwise(moments), strict=True)
-    }
+    moments = itertools.pairwise([*run.since.values(), run.used])
+    return {name: round(after - before, 2) for name, (before, after) in zip(run.since, moments, strict=True)}
 
 
 def wait_for(processes: list[psutil.Process]) -> float:
@@ -162,7 +168,7 @@ class Benchmark:
         self.stages, self.rng = stages, rng
         self.usual = usual_seconds(Run(clone))
         self.expected = outputs(clone)
-        print(f"undisturbed: {len(self.expected)} files; seconds: {self.usual}".replace("'", ""), flush=True)
+        print(f"undisturbed: {len(self.expected)} files; CPU seconds: {self.usual}".replace("'", ""), flush=True)
         self.where: Counter[str] = Counter()
         self.identical = self.most_lost = self.chains = 0
         self.slowest = 0.0
@@ -178,21 +184,27 @@ class Benchmark:
             if run.ends_before(stage) or run.ends_before(stage, moment * self.usual[run.stage()]):
                 break
             hit = run.stage()
-            seconds = time.monotonic() - run.since[hit]
+            seconds = run.used - run.since[hit]
             target, below = run.kill(target, number)
             self.where[hit] += 1
             done, told = self.trained(run, done)
-            print(f"kill {self.where.total()}: {number.name} to {target}, {seconds:.2f} s into {hit}{told}", flush=True)
+            print(
+                f"kill {self.where.total()}: {number.name} to {target}, {seconds:.2f} CPU s into {hit}{told}",
+                flush=True,
+            )
         run = Run(clone)
         self.slowest = max(self.slowest, wait_for(below))
         status = run.process.wait()
         _, told = self.trained(run, done)
-        found = outputs(clone)
+        found, printed = outputs(clone), run.log.read_text()
         differ = [name for name in self.expected | found if self.expected.get(name) != found.get(name)]
-        again = subprocess.run(["dvc", "status"], cwd=clone, env=environment(clone), capture_output=True, text=True)
-        whole = status == 0 and not differ and "up to date" in again.stdout
+        again = Run(clone)
+        again.process.wait()
+        whole = status == 0 and not differ and "up to date" in again.log.read_text()
         self.identical += whole
-        result = "identical" if whole else f"NOT identical: status {status}, {differ}, {again.stdout}{run.log.read_text()}"
+        result = (
+            "identical" if whole else f"NOT identical: status {status}, {differ}\n{printed}\n{again.log.read_text()}"
+        )
         print(f"chain {self.chains}{told}: {result}", flush=True)
 
     def trained(self, run: Run, before: int) -> tuple[int, str]:
@@ -220,9 +232,10 @@ def main() -> None:
             benchmark.chain(make_clone(made / str(benchmark.chains)), min(left, options.chain))
     counts = ", ".join(f"{name} {benchmark.where[name]}" for name in STAGES)
     print(f"kills by stage: {counts}; the last process gone after {benchmark.slowest:.2f} s at most")
+    identical = f"{benchmark.identical} of {benchmark.chains} chains"
     print(
-        f"seed: {options.seed}, kills: {benchmark.where.total()}, identical: {benchmark.identical} of {benchmark.chains} "
-        f"chains, epochs lost at most: {benchmark.most_lost}"
+        f"seed: {options.seed}, kills: {benchmark.where.total()}, identical: {identical}, "
+        f"epochs lost at most: {benchmark.most_lost}"
     )
     sys.exit(benchmark.identical < benchmark.chains or benchmark.most_lost > 0)
 
