@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["start", "unzip", "preprocess", "split", "train", "evaluate", "plot"]  # start: of dvc itself
-SHORT = {"image": {"size": 64}, "model": {"base_filters": 8}, "train": {"epochs": 6}}
+SHORT = {"image": {"size": 64}, "model": {"base_filters": 8, "depth": 2}, "train": {"epochs": 4}}
 TARGETS, SIGNALS = ["group", "dvc", "stage"], [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
 RUNNING, BEGUN, DONE = r"^Running stage '(\w+)':$", r"^(?:Epoch \d+/|resumed after epoch )", r"^\d+/\d+ - .* val_loss: "
 
@@ -45,7 +45,7 @@ class Run:
                 ["dvc", "repro"], cwd=clone, env=environment(clone), stdout=log, stderr=log, start_new_session=True
             )
         self.dvc = psutil.Process(self.process.pid)
-        self.since = {"start": 0.0}  # the CPU seconds at which each stage began
+        self.used, self.since = 0.0, {"start": 0.0}  # CPU seconds, now and where each stage began
 
     def stage(self) -> str:
         """Give the stage that runs, or ran last."""
