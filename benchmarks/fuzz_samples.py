@@ -3,7 +3,7 @@
 Needs `pip install atheris` (Linux, CPython 3.11 to 3.13). Inputs that end in another exception, hang or take too much
 memory are kept in --folder; each belongs into tests/test_pictures.py or tests/test_merging.py.
 
-    python benchmarks/fuzz_samples.py --minutes 10
+    python benchmarks/fuzz_samples.py --minutes 30 --executions 1e6
 """
 
 import argparse
@@ -22,11 +22,10 @@ from pathlib import Path
 import atheris
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 
-with atheris.instrument_imports(include=["unetseg", "tifffile"]):
-    import tifffile
-
+with atheris.instrument_imports(include=["unetseg"]):
     from unetseg.errors import InputError
     from unetseg.images import headers, pictures
     from unetseg.samples import merging
@@ -39,17 +38,18 @@ MEGABYTES = 4096
 class Target:
     """Read a picture as an image and as a mask of itself, and count."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        """Go on for so many seconds and keep what fails in a folder."""
-        self.folder, self.seconds = folder, seconds
-        self.file = Path(tempfile.mkdtemp()) / "picture"
+    def __init__(self, folder: Path, seconds: float, most: float) -> None:
+        """Go on for so many seconds or executions and keep what fails in a folder."""
+        self.folder, self.seconds, self.most = folder, seconds, most
+        memory = Path("/dev/shm")  # a file on a disk costs more than all that is done with it
+        self.file = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None)) / "picture"
         self.started = time.monotonic()
         self.executions = self.images = self.masks = 0
         self.failures: dict[str, Path] = {}
 
     def __call__(self, data: bytes) -> None:
         """Read one input; libFuzzer calls this with one after the other."""
-        if time.monotonic() - self.started > self.seconds:
+        if self.executions >= self.most or time.monotonic() - self.started > self.seconds:
             self.report()
             os._exit(bool(self.failures))  # libFuzzer leaves without a chance to report
         self.executions += 1
@@ -135,6 +135,7 @@ def main() -> None:
     """Fuzz for the time asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--executions", type=float, default=float("inf"), help="end after so many, if that is earlier")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "fuzz_samples")
     options = parser.parse_args()
     corpus = options.folder / "corpus"  # grows, and the next run starts from it
@@ -145,7 +146,7 @@ def main() -> None:
     limits = ["-max_len=2048", f"-timeout={SECONDS_AN_INPUT}", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0"]
     quiet = "-close_fd_mask=2"  # the codecs tell each damage on stderr
     arguments = [sys.argv[0], *limits, quiet, f"-artifact_prefix={options.folder}/", str(corpus)]
-    atheris.Setup(arguments, Target(options.folder, options.minutes * 60))
+    atheris.Setup(arguments, Target(options.folder, options.minutes * 60, options.executions))
     atheris.Fuzz()
 
 
