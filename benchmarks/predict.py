@@ -34,6 +34,7 @@ from unetseg.masks.settings import Settings
 from unetseg.network.modelfile import load_model
 from unetseg.samples.samples import read_sample
 from unetseg.scoring.scores import count, dice, stack
+from unetseg.scoring.statistics import bootstrap_interval
 
 
 def measure_speed(options: argparse.Namespace) -> None:
@@ -96,17 +97,23 @@ def measure_seams(options: argparse.Namespace) -> None:
 
 
 def measure_scales(options: argparse.Namespace) -> None:
-    """Score both scales at the native size of the images of a subset."""
+    """Score both scales at the native size of the images of a subset, by kind and size."""
     model = load_model(options.model)
-    names = [row["id"] for row in read_csv(options.split) if row["subset"] == options.subset]
-    samples = [read_sample(options.images / name) for name in names]
-    large = np.array([max(sample.labels.shape) > 320 for sample in samples])
+    rows = [row for row in read_csv(options.split) if row["subset"] == options.subset]
+    samples = [read_sample(options.images / row["id"]) for row in rows]
+    strata = np.array([row["stratum"] for row in rows])
+    scored = {}
     for scale in ("resize", "native"):
         masks = [predict(sample.image, model, scale=scale).mask for sample in samples]
         pairs = zip(samples, masks, strict=True)
-        scored = dice(stack([count(sample.labels > 0, mask) for sample, mask in pairs]))
-        parts = f"up to 320 pixels {scored[~large].mean():.4f} ({(~large).sum()}), larger {scored[large].mean():.4f}"
-        print(f"{scale}: mean Dice at native size {scored.mean():.4f} of {len(scored)} images; {parts} ({large.sum()})")
+        scored[scale] = dice(stack([count(sample.labels > 0, mask) for sample, mask in pairs]))
+    print("| kind and size | images | resize | native |\n| --- | --- | --- | --- |")
+    for name, chosen in {"all": strata != "", **{each: strata == each for each in sorted(set(strata))}}.items():
+        means = " | ".join(f"{scored[scale][chosen].mean():.4f}" for scale in ("resize", "native"))
+        print(f"| {name} | {chosen.sum()} | {means} |")
+    gained = scored["native"] - scored["resize"]
+    low, high = bootstrap_interval(gained, [row["group"] for row in rows], 2000, 0) or (np.nan, np.nan)
+    print(f"native - resize: {gained.mean():+.4f} [{low:+.4f}, {high:+.4f}]; better in {np.mean(gained > 0):.0%}")
 
 
 def write_mosaic(path: Path, images: Path, size: int) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,13 @@ from test_inference import MODEL, spots
 
 from unetseg.cli import main
 from unetseg.files import read_csv
+from unetseg.network.model import build_unet
 from unetseg.network.modelfile import save_model
+
+TWO_PARTS = build_unet(
+    32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False, activation="relu",
+    standardize=True,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +81,17 @@ def test_the_threshold_is_the_models_own_unless_another_is_given():
     assert cv2.imread("out/faint.png")[16, 16, 0] == 255
     predict("--threshold", "0.5", "images/faint.png")
     assert cv2.imread("out/faint.png")[16, 16, 0] == 0
+
+
+@pytest.mark.parametrize(("mode", "scale"), [(None, "resize"), ("resize", "resize"), ("tiles", "native")])
+def test_the_scale_is_that_of_the_models_training_unless_another_is_given(mode, scale):
+    save_model(
+        Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32, **({"mode": mode} if mode else {})}}}
+    )
+    predict("images/a.png")
+    assert json.loads(Path("out/predict.json").read_text())["scale"] == scale
+    predict("--scale", "resize", "images/a.png")
+    assert json.loads(Path("out/predict.json").read_text())["scale"] == "resize"
 
 
 def test_the_model_that_comes_along_is_used_where_none_is_named():

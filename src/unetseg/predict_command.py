@@ -3,9 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unetseg.errors import InputError
+
+if TYPE_CHECKING:
+    from unetseg.masks.settings import Scale
 
 PRETRAINED = "pretrained/nuclei.keras"
 KINDS = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
@@ -17,8 +20,11 @@ def add_predict(commands: Any) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a folder of images, or a pattern in quotes")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument("--model", type=Path, metavar="M.keras", help=f"default: {PRETRAINED}, which comes along")
-    scale_help = "resize: fit each image to the model's size, as it was trained; native: tiles at the image's own size"
-    parser.add_argument("--scale", choices=("resize", "native"), default="resize", help=scale_help)
+    scale_help = (
+        "resize: fit each image to the model's size; native: tiles at the image's own size; "
+        "default: as the model was trained (image.mode), which scores best"
+    )
+    parser.add_argument("--scale", choices=("resize", "native"), help=scale_help)
     parser.add_argument("--threshold", type=_share, metavar="P", help="foreground from here; default: the model's own")
     objects_help = "separated: touching ones apart; connected: together; none: only masks, which is fastest"
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
@@ -41,12 +47,13 @@ def _predict(options: argparse.Namespace) -> int:
         from unetseg.network.modelfile import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
 
         file = options.model or _pretrained()
-        model, threshold = load_model(file), options.threshold or read_facts(file).get("threshold", 0.5)
-        settings = Settings(options.scale, threshold, options.depth, options.min_size, options.objects)
+        model, facts = load_model(file), read_facts(file)
+        scale, threshold = options.scale or _trained_scale(facts), options.threshold or facts.get("threshold", 0.5)
+        settings = Settings(scale, threshold, options.depth, options.min_size, options.objects)
         results = Results(options.out, settings, options.write, file)
         results.check(sources)
         left = [source for source in sources if not (options.resume and results.record(source))]
-        outcomes = predict_files(model, left, results, options.scale)
+        outcomes = predict_files(model, left, results, scale)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -57,6 +64,11 @@ def _predict(options: argparse.Namespace) -> int:
             print(failure, file=sys.stderr)
     results.gather(sources)
     return failed
+
+
+def _trained_scale(facts: dict[str, Any]) -> "Scale":
+    """Give the scale of what the model was trained on; one without facts saw images of its size."""
+    return "native" if facts.get("trained_with", {}).get("image", {}).get("mode") == "tiles" else "resize"
 
 
 def _pretrained() -> Path:

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from unetseg.masks.records import read_record, write_record
-from unetseg.masks.strips import Found
+from unetseg.masks.strips import Found, Strip
 
 SQUARE = Found(label=1, row=0, column=4, mask=np.ones((2, 3), bool), probability=0.8)
 CORNER = Found(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), probability=0.6)
@@ -9,8 +10,9 @@ CORNER = Found(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), 
 
 def written(path, height=20, width=30, runs=False):
     with write_record(path, {"name": "a"}, height, width, runs=runs) as add:
-        add([SQUARE])
-        add([CORNER])
+        for top, found, value in ((0, SQUARE, 0.5), (height // 2, CORNER, 1.0)):
+            shape = (height // 2 if top == 0 else height - height // 2, width)
+            add(Strip(top, np.full(shape, value, np.float32), np.zeros(shape, np.int32), [found]))
     return read_record(path)
 
 
@@ -37,6 +39,10 @@ def test_runs_are_kept_where_they_are_asked_for(tmp_path):
 
 def test_the_header_comes_back(tmp_path):
     assert written(tmp_path / "a.jsonl").header == {"name": "a"}
+
+
+def test_the_uncertainty_is_the_mean_over_all_pixels(tmp_path):
+    assert written(tmp_path / "a.jsonl", height=7).uncertainty() == pytest.approx(3 / 7, abs=1e-4)
 
 
 def test_a_missing_or_damaged_record_is_none(tmp_path):

@@ -14,6 +14,7 @@ from unetseg.images.inputs import find_inputs
 from unetseg.masks.results import Known, Results
 from unetseg.masks.settings import Settings
 from unetseg.pages.predicted import predicted_entries, read_predictions
+from unetseg.scoring.calibration import uncertainty
 
 ALL = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
 
@@ -80,6 +81,16 @@ def test_the_report_reads_what_was_written():
     assert np.abs(entries[1].probability - probability()).max() < 1e-4
     assert entries[0].scores["objects"] == 2
     assert (run["threshold"], run["model"]) == (0.5, "m.keras")
+
+
+def test_the_uncertainty_is_known_without_the_probabilities():
+    for kinds in ((), ("probability",)):
+        to = results(kinds)
+        write(to, sources()[0])
+        to.gather(sources())
+        (entry,) = predicted_entries(Path("out"), read_predictions(Path("out"))["images"])
+        assert entry.scores["uncertainty"] == pytest.approx(uncertainty(probability()), abs=1e-4)
+    assert uncertainty(probability()) > 0.05
 
 
 def test_an_image_is_done_when_all_its_files_are_there():

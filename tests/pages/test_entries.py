@@ -1,7 +1,4 @@
-import math
-
 import numpy as np
-import pytest
 
 from unetseg.files import write_csv
 from unetseg.pages import entries
@@ -23,8 +20,3 @@ def test_scored_images_come_in_the_order_of_their_rows_each_with_its_own_arrays(
     assert (last.mask.max(), first.mask.min()) == (0, 1)
     assert last.truth.min() == first.truth.min() == 1
     assert first.scores == {"dice": "0.9", "uncertainty": 1.0}
-
-
-@pytest.mark.parametrize(("probability", "bits"), [(0.5, 1.0), (0.0, 0.0), (1.0, 0.0), (0.25, 2 - 0.75 * math.log2(3))])
-def test_uncertainty_is_the_binary_entropy(probability, bits):
-    assert entries.uncertainty(np.full((3, 4), probability, np.float32)) == pytest.approx(bits, abs=1e-5)

@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from unetseg.scoring.calibration import BINS, expected_calibration_error, reliability, tally
+from unetseg.scoring.calibration import BINS, expected_calibration_error, reliability, tally, uncertainty
 
 
 def test_the_worked_example_by_hand():
@@ -36,3 +38,8 @@ def test_the_tallies_of_images_add_up_to_that_of_all_pixels():
     truth, probability = rng.random((2, 8, 8)) < 0.5, rng.random((2, 8, 8), dtype=np.float32)
     apart = sum(tally(*pair) for pair in zip(truth, probability, strict=True))
     np.testing.assert_allclose(apart, tally(truth.reshape(16, 8), probability.reshape(16, 8)))
+
+
+@pytest.mark.parametrize(("probability", "bits"), [(0.5, 1.0), (0.0, 0.0), (1.0, 0.0), (0.25, 2 - 0.75 * math.log2(3))])
+def test_uncertainty_is_the_binary_entropy(probability, bits):
+    assert uncertainty(np.full((3, 4), probability, np.float32)) == pytest.approx(bits, abs=1e-5)

@@ -1,7 +1,8 @@
-"""What is kept of each predicted image: which it was and how it was predicted, and a line for each object."""
+"""What is kept of each predicted image: which it was, how it was predicted, each object, and how sure the model was."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from unetseg.masks.runs import find_runs
-from unetseg.masks.strips import Found
+from unetseg.masks.strips import Found, Strip
+from unetseg.scoring.calibration import uncertainty
 
 
 @dataclass(frozen=True)
 class Record:
-    """The record of an image: its header, and the file that holds it and the objects."""
+    """The record of an image: its header, and the file of it, of the objects and of the uncertainty at last."""
 
     header: dict[str, Any]
     path: Path
@@ -24,14 +26,19 @@ class Record:
         """Read the objects, one at a time."""
         with self.path.open(encoding="utf-8") as file:
             file.readline()
-            yield from map(json.loads, file)
+            yield from (line for line in map(json.loads, file) if "label" in line)
+
+    def uncertainty(self) -> float:
+        """Read the mean binary entropy of the pixels; see `unetseg.scoring.calibration`."""
+        with self.path.open(encoding="utf-8") as file:
+            return float(json.loads(deque(file, 1)[0])["uncertainty"])
 
 
 @contextmanager
 def write_record(
     path: Path, header: Mapping[str, Any], height: int, width: int, *, runs: bool
-) -> Iterator[Callable[[Iterable[Found]], None]]:
-    """Write the header as a line of JSON, and each object as another.
+) -> Iterator[Callable[[Strip], None]]:
+    """Write the header as a line of JSON, each object as another, and the uncertainty as the last.
 
     Args:
         path: the file to write.
@@ -41,19 +48,23 @@ def write_record(
         runs: whether to keep the objects' pixels, too, as runs down the columns.
 
     Yields:
-        A function that takes the next objects.
+        A function that takes the next strip.
     """
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
+        bits = 0.0
 
-        def add(objects: Iterable[Found]) -> None:
-            for found in objects:
+        def add(strip: Strip) -> None:
+            nonlocal bits
+            bits += uncertainty(strip.probability) * strip.probability.size
+            for found in strip.objects:
                 line = _measure(found, height, width)
                 if runs:
                     line["runs"] = [part.tolist() for part in find_runs(found.mask, found.row, found.column, height)]
                 file.write(json.dumps(line) + "\n")
 
         yield add
+        file.write(json.dumps({"uncertainty": round(bits / (height * width), 6)}) + "\n")
 
 
 def read_record(path: Path) -> Record | None:

@@ -101,13 +101,12 @@ class Results:
         with ExitStack() as stack:
             enter = stack.enter_context
             beside = enter(atomic_path(self._record_path(source)))  # entered first: it appears after all the others
-            add_objects = enter(write_record(beside, header, height, width, runs=bool(self._tables)))
-            adds = [
+            adds = [enter(write_record(beside, header, height, width, runs=bool(self._tables)))]
+            adds += [
                 enter(self._writers[kind][1](enter(atomic_path(path)), about))
                 for kind, path in self.files(source).items()
             ]
             for strip in self._numbered(strips, height, width, size):
-                add_objects(strip.objects)
                 for add in adds:
                     add(strip)
 
@@ -136,6 +135,7 @@ class Results:
         listed: dict[str, Any] = {"image": source.name, "path": path, "plane": source.plane}
         if self._settings.objects != "none":
             listed["objects"] = sum(1 for _ in record.objects())
+        listed["uncertainty"] = record.uncertainty()
         return listed | {kind: file for kind, file in files.items() if kind in ("mask", "probability")}
 
     def _record_path(self, source: Input) -> Path:

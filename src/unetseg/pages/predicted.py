@@ -13,7 +13,8 @@ from unetseg.errors import InputError
 from unetseg.images.opening import open_image
 from unetseg.images.resampling import resize
 from unetseg.images.tiffs import open_plane
-from unetseg.pages.entries import Entry, uncertainty
+from unetseg.pages.entries import Entry
+from unetseg.scoring.calibration import uncertainty
 
 LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as it is read
 STRIP = 2**22  # pixels read together
@@ -27,7 +28,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
 
     Its `images` hold for each image `image` (its name), `path` (the file; a relative one starts at the folder), `plane`
     (of a TIFF stack, or null), `mask` and, where it was written, `probability` (both relative to the folder); whatever
-    else it holds of an image is a score: `objects`, or `uncertainty` (of `entries`), by which the page sorts.
+    else it holds of an image is a score: `objects`, or `uncertainty` (of the pixels), by which the page sorts.
     Everything beside `images` is a parameter of the run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Calibration: whether of the pixels with probability 0.8 four in five are foreground."""
+"""Calibration: whether of the pixels with probability 0.8 four in five are foreground; and how sure a model is."""
 
 from typing import Any
 
@@ -42,3 +42,12 @@ def reliability(tallied: Float64[np.ndarray, "3 bins"]) -> list[dict[str, Any]]:
         }
         for index, (pixels, confidence, foreground) in enumerate(tallied.T.tolist())
     ]
+
+
+def uncertainty(probability: Float32[np.ndarray, "height width"]) -> float:
+    """Compute the mean binary entropy of a probability map: 0 where every pixel is certain, 1 bit where none is.
+
+    -(p log2 p + (1 - p) log2(1 - p)), Shannon 1948, "A mathematical theory of communication", section 6.
+    """
+    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    return float(np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)), dtype=np.float64))
