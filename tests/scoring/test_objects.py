@@ -1,9 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from skimage.measure import label
 
+from unetseg.scoring import objects
 from unetseg.scoring.objects import connected_objects, separated_objects, without_small
 
 
@@ -58,3 +60,17 @@ def test_an_image_of_one_value_has_no_object_or_one(value):
     probability = np.full((8, 8), value, np.float32)
     assert separated_objects(probability, 0.5, 1.0, 1).max() == value
     assert connected_objects(probability, 0.5, 1).max() == value
+
+
+@pytest.mark.parametrize("steps", [0, 3, 64])
+def test_few_steps_of_dilation_and_many_give_the_same_objects(steps, monkeypatch):
+    rng = np.random.default_rng(0)
+    snake = np.zeros((60, 60), np.float32)
+    snake[0::4] = snake[1::4] = 1
+    snake[2::8, -2:] = snake[3::8, -2:] = snake[6::8, :2] = snake[7::8, :2] = 1
+    noise = cv2.GaussianBlur(rng.random((60, 80), dtype=np.float32), (0, 0), 3)
+    for probability in (snake, (noise > np.median(noise)).astype(np.float32)):
+        expected = separated_objects(probability, 0.5, 1.0, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(objects, "STEPS", steps)
+            np.testing.assert_array_equal(separated_objects(probability, 0.5, 1.0, 1), expected)

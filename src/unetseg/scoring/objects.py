@@ -6,7 +6,8 @@ from jaxtyping import Bool, Float32, Int32
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])  # pixels that touch at a corner only are not connected
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # pixels that touch at a corner only are not connected
+STEPS = 64  # of dilation, before the slower way that is the same for a shape of any length
 
 
 def connected_objects(
@@ -48,10 +49,22 @@ def separated_objects(
     distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     distance = np.sqrt(np.rint(distance * distance))  # squares are whole; OpenCV's last digit depends on its threads
     distance[~mask] = -depth  # so low that the flattest component keeps a peak
-    flattened = reconstruction(distance - depth, distance, footprint=CROSS)  # type: ignore[no-untyped-call]
+    flattened = _flattened(distance, np.where(mask, distance - np.float32(depth), distance))
     peaks = np.asarray(local_maxima(flattened, connectivity=1), np.bool_) & mask  # type: ignore[no-untyped-call]
     parts = watershed(-distance, _components(peaks), connectivity=1, mask=mask)  # type: ignore[no-untyped-call]
     return without_small(parts[1:-1, 1:-1], min_size)
+
+
+def _flattened(
+    distance: Float32[np.ndarray, "height width"], marker: Float32[np.ndarray, "height width"]
+) -> Float32[np.ndarray, "height width"]:
+    """Reconstruct the distance from a lower marker, by dilation: a few steps reach the end unless a shape is long."""
+    for _ in range(STEPS):
+        grown = np.minimum(cv2.dilate(marker, CROSS), distance)
+        if np.array_equal(grown, marker):
+            return marker
+        marker = grown
+    return np.asarray(reconstruction(marker, distance, footprint=CROSS), np.float32)  # type: ignore[no-untyped-call]
 
 
 def without_small(labels: Int32[np.ndarray, "height width"], min_size: int) -> Int32[np.ndarray, "height width"]:
