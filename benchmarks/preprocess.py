@@ -7,6 +7,7 @@ starts from extracted files, checks nothing and makes no label maps. Both take t
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 256  # image.size in params.yaml
@@ -41,19 +44,23 @@ def plain_loop(samples: Path, out: Path) -> None:
 
 
 def run(*command: str | Path) -> tuple[float, float]:
-    """Run a Python script in a process of its own; give its seconds and its peak memory in MiB."""
-    started = time.monotonic()
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    """Run a Python script in a process of its own; give the seconds and, with its children, the peak memory in MiB."""
+    started, peak = time.monotonic(), 0.0
+    process = psutil.Popen([sys.executable, *command], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):  # of one that ends just now
+            tree = [process, *process.children(recursive=True)]
+            peak = max(peak, sum(each.memory_info().rss for each in tree) / 2**20)
+        time.sleep(0.1)
+    if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed")
-    return time.monotonic() - started, usage.ru_maxrss / 1024
+    return time.monotonic() - started, peak
 
 
-def preprocess(samples: Path, folder: Path) -> tuple[float, float]:
-    """Run the stage."""
+def preprocess(samples: Path, folder: Path) -> float:
+    """Run the stage; give its peak memory."""
     outputs = "--out", folder / "arrays", "--report", folder / "preprocess.json"
-    return run("stages/preprocess.py", "--samples", samples, *outputs)
+    return run("stages/preprocess.py", "--samples", samples, *outputs)[1]
 
 
 def repro(archive: Path, folder: Path) -> float:
@@ -89,7 +96,7 @@ def compare_memory(samples: Path, folder: Path) -> None:
     for sample in samples.iterdir():
         for copy in range(COPIES):
             (again / f"{sample.name}-{copy}").symlink_to(sample)
-    once, often = preprocess(samples, folder)[1], preprocess(again, folder)[1]
+    once, often = preprocess(samples, folder), preprocess(again, folder)
     print(f"peak memory: {once:.0f} MiB; on {COPIES} times as many samples {often:.0f} MiB, {often / once - 1:+.1%}")
 
 
