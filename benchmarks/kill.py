@@ -112,9 +112,9 @@ def environment(clone: Path) -> dict[str, str]:
     }
 
 
-def make_clone(folder: Path) -> Path:
+def make_clone(source: Path, folder: Path) -> Path:
     """Clone the last commit, with an empty cache, and shorten its training."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    subprocess.run(["git", "clone", "--quiet", source, folder], check=True)
     (folder / ".dvc" / "tmp").mkdir()
     yaml = YAML()
     content = yaml.load(folder / "params.yaml")
@@ -225,11 +225,11 @@ def main() -> None:
     parser.add_argument("--stage", choices=STAGES, help="kill in this stage alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder)
+        made, whole = Path(folder), Path(folder) / "whole"
         stages = [options.stage] if options.stage else STAGES
-        benchmark = Benchmark(make_clone(made / "whole"), stages, random.Random(options.seed))
+        benchmark = Benchmark(make_clone(ROOT, whole), stages, random.Random(options.seed))
         while (left := options.kills - benchmark.where.total()) > 0:
-            benchmark.chain(make_clone(made / str(benchmark.chains)), min(left, options.chain))
+            benchmark.chain(make_clone(whole, made / str(benchmark.chains)), min(left, options.chain))
     counts = ", ".join(f"{name} {benchmark.where[name]}" for name in STAGES)
     print(f"kills by stage: {counts}; the last process gone after {benchmark.slowest:.2f} s at most")
     identical = f"{benchmark.identical} of {benchmark.chains} chains"
