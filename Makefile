@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: repro test check requirements clean
 .DELETE_ON_ERROR:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.errors import InputError
+from unetseg.model_commands import add_ensemble, add_export, add_info
 from unetseg.predict_command import add_predict
 from unetseg.stage import one_line_errors
 
@@ -146,43 +147,6 @@ def _report(options: argparse.Namespace) -> None:
     print(folder / "report.html")
 
 
-def _add_info(commands: Any) -> None:
-    parser = commands.add_parser("info", help="say where a model came from: revision, parameters, data, best epoch")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
-    parser.set_defaults(run=_info)
-
-
-def _info(options: argparse.Namespace) -> None:
-    from unetseg.network.modelfile import read_facts  # noqa: PLC0415 - takes seconds
-
-    print(json.dumps(read_facts(options.model), indent=2))
-
-
-def _add_export(commands: Any) -> None:
-    parser = commands.add_parser("export", help="write a model for another runtime, compared with Keras on images")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
-    parser.add_argument("--to", choices=("savedmodel", "onnx", "litert"), required=True)
-    parser.add_argument("--out", type=Path, required=True, help="a folder, a .onnx or a .tflite file")
-    parser.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32", help="LiteRT only")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="IMAGE", help="to compare on")
-    parser.set_defaults(run=_export)
-
-
-def _export(options: argparse.Namespace) -> None:
-    import numpy as np  # noqa: PLC0415 - the other commands start faster
-
-    from unetseg.images.pictures import read_image  # noqa: PLC0415
-    from unetseg.images.resampling import fit  # noqa: PLC0415
-    from unetseg.network.export import export_model  # noqa: PLC0415
-    from unetseg.network.modelfile import load_model  # noqa: PLC0415
-
-    model = load_model(options.model)
-    images = np.stack([fit(read_image(path), model.input_shape[1]) for path in options.images])
-    wanted = {"to": options.to, "precision": options.precision}
-    difference, dice = export_model(model, options.out, **wanted, images=images)
-    print(f"{options.out}: largest difference {difference:.1e}, Dice against Keras' masks {dice:.5f}")
-
-
 def _add_preset(commands: Any) -> None:
     parser = commands.add_parser("preset", help="print the values of a file in the words of `dvc exp run`")
     parser.add_argument("file", type=Path, metavar="FILE.yaml", help="some of the sections and keys of params.yaml")
@@ -203,8 +167,9 @@ COMMANDS = (
     _add_compare,
     _add_folds,
     _add_report,
-    _add_info,
-    _add_export,
+    add_info,
+    add_ensemble,
+    add_export,
     _add_preset,
 )
 
