@@ -13,7 +13,7 @@ repro: .venv/run
 	dvc repro
 
 test: .venv/dev
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 check: .venv/dev
 	ruff check . && ruff format --check . && mypy && lint-imports && codespell

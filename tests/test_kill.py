@@ -15,7 +15,7 @@ import psutil
 import pytest
 from pipeline import remove
 
-KILLS = {"unzip": 20, "preprocess": 20, "split": 20, "train": 6, "evaluate": 6, "plot": 6}  # as each takes its time
+KILLS = {"unzip": 20, "preprocess": 20, "split": 20, "train": 5, "evaluate": 5, "plot": 5}  # as each takes its time
 FULL_AT = {"unzip": 50, "preprocess": 5000, "split": 100, "train": 5000, "evaluate": 300, "plot": 5000}  # bytes a file
 START_TRAINING_AGAIN = {"train": {"epochs": 60}}
 

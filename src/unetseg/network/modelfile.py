@@ -1,7 +1,9 @@
 """Models on disk: same bytes for same weights, facts of their origin inside, strangers' files read with care."""
 
+import errno
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,7 @@ from unetseg.errors import InputError
 from unetseg.files import atomic_path
 
 FACTS = "unetseg.json"
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's first date: a date of its own would make each save another file
 
 
@@ -44,11 +47,14 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         InputError: if the file is none, runs code, reads other files or does not fit this version of Keras.
+        OSError: if the folder for temporary files, where Keras unpacks it, is full.
     """
     _examine(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, AttributeError, ImportError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error  # where Keras unpacks it
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: refused, Keras cannot load it safely: {reason}") from error
 
