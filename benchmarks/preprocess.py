@@ -65,7 +65,11 @@ def preprocess(samples: Path, folder: Path) -> float:
 def repro(archive: Path, folder: Path) -> float:
     """Run `dvc repro split` in a new clone with an empty cache; give its seconds, and leave what it made."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    environment = os.environ | {"PYTHONPATH": f"{folder}/src", "DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{folder}/src",
+        "DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site",
+    }
     params = folder / "params.yaml"
     params.write_text(re.sub("(?m)^  archive: .*", f"  archive: {archive}", params.read_text()))
     os.sync()  # what was written before is not its work
