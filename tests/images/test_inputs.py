@@ -27,6 +27,14 @@ def test_a_folder_is_searched_through_and_clutter_left_out(folder):
     assert names([folder], folder.parent / "out") == ["a", "b/c", "b/d/e"]
 
 
+def test_the_masks_of_a_sample_are_no_images_unless_a_pattern_names_them(tmp_path):
+    for name in ("ab/images/ab.png", "ab/masks/1.png", "masks/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((9, 9), np.uint8))
+    assert names([tmp_path], tmp_path / "out") == ["ab/images/ab", "masks/2"]
+    assert names([tmp_path / "*/masks/*.png"], tmp_path / "out") == ["ab/masks/1"]
+
+
 def test_a_file_is_named_after_itself_whatever_its_suffix(folder):
     (folder / "notes.txt").rename(folder / "notes.dat")
     assert names([folder / "b/d/e.tif", folder / "notes.dat"], folder.parent / "out") == ["e", "notes"]

@@ -32,6 +32,8 @@ class Input:
 def find_inputs(words: Sequence[str], out: Path) -> list[Input]:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
+    A folder of samples (`<id>/images`, `<id>/masks`) gives its images alone, a pattern whatever it matches.
+
     Args:
         words: as given by the user.
         out: the folder of the results; where it lies in a folder that is searched, it is left out.
@@ -68,6 +70,8 @@ def _search(word: str, out: Path) -> dict[Path, str]:
     pattern = "/".join(path.parts[fixed:]) or "**/*"
     images = {file: file.relative_to(base) for file in sorted(base.glob(pattern)) if file.suffix.lower() in SUFFIXES}
     files = {file: name for file, name in images.items() if file.is_file() and not _is_clutter(name.parts)}
+    if fixed == len(path.parts):
+        files = {file: name for file, name in files.items() if not _is_mask(file)}
     below = base.resolve() in out.parents
     return {file: name.as_posix() for file, name in files.items() if not (below and out in file.resolve().parents)}
 
@@ -75,6 +79,11 @@ def _search(word: str, out: Path) -> dict[Path, str]:
 def _is_clutter(parts: Sequence[str]) -> bool:
     """Tell what archivers and file managers leave beside the images."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _is_mask(file: Path) -> bool:
+    """Tell the masks of a sample, which stand beside its image."""
+    return file.parent.name == "masks" and file.parent.with_name("images").is_dir()
 
 
 def _stem(image: str) -> str:
