@@ -1,10 +1,11 @@
 """Kill `dvc repro` at random moments, start it again, and compare what it ends with to a run that nothing disturbed.
 
-Each chain is a fresh clone of the last commit, with a cache of its own, the bundled sample and a short training. It is
-killed and started again at once, kill after kill, and at last left to end. A kill falls into a stage drawn at random
-(dvc's own start is one more), at a random moment of the CPU time that the stage usually takes, with what dvc does after
-it. It hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then every file of data/,
-models/ and metrics/ is compared, byte by byte; only the seconds of an epoch in history.csv may differ.
+Each chain is a fresh clone of the last commit, with a cache of its own, the bundled sample and a short training. It
+is killed and started again at once, kill after kill, and at last left to end. Before each start, tools/mend_lock.py
+looks at dvc.lock, as in `make repro`: a kill may cut it off. A kill falls into a stage drawn at random (dvc's own
+start is one more), at a random moment of the CPU time that the stage usually takes, with what dvc does after it. It
+hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then every file of data/, models/
+and metrics/ is compared, byte by byte; only the seconds of an epoch in history.csv may differ.
 
     python benchmarks/kill.py --kills 100 --chain 10
     python benchmarks/kill.py --stage train --kills 20
@@ -38,7 +39,9 @@ class Run:
     """A `dvc repro` under way, and what it printed so far."""
 
     def __init__(self, clone: Path) -> None:
-        """Start it in a process group of its own."""
+        """Start it in a process group of its own, as `make repro` does."""
+        mend = [sys.executable, clone / "tools" / "mend_lock.py"]
+        self.mended = bool(subprocess.run(mend, cwd=clone, check=True, capture_output=True).stderr)
         self.log = clone / ".dvc" / "tmp" / "printed"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -145,12 +148,20 @@ def usual_seconds(run: Run) -> dict[str, float]:
     return {name: round(after - before, 2) for name, (before, after) in zip(run.since, moments, strict=True)}
 
 
-def wait_for(processes: list[psutil.Process]) -> float:
-    """Wait until none of the processes lives and give how many seconds that took."""
-    started = time.monotonic()
-    while any(lives(process) for process in processes):
+def wait_for(processes: list[psutil.Process]) -> tuple[float, psutil.Process | None]:
+    """Wait until none of the processes lives; give how many seconds that took, and the last one."""
+    started, last = time.monotonic(), None
+    while living := [process for process in processes if lives(process)]:
+        last = living[-1]
         time.sleep(0.01)
-    return time.monotonic() - started
+    return time.monotonic() - started, last
+
+
+def name_of(process: psutil.Process) -> str:
+    """Give the words of a process's command, as far as they are still to be had."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline()[:4])
+    return "gone"
 
 
 def lives(process: psutil.Process) -> bool:
@@ -170,15 +181,14 @@ class Benchmark:
         self.expected = outputs(clone)
         print(f"undisturbed: {len(self.expected)} files; CPU seconds: {self.usual}".replace("'", ""), flush=True)
         self.where: Counter[str] = Counter()
-        self.identical = self.most_lost = self.chains = 0
+        self.identical = self.most_lost = self.chains = self.mended = 0
         self.slowest = 0.0
 
     def chain(self, clone: Path, kills: int) -> None:
         """Kill so often, as long as anything is left to do, then let the run end and compare."""
         done, below, self.chains = 0, [], self.chains + 1
         for stage in sorted(self.rng.choices(self.stages, k=kills), key=STAGES.index):
-            run = Run(clone)
-            self.slowest = max(self.slowest, wait_for(below))
+            run = self.start(clone, below)
             moment = self.rng.random()
             target, number = self.rng.choice(TARGETS), self.rng.choice(SIGNALS)
             if run.ends_before(stage) or run.ends_before(stage, moment * self.usual[run.stage()]):
@@ -192,8 +202,7 @@ class Benchmark:
                 f"kill {self.where.total()}: {number.name} to {target}, {seconds:.2f} CPU s into {hit}{told}",
                 flush=True,
             )
-        run = Run(clone)
-        self.slowest = max(self.slowest, wait_for(below))
+        run = self.start(clone, below)
         status = run.process.wait()
         _, told = self.trained(run, done)
         found, printed = outputs(clone), run.log.read_text()
@@ -206,6 +215,17 @@ class Benchmark:
             "identical" if whole else f"NOT identical: status {status}, {differ}\n{printed}\n{again.log.read_text()}"
         )
         print(f"chain {self.chains}{told}: {result}", flush=True)
+
+    def start(self, clone: Path, below: list[psutil.Process]) -> Run:
+        """Wait for what the last kill left to be gone, and start again."""
+        names = {process.pid: name_of(process) for process in below}
+        seconds, last = wait_for(below)
+        if seconds > 1:
+            print(f"gone after {seconds:.2f} s: {names[last.pid]}", flush=True)
+        self.slowest = max(self.slowest, seconds)
+        run = Run(clone)
+        self.mended += run.mended
+        return run
 
     def trained(self, run: Run, before: int) -> tuple[int, str]:
         """Note what a run trained again of the epochs done before it; give how many are done, and a text."""
@@ -231,7 +251,8 @@ def main() -> None:
         while (left := options.kills - benchmark.where.total()) > 0:
             benchmark.chain(make_clone(whole, made / str(benchmark.chains)), min(left, options.chain))
     counts = ", ".join(f"{name} {benchmark.where[name]}" for name in STAGES)
-    print(f"kills by stage: {counts}; the last process gone after {benchmark.slowest:.2f} s at most")
+    print(f"kills by stage: {counts}; dvc.lock cut off and mended: {benchmark.mended}")
+    print(f"the last process gone after {benchmark.slowest:.2f} s at most")
     identical = f"{benchmark.identical} of {benchmark.chains} chains"
     print(
         f"seed: {options.seed}, kills: {benchmark.where.total()}, identical: {identical}, "

@@ -1,0 +1,37 @@
+"""A dvc.lock that a kill cut off is removed, and dvc finds in its run-cache what it said."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import ran
+
+ROOT = Path(__file__).parents[1]
+MEND = [sys.executable, str(ROOT / "tools" / "mend_lock.py")]
+
+
+def test_a_whole_lock_stays_as_it_is(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    lock.write_bytes(whole := (ROOT / "dvc.lock").read_bytes())
+    subprocess.run(MEND, cwd=tmp_path, check=True)
+    assert lock.read_bytes() == whole
+
+
+def test_a_missing_lock_is_none_to_mend(tmp_path):
+    subprocess.run(MEND, cwd=tmp_path, check=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    lock = project.folder / "dvc.lock"
+    whole = lock.read_text()
+    for length in (0, 10, whole.index("md5:") + 2):
+        lock.write_text(whole[:length])
+        assert project.try_run("dvc", "repro")[0] != 0, length
+        told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
+        assert told == "dvc.lock: was cut off by a kill, removed; what ran before comes from the cache\n"
+        printed = project.dvc("repro")
+        assert ran(printed) == ["unzip"]  # whose files the cache does not hold
+        assert project.contents() == finished.contents()
+    assert lock.read_text() == whole
