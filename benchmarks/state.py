@@ -39,10 +39,10 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=15)
     options = parser.parse_args()
     params = load_params()
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance"})
+    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
     training, _ = open_batches(options.arrays, options.split, params.augment.model_dump(), **feeding)
     unet = build_unet(size=params.image.size, **params.model.model_dump())
-    others = {"batch_size", "seed", "balance", "patience", "start_from"}
+    others = {"batch_size", "seed", "balance", "border", "patience", "start_from"}
     compile_unet(unet, steps=training.num_batches, **params.train.model_dump(exclude=others))
     unet.train_on_batch(*training[0])  # compiles
     batch = [timed(lambda number=number: unet.train_on_batch(*training[number])) for number in range(options.batches)]

@@ -75,7 +75,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
 
     TrainingBatches.__getitem__ = timed  # type: ignore[method-assign] - to look at it
     params = load_params(merged(preset, values, out / "params.yaml"))
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance"})
+    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
     batches, validation = open_batches(arrays, split, params.augment.model_dump(), **feeding)
     clock = Clock()
     unet, past = train(
@@ -84,7 +84,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
         model={"size": params.image.size, **params.model.model_dump()},
         state=out / "state",
         callbacks=[clock],
-        **params.train.model_dump(exclude={"batch_size", "balance"}),
+        **params.train.model_dump(exclude={"batch_size", "balance", "border"}),
     )
     save_model(out / "model.keras", unet, {})
     last = clock.rows[-1]

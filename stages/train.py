@@ -18,13 +18,13 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     start = [Path(file) for file in [params.train.start_from] if file]
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "revision": None, "code": code_digest()})
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance"})
+    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
     opened = open_tiles if params.image.mode == "tiles" else open_batches
     unet, past = train(
         *opened(arrays, split, params.augment.model_dump(), **feeding),
         model={"size": params.image.size, **params.model.model_dump()},
         state=state,
-        **params.train.model_dump(exclude={"batch_size", "balance"}),
+        **params.train.model_dump(exclude={"batch_size", "balance", "border"}),
     )
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}

@@ -84,6 +84,13 @@ def test_all_problems_are_told_at_once(tmp_path):
     assert len(told) == 4
 
 
+def test_weights_of_gaps_between_objects_are_refused_for_tiles(tmp_path):
+    (problem,) = problems(tmp_path, ("mode: resize", "mode: tiles"), ("border: 0.0", "border: 10.0"))
+    assert problem == (
+        f"params.yaml:{line_of('border: 0.0')}: train.border: 10 needs image.mode: resize; tiles have no label maps"
+    )
+
+
 def test_an_unknown_and_a_missing_section_are_named(tmp_path):
     told = problems(tmp_path, ("plot:", "plots:"))
     assert any("plots: unknown section" in problem for problem in told)

@@ -97,6 +97,7 @@ class Train(Section):
     clip_norm: float = Field(ge=0)
     ema: float = Field(ge=0, lt=1)
     balance: Share
+    border: float = Field(ge=0, le=1000)
     patience: Positive
     jit_compile: bool
     seed: Seed

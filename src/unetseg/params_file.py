@@ -82,6 +82,10 @@ def _section_problems(content: CommentedMap) -> Iterator[tuple[int, str]]:
             rule = f"must be divisible by model.stem_stride * 2^model.depth = {divisor}"
             yield _line(content, ("image", "size")), f"image.size: {image.size} {rule}"
 
+    if (image := sections.get("image")) and (train := sections.get("train")) and image.mode == "tiles" and train.border:
+        rule = "needs image.mode: resize; tiles have no label maps"
+        yield _line(content, ("train", "border")), f"train.border: {train.border:g} {rule}"
+
 
 def _message(keys: tuple[Any, ...], detail: Any) -> str:
     name = ".".join(str(key) for key in keys)

@@ -67,6 +67,15 @@ def test_more_samples_a_batch_than_there_are_is_an_error():
         training(batch_size=11)
 
 
+def test_with_border_the_truth_has_the_weight_of_gaps_between_objects_beside_the_mask():
+    labels = np.zeros((10, 4, 4), np.uint16)
+    labels[:, :, 0], labels[:, :, 3] = 1, 2
+    batches = TrainingBatches(IMAGES, labels, [0, 1], batch_size=2, seed=0, strength=NOTHING, border=10.0)
+    truth = batches[0][1]
+    np.testing.assert_array_equal(truth[..., 0], labels[:2] > 0)
+    np.testing.assert_allclose(truth[..., 1], np.where(labels[:2] > 0, 0, 10 * np.exp(-(3**2) / 50)), rtol=1e-3)
+
+
 def test_validation_sees_every_sample_once_in_order():
     batches = PlainBatches(IMAGES, MASKS, [3, 1, 4, 9, 5], batch_size=2)
     assert batches.num_batches == 3

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unetseg.network.losses import bce_dice_loss, dice, soft_dice_loss
+from unetseg.network.losses import bce_dice_loss, bce_loss, dice, soft_dice_loss
 
 MASKS = arrays(np.float32, (2, 4, 4, 1), elements=st.sampled_from([0.0, 1.0]))
 
@@ -40,6 +40,18 @@ def test_soft_dice_loss_of_a_worked_example():
     truth, predicted = np.array([1.0, 1, 0, 0]), np.array([0.5, 1, 0.5, 0])
     loss = of(soft_dice_loss, truth.reshape(1, 2, 2, 1), predicted.reshape(1, 2, 2, 1))
     assert loss == pytest.approx(1 - (2 * 1.5 + 1) / (1.5 + 2 + 1))
+
+
+def test_extra_weight_counts_in_the_cross_entropy_alone():
+    rng = np.random.default_rng(0)
+    truth, predicted = (rng.random((3, 8, 8, 1)) > 0.5).astype(np.float32), rng.random((3, 8, 8, 1)).astype(np.float32)
+    extra = rng.random((3, 8, 8, 1)).astype(np.float32)
+    weighted = np.concatenate([truth, extra], axis=-1)
+    entropy = -(truth * np.log(predicted) + (1 - truth) * np.log(1 - predicted))
+    np.testing.assert_allclose(of(bce_loss, truth, predicted), entropy.mean((1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(of(bce_loss, weighted, predicted), (entropy * (1 + extra)).mean((1, 2, 3)), rtol=1e-4)
+    for function in (soft_dice_loss, dice):
+        np.testing.assert_array_equal(of(function, weighted, predicted), of(function, truth, predicted))
 
 
 def test_bce_dice_is_the_sum_of_both():

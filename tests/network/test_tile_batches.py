@@ -69,7 +69,7 @@ def data(tmp_path):
 
 def test_all_tiles_of_a_sample_are_in_its_subset(data):
     strength = vars(NOTHING)
-    train, validation = open_tiles(data, data / "split.csv", strength, batch_size=1, seed=0, balance=0.5)
+    train, validation = open_tiles(data, data / "split.csv", strength, batch_size=1, seed=0, balance=0.5, border=0.0)
     assert [list(sample.tiles) for sample in train.samples] == [[0], list(range(1, 10))]
     assert [list(sample.tiles) for sample in validation.samples] == [[10, 11]]
     assert [row["id"] for row in read_csv(data / "tiles.csv") if int(row["index"]) >= 10] == ["s2", "s2"]
@@ -77,4 +77,4 @@ def test_all_tiles_of_a_sample_are_in_its_subset(data):
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
     with pytest.raises(InputError, match=r"train\.batch_size: 3 is more than the 2 training images"):
-        open_tiles(data, data / "split.csv", vars(NOTHING), batch_size=3, seed=0, balance=0.0)
+        open_tiles(data, data / "split.csv", vars(NOTHING), batch_size=3, seed=0, balance=0.0, border=0.0)

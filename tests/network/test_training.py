@@ -45,8 +45,15 @@ def data(tmp_path):
 
 def run(data, state, strength=STRENGTH, model=SMALL, **changed):
     keras.backend.clear_session()
-    batches = open_batches(data, data / "split.csv", strength, batch_size=2, seed=0, balance=0.5)
+    batches = open_batches(data, data / "split.csv", strength, batch_size=2, seed=0, balance=0.5, border=0.0)
     return train(*batches, model=model, state=state, **{**TRAIN, **changed})
+
+
+def test_training_with_weighted_gaps_learns_too(data, tmp_path):
+    np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
+    batches = open_batches(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5, border=10.0)
+    _, past = train(*batches, model=SMALL, state=tmp_path / "state", **TRAIN)
+    assert past.history[-1]["loss"] < past.history[0]["loss"]
 
 
 def run_tiles(data, state, **changed):
@@ -62,7 +69,7 @@ def run_tiles(data, state, **changed):
     np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
     np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
     write_csv(data / "tiles.csv", rows, list(rows[0]))
-    batches = open_tiles(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5)
+    batches = open_tiles(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5, border=0.0)
     return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
 
 
@@ -189,7 +196,7 @@ def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
     with pytest.raises(InputError, match=r"train\.batch_size: 7 is more than the 6 training images"):
-        open_batches(data, data / "split.csv", STRENGTH, batch_size=7, seed=0, balance=0.0)
+        open_batches(data, data / "split.csv", STRENGTH, batch_size=7, seed=0, balance=0.0, border=0.0)
 
 
 def test_a_training_can_start_from_a_model(data, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, UInt, UInt8
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
 FLAT = 1.0  # a tile of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
@@ -32,15 +32,15 @@ class Augmentation:
 
 def augment(
     image: UInt8[np.ndarray, "height width 3"],
-    mask: UInt8[np.ndarray, "height width"],
+    mask: UInt[np.ndarray, "height width"],
     strength: Augmentation,
     rng: np.random.Generator,
-) -> tuple[Float32[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
+) -> tuple[Float32[np.ndarray, "height width 3"], UInt[np.ndarray, "height width"]]:
     """Draw one variation of an image and its mask.
 
     Args:
         image: RGB, 0…255.
-        mask: 0 or 1.
+        mask: 0 or 1, or 0 and the objects' numbers.
         strength: how far to go.
         rng: where chance comes from; the same state gives the same variation.
 

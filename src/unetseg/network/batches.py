@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt, UInt8
 
 from unetseg.network.augment import Augmentation, augment
+from unetseg.network.borders import border_weights
 
-Batch = tuple[Float32[np.ndarray, "batch height width 3"], Float32[np.ndarray, "batch height width 1"]]
+Batch = tuple[Float32[np.ndarray, "batch height width 3"], Float32[np.ndarray, "batch height width truth"]]
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -21,7 +22,7 @@ class TrainingBatches(keras.utils.PyDataset):
     def __init__(
         self,
         images: UInt8[np.ndarray, "n height width 3"],
-        masks: UInt8[np.ndarray, "n height width"],
+        masks: UInt[np.ndarray, "n height width"],
         indices: Sequence[int],
         *,
         batch_size: int,
@@ -29,18 +30,20 @@ class TrainingBatches(keras.utils.PyDataset):
         strength: Augmentation,
         kinds: Sequence[str] | None = None,
         balance: float = 0.0,
+        border: float = 0.0,
     ) -> None:
         """Take the arrays, usually memory-mapped, and say which of their samples to use.
 
         Args:
             images: RGB, 0…255.
-            masks: 0 or 1.
+            masks: 0 or 1; with `border` label maps, 0 or the object's number.
             indices: samples to train on.
             batch_size: samples a batch; what is left over at an epoch's end is left out, other samples each epoch.
             seed: of order and augmentation.
             strength: of augmentation.
             kinds: the kind of each sample in `indices`, needed for `balance`.
             balance: 0 each sample once an epoch, 1 each kind drawn equally often, between: between.
+            border: extra weight of the gap between touching objects, which comes as a second channel of the truth.
 
         Raises:
             ValueError: if there are fewer samples than one batch takes.
@@ -50,6 +53,7 @@ class TrainingBatches(keras.utils.PyDataset):
             raise ValueError(f"batch_size {batch_size} is more than the {len(indices)} samples")
         self.images, self.masks, self.indices = images, masks, np.asarray(indices, np.int64)
         self.batch_size, self.seed, self.strength = batch_size, seed, strength
+        self.border = border
         self.shares = _shares(kinds, balance) if kinds and balance else None
         self.epoch = 0
 
@@ -69,7 +73,10 @@ class TrainingBatches(keras.utils.PyDataset):
         """Make batch `number` of this epoch."""
         pairs = [augment(self.images[index], self.masks[index], self.strength, rng) for index, rng in self.draw(number)]
         images, masks = zip(*pairs, strict=True)
-        return np.stack(images), np.stack(masks)[..., None].astype(np.float32)
+        truth = [(np.stack(masks) > 0).astype(np.float32)]
+        if self.border:
+            truth.append(np.stack([border_weights(labels, self.border) for labels in masks]))
+        return np.stack(images), np.stack(truth, axis=-1)
 
     def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
         """Draw the samples of a batch, each with where its chance comes from."""

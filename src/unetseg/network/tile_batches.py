@@ -78,7 +78,7 @@ class PlainTiles(keras.utils.PyDataset):
 
 
 def open_tiles(
-    arrays: Path, split: Path, strength: Mapping[str, Any], *, batch_size: int, seed: int, balance: float
+    arrays: Path, split: Path, strength: Mapping[str, Any], *, batch_size: int, seed: int, balance: float, border: float
 ) -> tuple[TrainingTiles, PlainTiles]:
     """Open the tiles and give the batches to train on and those to validate with; see `training.open_batches`.
 
@@ -89,10 +89,14 @@ def open_tiles(
         batch_size: tiles a batch.
         seed: of order, choice of tiles and augmentation.
         balance: see `TrainingBatches`.
+        border: 0; tiles have no label maps.
 
     Raises:
         InputError: if the training subset is smaller than a batch.
+        ValueError: if `border` is not 0.
     """
+    if border:
+        raise ValueError(f"border {border} needs label maps, which tiles do not have")
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("tiles", "tile_masks"))
     known = _samples(arrays / "tiles.csv")
     training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))

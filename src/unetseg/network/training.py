@@ -20,34 +20,37 @@ from unetseg.splitting.subsets import subset_rows
 
 
 def open_batches(
-    arrays: Path, split: Path, strength: Mapping[str, Any], *, batch_size: int, seed: int, balance: float
+    arrays: Path, split: Path, strength: Mapping[str, Any], *, batch_size: int, seed: int, balance: float, border: float
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Open the arrays and give the batches to train on and those to validate with.
 
     Args:
-        arrays: the folder of images.npy, masks.npy and samples.csv.
+        arrays: the folder of images.npy, masks.npy and samples.csv, with `border` labels.npy too.
         split: the table of id and subset.
         strength: the fields of `Augmentation`.
         batch_size: images a batch.
         seed: of order and augmentation.
         balance: see `TrainingBatches`.
+        border: see `TrainingBatches`.
 
     Raises:
         InputError: if the training subset is smaller than a batch.
     """
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+    truth = np.load(arrays / "labels.npy", mmap_mode="r") if border else masks
     training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
     if len(training) < batch_size:
         raise InputError(f"train.batch_size: {batch_size} is more than the {len(training)} training images")
     batches = TrainingBatches(
         images,
-        masks,
+        truth,
         [int(row["index"]) for row in training],
         batch_size=batch_size,
         seed=seed,
         strength=Augmentation(**strength),
         kinds=[row["modality"] for row in training],
         balance=balance,
+        border=border,
     )
     return batches, PlainBatches(images, masks, [int(row["index"]) for row in validation], batch_size=batch_size)
 
