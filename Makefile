@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 .DELETE_ON_ERROR:
 
 repro: .venv/run
-	@python tools/mend_lock.py
+	@python tools/mend_dvc.py
 	dvc repro
 
 test: .venv/dev

@@ -1,5 +1,6 @@
-"""A dvc.lock that a kill cut off is removed, and dvc finds in its run-cache what it said."""
+"""What a kill cut off while dvc wrote it is removed, and dvc goes on without it."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from pipeline import ran
 
 ROOT = Path(__file__).parents[1]
-MEND = [sys.executable, str(ROOT / "tools" / "mend_lock.py")]
+MEND = [sys.executable, str(ROOT / "tools" / "mend_dvc.py")]
 
 
 def test_a_whole_lock_stays_as_it_is(tmp_path):
@@ -17,7 +18,7 @@ def test_a_whole_lock_stays_as_it_is(tmp_path):
     assert lock.read_bytes() == whole
 
 
-def test_a_missing_lock_is_none_to_mend(tmp_path):
+def test_a_missing_file_is_none_to_mend(tmp_path):
     subprocess.run(MEND, cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())
 
@@ -35,3 +36,23 @@ def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finishe
         assert ran(printed) == ["unzip"]  # whose files the cache does not hold
         assert project.contents() == finished.contents()
     assert lock.read_text() == whole
+
+
+def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    project.change({"evaluate": {"threshold": 0.4}})
+    note = project.folder / ".dvc" / "tmp" / "rwlock"
+    note.write_text("")
+    assert "corrupted" in project.try_run("dvc", "repro")[1]
+    told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
+    assert told.startswith(".dvc/tmp/rwlock: was cut off")
+    assert ran(project.dvc("repro")) == ["evaluate", "plot"]
+
+
+def test_a_file_that_a_running_dvc_finishes_meanwhile_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lock = Path("dvc.lock")
+    lock.touch()
+    monkeypatch.setattr("time.sleep", lambda _: lock.write_text("schema: '2.0'\nstages: {}\n"))
+    runpy.run_path(MEND[1], run_name="__main__")
+    assert lock.exists()

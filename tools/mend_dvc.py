@@ -1,0 +1,54 @@
+"""Remove what a kill cut off while dvc wrote it: dvc.lock and .dvc/tmp/rwlock, which it writes in place.
+
+dvc refuses to start beside such a file. Without dvc.lock it takes the stages that ran before from its run-cache, so
+nothing is trained again; without the other, which says who reads and writes now, it makes a new one. `make repro` runs
+this first; whole files stay as they are, and so do those that a running dvc is about to finish.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+from voluptuous import Invalid
+
+SECONDS_TO_FINISH = 1.0  # more than a running dvc takes to write the file
+
+
+def read_lock(path: Path) -> None:
+    """Read dvc.lock as dvc does."""
+    COMPILED_LOCKFILE_SCHEMA(load_yaml(path))
+
+
+def read_rwlock(path: Path) -> None:
+    """Read the JSON of who reads and writes now."""
+    json.loads(path.read_text())
+
+
+def is_whole(path: Path, read: Callable[[Path], None]) -> bool:
+    """Tell whether dvc would take the file; a missing one is as good."""
+    try:
+        read(path)
+    except (YAMLFileCorruptedError, Invalid, ValueError):
+        return not path.exists()
+    except FileNotFoundError:
+        pass
+    return True
+
+
+def main() -> None:
+    """Look at the files in this folder, and remove those that dvc would refuse."""
+    for path, read in ((Path("dvc.lock"), read_lock), (Path(".dvc/tmp/rwlock"), read_rwlock)):
+        if is_whole(path, read):
+            continue
+        time.sleep(SECONDS_TO_FINISH)
+        if not is_whole(path, read):
+            path.unlink(missing_ok=True)
+            print(f"{path}: was cut off by a kill, removed; what ran before comes from the cache", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
