@@ -151,6 +151,12 @@ def test_a_stage_does_not_outlive_dvc_while_it_still_imports(stage, below):
     assert stopped_in_time(stage("pass", below=below, long_import=SLEEP, dvc_stage=True), signal.SIGTERM)
 
 
+def test_a_stage_whose_dvc_is_gone_before_it_begins_does_not_run(stage):
+    left_alone = ("sh", "-c", '(sleep 0.5; exec "$@") &', "sh")
+    _, out, err = ended(stage("print('ran')", below=left_alone, dvc_stage=True))
+    assert (out, err) == ("", "interrupted\n")
+
+
 def test_a_stage_deaf_to_signals_is_stopped_too(stage):
     deaf = f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}}); {SLEEP}"
     assert stopped_in_time(stage(deaf, below=SHELL), signal.SIGTERM)

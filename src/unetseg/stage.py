@@ -69,6 +69,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def _start_watching() -> None:
     """Watch the process that started this one and `dvc`, if it stands above: between them may be a shell."""
     parents = psutil.Process().parents()
+    if "DVC_STAGE" in os.environ and os.getppid() == 1 and not any(map(_is_dvc, parents)):
+        sys.exit("interrupted")  # dvc was killed before this line was reached, and the stage given to the first process
     guardians = parents[:1] + [process for process in parents[1:] if _is_dvc(process)]
     threading.Thread(target=_watch, args=(guardians,), daemon=True).start()
 
