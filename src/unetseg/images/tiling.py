@@ -76,10 +76,14 @@ def blend(
     for top, following in zip(down.starts, [*down.starts[1:], down.padded], strict=True):
         image = rows(top, min(top + down.tile, height))
         mirrored = ((0, down.tile - len(image)), (0, across.padded - width), (0, 0))
-        pending += down.window[:, None] * _blend_across(np.pad(image, mirrored, "symmetric"), score, across, batch)
+        image = np.pad(image, mirrored, "symmetric")
+        blended = _blend_across(image, score, across, batch)
+        blended *= down.window[:, None]  # in place, here and below: such arrays are as large as a row of tiles
+        pending += blended
         finished = following - top
         yield (pending[:finished] / down.total[top:following, None])[: height - top, :width]
-        pending = np.concatenate([pending[finished:], np.zeros((finished, across.padded), np.float32)])
+        pending[:-finished] = pending[finished:]
+        pending[-finished:] = 0
 
 
 def _blend_across(
@@ -92,4 +96,5 @@ def _blend_across(
         scored = score(np.stack([image[:, start : start + across.tile] for start in starts]))
         for start, probability in zip(starts, scored, strict=True):
             blended[:, start : start + across.tile] += probability * across.window
-    return np.asarray(blended / across.total, np.float32)
+    blended /= across.total
+    return blended
