@@ -69,8 +69,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def _start_watching() -> None:
     """Watch the process that started this one and `dvc`, if it stands above: between them may be a shell."""
     parents = psutil.Process().parents()
-    if "DVC_STAGE" in os.environ and os.getppid() == 1 and not any(map(_is_dvc, parents)):
-        sys.exit("interrupted")  # dvc was killed before this line was reached, and the stage given to the first process
+    if "DVC_STAGE" in os.environ and parents and _takes_orphans(parents[0]) and not any(map(_is_dvc, parents)):
+        sys.exit("interrupted")  # dvc was killed before this line was reached
     guardians = parents[:1] + [process for process in parents[1:] if _is_dvc(process)]
     threading.Thread(target=_watch, args=(guardians,), daemon=True).start()
 
@@ -78,6 +78,13 @@ def _start_watching() -> None:
 def _is_dvc(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return any(Path(word).stem == "dvc" for word in process.cmdline()[:3])  # dvc, python dvc, python -m dvc
+    return False
+
+
+def _takes_orphans(process: psutil.Process) -> bool:
+    """Tell the first process and systemd's of a user, to which the children of a dead process go."""
+    with contextlib.suppress(psutil.Error):
+        return process.pid == 1 or process.name() == "systemd"
     return False
 
 
