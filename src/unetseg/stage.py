@@ -84,7 +84,7 @@ def _is_dvc(process: psutil.Process) -> bool:
 def _takes_orphans(process: psutil.Process) -> bool:
     """Tell the first process and systemd's of a user, to which the children of a dead process go."""
     with contextlib.suppress(psutil.Error):
-        return process.pid == 1 or process.name() == "systemd"
+        return bool(process.pid == 1 or process.name() == "systemd")
     return False
 
 
