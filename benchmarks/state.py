@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from unetseg.network.average import Average
+from unetseg.network.batches import open_batches
 from unetseg.network.keeper import Keeper
-from unetseg.network.model import build_unet
-from unetseg.network.training import compile_unet, open_batches
+from unetseg.network.model import build_unet, for_tiles
+from unetseg.network.training import compile_unet
 from unetseg.params_file import load_params
 
 
@@ -40,14 +42,15 @@ def main() -> None:
     options = parser.parse_args()
     params = load_params()
     feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
-    training, _ = open_batches(options.arrays, options.split, params.augment.model_dump(), **feeding)
-    unet = build_unet(size=params.image.size, **params.model.model_dump())
-    others = {"batch_size", "seed", "balance", "border", "patience", "start_from"}
+    augmentation = params.augment.model_dump()
+    training, _ = open_batches(options.arrays, options.split, augmentation, mode="resize", **feeding)
+    unet = for_tiles(build_unet(size=params.image.size, **params.model.model_dump()), params.model.standardize)
+    others = {*feeding, "crop", "crop_epochs", "patience", "start_from", "ema"}
     compile_unet(unet, steps=training.num_batches, **params.train.model_dump(exclude=others))
     unet.train_on_batch(*training[0])  # compiles
     batch = [timed(lambda number=number: unet.train_on_batch(*training[number])) for number in range(options.batches)]
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(training, params.train.patience, Path(folder))
+        keeper = Keeper(training, Average(unet, 0.9), params.train.patience, Path(folder))
         keeper.set_model(unet)
         keeper.past.best_weights = unet.get_weights()
         saves = []

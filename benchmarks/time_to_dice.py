@@ -35,9 +35,9 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
     """Train a recipe; write a row for each epoch, the facts of the run, and the model."""
     import keras
 
-    from unetseg.network.batches import TrainingBatches
+    from unetseg.network.batches import TrainingBatches, open_batches
     from unetseg.network.modelfile import save_model
-    from unetseg.network.training import open_batches, train
+    from unetseg.network.training import train
     from unetseg.params_file import load_params
 
     made: list[float] = []
@@ -75,8 +75,9 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
 
     TrainingBatches.__getitem__ = timed  # type: ignore[method-assign] - to look at it
     params = load_params(merged(preset, values, out / "params.yaml"))
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
-    batches, validation = open_batches(arrays, split, params.augment.model_dump(), **feeding)
+    feeding = {"batch_size", "balance", "border", "crop", "crop_epochs"}
+    feed = params.train.model_dump(include={*feeding, "seed"})
+    batches, validation = open_batches(arrays, split, params.augment.model_dump(), mode="resize", **feed)
     clock = Clock()
     unet, past = train(
         batches,
@@ -84,7 +85,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
         model={"size": params.image.size, **params.model.model_dump()},
         state=out / "state",
         callbacks=[clock],
-        **params.train.model_dump(exclude={"batch_size", "balance", "border"}),
+        **params.train.model_dump(exclude=feeding),
     )
     save_model(out / "model.keras", unet, {})
     last = clock.rows[-1]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.files import write_csv, write_json
+from unetseg.network.batches import open_batches
 from unetseg.network.checkpoint import forget_others
 from unetseg.network.modelfile import save_model
-from unetseg.network.tile_batches import open_tiles
-from unetseg.network.training import open_batches, train
+from unetseg.network.training import train
 from unetseg.params import Params
 from unetseg.provenance import code_digest, digest, provenance
 
@@ -18,13 +18,19 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     start = [Path(file) for file in [params.train.start_from] if file]
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "revision": None, "code": code_digest()})
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
-    opened = open_tiles if params.image.mode == "tiles" else open_batches
+    feeding = {"batch_size", "balance", "border", "crop", "crop_epochs"}
+    batches = open_batches(
+        arrays,
+        split,
+        params.augment.model_dump(),
+        mode=params.image.mode,
+        **params.train.model_dump(include={*feeding, "seed"}),
+    )
     unet, past = train(
-        *opened(arrays, split, params.augment.model_dump(), **feeding),
+        *batches,
         model={"size": params.image.size, **params.model.model_dump()},
         state=state,
-        **params.train.model_dump(exclude={"batch_size", "balance", "border"}),
+        **params.train.model_dump(exclude=feeding),
     )
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}

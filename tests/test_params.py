@@ -91,6 +91,13 @@ def test_weights_of_gaps_between_objects_are_refused_for_tiles(tmp_path):
     )
 
 
+@pytest.mark.parametrize("crop", [100, 512])
+def test_crops_that_the_model_cannot_take_are_refused(tmp_path, crop):
+    (problem,) = problems(tmp_path, ("crop: 128", f"crop: {crop}"), ("crop_epochs: 0", "crop_epochs: 3"))
+    rule = "must be divisible by model.stem_stride * 2^model.depth = 32 and at most image.size"
+    assert problem == f"params.yaml:{line_of('crop: 128')}: train.crop: {crop} {rule}"
+
+
 def test_an_unknown_and_a_missing_section_are_named(tmp_path):
     told = problems(tmp_path, ("plot:", "plots:"))
     assert any("plots: unknown section" in problem for problem in told)

@@ -98,6 +98,8 @@ class Train(Section):
     ema: float = Field(ge=0, lt=1)
     balance: Share
     border: float = Field(ge=0, le=1000)
+    crop: Positive
+    crop_epochs: int = Field(ge=0)
     patience: Positive
     jit_compile: bool
     seed: Seed

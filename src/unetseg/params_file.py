@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unetseg.errors import InputError
-from unetseg.params import Params
+from unetseg.params import Image, Model, Params, Train
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -76,15 +76,23 @@ def _section_problems(content: CommentedMap) -> Iterator[tuple[int, str]]:
             for detail in error.errors():
                 keys = (name, *detail["loc"][:1])
                 yield _line(content, keys), _message(keys, detail)
-    if (image := sections.get("image")) and (model := sections.get("model")):
-        divisor = model.stem_stride * 2**model.depth
-        if image.size % divisor:
-            rule = f"must be divisible by model.stem_stride * 2^model.depth = {divisor}"
-            yield _line(content, ("image", "size")), f"image.size: {image.size} {rule}"
+    for key, rule in _problems_between(**sections):
+        section, name = key.split(".")
+        yield _line(content, (section, name)), f"{key}: {getattr(sections[section], name):g} {rule}"
 
-    if (image := sections.get("image")) and (train := sections.get("train")) and image.mode == "tiles" and train.border:
-        rule = "needs image.mode: resize; tiles have no label maps"
-        yield _line(content, ("train", "border")), f"train.border: {train.border:g} {rule}"
+
+def _problems_between(
+    image: Image | None = None, model: Model | None = None, train: Train | None = None, **_others: Any
+) -> Iterator[tuple[str, str]]:
+    if image and model:
+        divisor = model.stem_stride * 2**model.depth
+        rule = f"must be divisible by model.stem_stride * 2^model.depth = {divisor}"
+        if image.size % divisor:
+            yield "image.size", rule
+        if train and train.crop_epochs and (train.crop % divisor or train.crop > image.size):
+            yield "train.crop", f"{rule} and at most image.size"
+    if image and train and image.mode == "tiles" and train.border:
+        yield "train.border", "needs image.mode: resize; tiles have no label maps"
 
 
 def _message(keys: tuple[Any, ...], detail: Any) -> str:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetseg.network.augment import Augmentation, augment, augment_tile
+from unetseg.network.augment import Augmentation, augment
 
 NOTHING = Augmentation(
     flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
@@ -26,9 +26,14 @@ def scene(seed, height=32, width=32):
     return np.repeat(np.where(mask, 200, 20).astype(np.uint8)[..., None], 3, -1), mask
 
 
+def varied(image, mask, strength, rng):
+    """Vary a whole image."""
+    return augment(image, mask, (float(image.mean()), float(image.std())), strength, rng)[:2]
+
+
 def test_no_augmentation_leaves_everything_as_it_is():
     image, mask = scene(0)
-    after, mask_after = augment(image, mask, NOTHING, np.random.default_rng(0))
+    after, mask_after = varied(image, mask, NOTHING, np.random.default_rng(0))
     np.testing.assert_allclose(after, image, atol=1e-4)
     np.testing.assert_array_equal(mask_after, mask)
 
@@ -37,7 +42,7 @@ def test_no_augmentation_leaves_everything_as_it_is():
 @given(strength=STRENGTHS, seed=st.integers(0, 2**32), shape=st.sampled_from([(32, 32), (24, 40)]))
 def test_shapes_types_and_ranges_hold_for_any_strength(strength, seed, shape):
     image, mask = scene(seed, *shape)
-    after, mask_after = augment(image, mask, strength, np.random.default_rng(seed))
+    after, mask_after = varied(image, mask, strength, np.random.default_rng(seed))
     assert after.shape == image.shape
     assert after.dtype == np.float32
     assert np.isfinite(after).all()
@@ -53,7 +58,7 @@ def test_image_and_mask_stay_a_pair_under_any_deformation(seed, elastic):
         **{**vars(NOTHING), "flip": True, "rotate90": True, "scale": 0.3, "rotate": 45.0, "elastic": elastic}
     )
     image, mask = scene(seed)
-    after, mask_after = augment(image, mask, strength, np.random.default_rng(seed))
+    after, mask_after = varied(image, mask, strength, np.random.default_rng(seed))
     # Linear and nearest sampling differ at most where the nearest pixel is on the other side of an edge.
     disagreement = (after[..., 0] > 110) != (mask_after > 0)
     assert disagreement.mean() < 0.05
@@ -65,8 +70,8 @@ def test_image_and_mask_stay_a_pair_under_any_deformation(seed, elastic):
 @given(strength=STRENGTHS, seed=st.integers(0, 2**32))
 def test_the_same_seed_gives_the_same_variation(strength, seed):
     image, mask = scene(1)
-    first = augment(image, mask, strength, np.random.default_rng(seed))
-    second = augment(image, mask, strength, np.random.default_rng(seed))
+    first = varied(image, mask, strength, np.random.default_rng(seed))
+    second = varied(image, mask, strength, np.random.default_rng(seed))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
 
@@ -74,7 +79,7 @@ def test_the_same_seed_gives_the_same_variation(strength, seed):
 def test_flips_and_turns_reach_all_eight_positions_and_change_no_value():
     image, mask = np.arange(27, dtype=np.uint8).reshape(3, 3, 3), np.eye(3, dtype=np.uint8)
     strength = Augmentation(**{**vars(NOTHING), "flip": True, "rotate90": True})
-    seen = {augment(image, mask, strength, np.random.default_rng(seed))[0].round().tobytes() for seed in range(100)}
+    seen = {varied(image, mask, strength, np.random.default_rng(seed))[0].round().tobytes() for seed in range(100)}
     assert len(seen) == 8
 
 
@@ -83,7 +88,7 @@ def test_each_change_of_colour_changes_the_image_and_not_the_mask(name):
     image, mask = scene(0)
     image[::2] //= 2
     strength = Augmentation(**{**vars(NOTHING), name: 1.0 if name in ("blur", "invert") else 0.5})
-    after, mask_after = augment(image, mask, strength, np.random.default_rng(3))
+    after, mask_after = varied(image, mask, strength, np.random.default_rng(3))
     assert np.abs(after - image).max() > 1
     np.testing.assert_array_equal(mask_after, mask)
 
@@ -91,7 +96,7 @@ def test_each_change_of_colour_changes_the_image_and_not_the_mask(name):
 def test_a_flat_image_stays_finite():
     image, mask = np.full((8, 8, 3), 7, np.uint8), np.zeros((8, 8), np.uint8)
     strength = Augmentation(**{**vars(NOTHING), "gamma": 0.9, "noise": 1.0, "channel": 0.9})
-    assert np.isfinite(augment(image, mask, strength, np.random.default_rng(0))[0]).all()
+    assert np.isfinite(varied(image, mask, strength, np.random.default_rng(0))[0]).all()
 
 
 def gradient():
@@ -105,7 +110,7 @@ def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_re
     image, mask = gradient()
     known = float(image.mean()), float(image.std())
     strength = Augmentation(**{**vars(NOTHING), **changed})
-    after, _, statistics = augment_tile(image, mask, known, strength, np.random.default_rng(0))
+    after, _, statistics = augment(image, mask, known, strength, np.random.default_rng(0))
     assert np.abs(after - image).max() > 1
     assert statistics == pytest.approx((after.mean(), after.std()), rel=1e-4)
 
@@ -115,7 +120,7 @@ def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_wh
     image, mask = gradient()  # the tile is the upper half
     tile, known = image[:16], (float(image.mean()), float(image.std()))
     strength = Augmentation(**{**vars(NOTHING), **changed})
-    after, _, (mean, deviation) = augment_tile(tile, mask[:16], known, strength, np.random.default_rng(0))
+    after, _, (mean, deviation) = augment(tile, mask[:16], known, strength, np.random.default_rng(0))
     slope, shift = np.polyfit(tile.ravel().astype(float), after.ravel().astype(float), 1)
     assert mean == pytest.approx(slope * known[0] + shift, rel=1e-3)
     assert deviation == pytest.approx(abs(slope) * known[1], rel=1e-3)
@@ -124,5 +129,5 @@ def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_wh
 def test_a_flat_tile_leaves_the_deviation_of_the_whole_image_as_it_is():
     flat, mask = np.full((8, 8, 3), 50, np.uint8), np.zeros((8, 8), np.uint8)
     strength = Augmentation(**{**vars(NOTHING), "noise": 1.0, "brightness": 0.5})
-    _, _, (_, deviation) = augment_tile(flat, mask, (60.0, 20.0), strength, np.random.default_rng(0))
+    _, _, (_, deviation) = augment(flat, mask, (60.0, 20.0), strength, np.random.default_rng(0))
     assert deviation == 20

@@ -4,11 +4,11 @@ import pytest
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv, write_csv
+from unetseg.network.batches import open_batches
 from unetseg.network.keeper import Keeper
 from unetseg.network.losses import LOSSES
 from unetseg.network.modelfile import save_model
-from unetseg.network.tile_batches import open_tiles
-from unetseg.network.training import open_batches, train
+from unetseg.network.training import train
 
 SMALL = {
     "size": 32, "base_filters": 4, "max_filters": 8, "depth": 2, "stem_stride": 1, "normalization": "batch",
@@ -43,15 +43,18 @@ def data(tmp_path):
     return tmp_path
 
 
-def run(data, state, strength=STRENGTH, model=SMALL, **changed):
+FEED = {"mode": "resize", "batch_size": 2, "seed": 0, "balance": 0.5, "border": 0.0}
+
+
+def run(data, state, strength=STRENGTH, model=SMALL, crop_epochs=0, **changed):
     keras.backend.clear_session()
-    batches = open_batches(data, data / "split.csv", strength, batch_size=2, seed=0, balance=0.5, border=0.0)
+    batches = open_batches(data, data / "split.csv", strength, **FEED, crop=16, crop_epochs=crop_epochs)
     return train(*batches, model=model, state=state, **{**TRAIN, **changed})
 
 
 def test_training_with_weighted_gaps_learns_too(data, tmp_path):
     np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
-    batches = open_batches(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5, border=10.0)
+    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"border": 10.0})
     _, past = train(*batches, model=SMALL, state=tmp_path / "state", **TRAIN)
     assert past.history[-1]["loss"] < past.history[0]["loss"]
 
@@ -69,7 +72,7 @@ def run_tiles(data, state, **changed):
     np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
     np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
     write_csv(data / "tiles.csv", rows, list(rows[0]))
-    batches = open_tiles(data, data / "split.csv", STRENGTH, batch_size=2, seed=0, balance=0.5, border=0.0)
+    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"mode": "tiles"})
     return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
 
 
@@ -88,9 +91,12 @@ def test_the_same_training_twice_gives_the_same_bits(data):
     assert_same_bits(run(data, data / "a"), run(data, data / "b"))
 
 
-@pytest.mark.parametrize(("killed_after", "ema"), [(1, 0.5), (3, 0.0)])
-def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_after, ema):
-    whole = run(data, data / "whole", ema=ema)
+@pytest.mark.parametrize(
+    ("killed_after", "changed"),
+    [(1, {"ema": 0.5}), (3, {"ema": 0.0}), (1, {"crop_epochs": 2}), (2, {"crop_epochs": 2}), (3, {"crop_epochs": 2})],
+)
+def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_after, changed):
+    whole = run(data, data / "whole", **changed)
     save = Keeper._save
 
     def save_and_die(self):
@@ -101,8 +107,8 @@ def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_af
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "_save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
-            run(data, data / "killed", ema=ema)
-    assert_same_bits(whole, run(data, data / "killed", ema=ema))
+            run(data, data / "killed", **changed)
+    assert_same_bits(whole, run(data, data / "killed", **changed))
 
 
 def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data, monkeypatch):
@@ -167,14 +173,6 @@ def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(data):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_averaged_weights_are_what_is_validated_and_saved(data):
-    model, _ = run(data, data / "state", ema=0.999)
-    start = run(data, data / "other", epochs=1, learning_rate=1e-12, ema=0.0, schedule="constant")[0]
-    kernel = next(i for i, weight in enumerate(model.weights) if weight.name == "kernel")
-    moved = np.abs(model.get_weights()[kernel] - start.get_weights()[kernel]).max()
-    assert moved < 0.01, "an average with momentum 0.999 over twelve steps hardly moves"
-
-
 def test_a_loss_that_is_no_number_is_said_in_a_line(data):
     with pytest.raises(InputError, match=r"epoch \d: the loss is nan: try a smaller train.learning_rate"):
         run(data, data / "state", learning_rate=1e30, clip_norm=0.0, schedule="constant", ema=0.0)
@@ -196,7 +194,7 @@ def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
     with pytest.raises(InputError, match=r"train\.batch_size: 7 is more than the 6 training images"):
-        open_batches(data, data / "split.csv", STRENGTH, batch_size=7, seed=0, balance=0.0, border=0.0)
+        open_batches(data, data / "split.csv", STRENGTH, **FEED | {"batch_size": 7})
 
 
 def test_a_training_can_start_from_a_model(data, tmp_path):

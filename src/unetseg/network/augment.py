@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, UInt, UInt8
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
-FLAT = 1.0  # a tile of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
+FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
 
 Statistics = tuple[float, float]  # mean and deviation over all pixels and channels of an image
 
@@ -33,40 +33,28 @@ class Augmentation:
 def augment(
     image: UInt8[np.ndarray, "height width 3"],
     mask: UInt[np.ndarray, "height width"],
+    statistics: Statistics,
     strength: Augmentation,
     rng: np.random.Generator,
-) -> tuple[Float32[np.ndarray, "height width 3"], UInt[np.ndarray, "height width"]]:
-    """Draw one variation of an image and its mask.
+) -> tuple[Float32[np.ndarray, "height width 3"], UInt[np.ndarray, "height width"], Statistics]:
+    """Draw one variation of an image or of a part of one, and its mask.
+
+    Recolouring is taken for the straight line that gives the part the mean and deviation that it has afterwards; so a
+    part that is the whole image gets its own mean and deviation.
 
     Args:
-        image: RGB, 0…255.
+        image: RGB, 0…255; the part.
         mask: 0 or 1, or 0 and the objects' numbers.
+        statistics: mean and deviation of the whole image.
         strength: how far to go.
         rng: where chance comes from; the same state gives the same variation.
 
     Returns:
-        The image in 0…255 and its mask, of the shapes given.
+        The image in 0…255 and its mask, of the shapes given, and what the whole's mean and deviation become with it.
     """
     image, mask = _turn(image, mask, strength, rng)
     image, mask = _warp(image, mask, strength, rng)
-    return _recolour(image.astype(np.float32), strength, rng), mask
-
-
-def augment_tile(
-    tile: UInt8[np.ndarray, "height width 3"],
-    mask: UInt8[np.ndarray, "height width"],
-    statistics: Statistics,
-    strength: Augmentation,
-    rng: np.random.Generator,
-) -> tuple[Float32[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"], Statistics]:
-    """Draw one variation of a part of an image, and what the mean and deviation of the whole would become with it.
-
-    Recolouring is taken for the straight line that gives the tile the mean and deviation that it has afterwards; so a
-    tile that is the whole image gets its own mean and deviation.
-    """
-    tile, mask = _turn(tile, mask, strength, rng)
-    tile, mask = _warp(tile, mask, strength, rng)
-    before = tile.astype(np.float32)
+    before = image.astype(np.float32)
     after = _recolour(before, strength, rng)
     mean, deviation = statistics
     slope = 1.0

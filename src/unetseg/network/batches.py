@@ -1,28 +1,37 @@
-"""Memory-mapped arrays to batches for training and for validation."""
+"""Examples to batches for training and for validation.
 
-from collections.abc import Sequence
+An image, or a part of one, comes beside the mean and deviation of the whole image, which normalise it; see
+`unetseg.network.model.for_tiles`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from jaxtyping import Float32, Int64, UInt, UInt8
 
-from unetseg.network.augment import Augmentation, augment
+from unetseg.errors import InputError
+from unetseg.network.augment import Augmentation, Statistics, augment
 from unetseg.network.borders import border_weights
+from unetseg.network.sources import Source, open_source
+from unetseg.splitting.subsets import subset_rows
 
-Batch = tuple[Float32[np.ndarray, "batch height width 3"], Float32[np.ndarray, "batch height width truth"]]
+Batch = tuple[dict[str, Float32[np.ndarray, "batch ..."]], Float32[np.ndarray, "batch height width truth"]]
 
 
 class TrainingBatches(keras.utils.PyDataset):
     """Augmented batches in an order of their own each epoch.
 
     Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
-    interrupted goes on with the very batches that it would have seen.
+    interrupted goes on with the very batches that it would have seen. Set `epoch` for those of another one; Keras' own
+    count, `on_epoch_end`, begins at 1.
     """
 
     def __init__(
         self,
-        images: UInt8[np.ndarray, "n height width 3"],
-        masks: UInt[np.ndarray, "n height width"],
+        source: Source,
         indices: Sequence[int],
         *,
         batch_size: int,
@@ -31,12 +40,13 @@ class TrainingBatches(keras.utils.PyDataset):
         kinds: Sequence[str] | None = None,
         balance: float = 0.0,
         border: float = 0.0,
+        crop: int = 0,
+        crop_epochs: int = 0,
     ) -> None:
-        """Take the arrays, usually memory-mapped, and say which of their samples to use.
+        """Take the samples and say which of them to use.
 
         Args:
-            images: RGB, 0…255.
-            masks: 0 or 1; with `border` label maps, 0 or the object's number.
+            source: of images and masks; with `border` of images and label maps.
             indices: samples to train on.
             batch_size: samples a batch; what is left over at an epoch's end is left out, other samples each epoch.
             seed: of order and augmentation.
@@ -44,6 +54,8 @@ class TrainingBatches(keras.utils.PyDataset):
             kinds: the kind of each sample in `indices`, needed for `balance`.
             balance: 0 each sample once an epoch, 1 each kind drawn equally often, between: between.
             border: extra weight of the gap between touching objects, which comes as a second channel of the truth.
+            crop: height and width of the part that the first epochs see of each image, at a random place.
+            crop_epochs: how many epochs see parts.
 
         Raises:
             ValueError: if there are fewer samples than one batch takes.
@@ -51,9 +63,9 @@ class TrainingBatches(keras.utils.PyDataset):
         super().__init__(workers=1, max_queue_size=8)
         if len(indices) < batch_size:
             raise ValueError(f"batch_size {batch_size} is more than the {len(indices)} samples")
-        self.images, self.masks, self.indices = images, masks, np.asarray(indices, np.int64)
+        self.source, self.indices = source, np.asarray(indices, np.int64)
         self.batch_size, self.seed, self.strength = batch_size, seed, strength
-        self.border = border
+        self.border, self.crop, self.crop_epochs = border, crop, crop_epochs
         self.shares = _shares(kinds, balance) if kinds and balance else None
         self.epoch = 0
 
@@ -71,12 +83,17 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number` of this epoch."""
-        pairs = [augment(self.images[index], self.masks[index], self.strength, rng) for index, rng in self.draw(number)]
-        images, masks = zip(*pairs, strict=True)
+        examples = []
+        for index, rng in self.draw(number):
+            image, mask, statistics = self.source.draw(index, rng)
+            if self.epoch < self.crop_epochs:
+                image, mask = _crop(image, mask, self.crop, rng)
+            examples.append(augment(image, mask, statistics, self.strength, rng))
+        images, masks, known = zip(*examples, strict=True)
         truth = [(np.stack(masks) > 0).astype(np.float32)]
         if self.border:
             truth.append(np.stack([border_weights(labels, self.border) for labels in masks]))
-        return np.stack(images), np.stack(truth, axis=-1)
+        return _inputs(images, known), np.stack(truth, axis=-1)
 
     def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
         """Draw the samples of a batch, each with where its chance comes from."""
@@ -86,26 +103,14 @@ class TrainingBatches(keras.utils.PyDataset):
             (index, np.random.default_rng((self.seed, self.epoch, start + place))) for place, index in enumerate(chosen)
         ]
 
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch's order."""
-        self.epoch += 1
-
 
 class PlainBatches(keras.utils.PyDataset):
     """Samples as they are, in the order given: for validation."""
 
-    def __init__(
-        self,
-        images: UInt8[np.ndarray, "n height width 3"],
-        masks: UInt8[np.ndarray, "n height width"],
-        indices: Sequence[int],
-        *,
-        batch_size: int,
-    ) -> None:
-        """Take the arrays and say which of their samples to use; the last batch may be smaller."""
+    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int) -> None:
+        """Take the samples and say which of them to use; the last batch may be smaller."""
         super().__init__(workers=1)
-        self.images, self.masks, self.indices = images, masks, np.asarray(indices, np.int64)
-        self.batch_size = batch_size
+        self.source, self.indices, self.batch_size = source, list(indices), batch_size
 
     @property
     def num_batches(self) -> int:
@@ -115,7 +120,63 @@ class PlainBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number`."""
         chosen = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
-        return self.images[chosen].astype(np.float32), self.masks[chosen][..., None].astype(np.float32)
+        images, masks, known = zip(*map(self.source.middle, chosen), strict=True)
+        return _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
+
+
+def open_batches(
+    arrays: Path,
+    split: Path,
+    strength: Mapping[str, Any],
+    *,
+    mode: str,
+    batch_size: int,
+    border: float,
+    balance: float,
+    **others: Any,
+) -> tuple[TrainingBatches, PlainBatches]:
+    """Open the arrays and give the batches to train on and those to validate with.
+
+    Args:
+        arrays: see `open_source`.
+        split: the table of id and subset.
+        strength: the fields of `Augmentation`.
+        mode: see `open_source`.
+        batch_size: samples a batch.
+        border: see `TrainingBatches`.
+        balance: see `TrainingBatches`.
+        **others: further arguments of `TrainingBatches`.
+
+    Raises:
+        InputError: if the training subset is smaller than a batch.
+    """
+    training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
+    if len(training) < batch_size:
+        raise InputError(f"train.batch_size: {batch_size} is more than the {len(training)} training images")
+    batches = TrainingBatches(
+        open_source(arrays, mode, labels=border > 0),
+        [int(row["index"]) for row in training],
+        batch_size=batch_size,
+        strength=Augmentation(**strength),
+        kinds=[row["modality"] for row in training],
+        balance=balance,
+        border=border,
+        **others,
+    )
+    plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=batch_size)
+    return batches, plain
+
+
+def _crop(
+    image: np.ndarray, mask: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "size size 3"], UInt[np.ndarray, "size size"]]:
+    row, column = (int(rng.integers(length - size + 1)) for length in mask.shape)
+    part = np.s_[row : row + size, column : column + size]
+    return image[part], mask[part]
+
+
+def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> dict[str, np.ndarray]:
+    return {"tile": np.stack(images).astype(np.float32), "statistics": np.array(statistics, np.float32)}
 
 
 def _shares(kinds: Sequence[str], balance: float) -> np.ndarray:

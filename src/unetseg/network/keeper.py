@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from unetseg.errors import InputError
+from unetseg.network.average import Average
 from unetseg.network.batches import TrainingBatches
 from unetseg.network.checkpoint import load_state, save_state
 
@@ -29,18 +30,17 @@ class Past:
 class Keeper(keras.callbacks.Callback):
     """Do at the end of an epoch what Keras' callbacks for it do not survive: their best and patience start anew."""
 
-    def __init__(self, training: TrainingBatches, patience: int, state: Path) -> None:
-        """Take what is trained on, how many epochs without progress are enough, and where states are kept."""
+    def __init__(self, training: TrainingBatches, average: Average | None, patience: int, state: Path) -> None:
+        """Take what is trained on, the average that the model has at the end of an epoch, and where states are kept.
+
+        With too many epochs without progress, `patience`, training stops.
+        """
         super().__init__()
-        self.training, self.patience, self.state = training, patience, state
+        self.training, self.average, self.patience, self.state = training, average, patience, state
         self.past = Past()
 
-    def restore(self, unet: keras.Model, average: keras.callbacks.SwapEMAWeights | None) -> int:
+    def restore(self, unet: keras.Model) -> int:
         """Load the newest state into a compiled model, if there is one.
-
-        Args:
-            unet: the compiled model.
-            average: the callback that puts averaged weights into the model at the end of each epoch.
 
         Returns:
             How many epochs are done.
@@ -54,10 +54,8 @@ class Keeper(keras.callbacks.Callback):
         unet.set_weights(arrays["weights"])
         for variable, value in zip(unet.optimizer.variables, arrays["optimizer"], strict=True):
             variable.assign(value)
-        if average:
-            # The state was taken with the averages in the model; the next epoch begins by swapping them back.
-            average._ema_weights_in_model = True
-        self.training.epoch = len(self.past.history)
+        if self.average:
+            self.average.restore(arrays["trained"])
         print(f"resumed after epoch {len(self.past.history)}", flush=True)
         return len(self.past.history)
 
@@ -66,8 +64,9 @@ class Keeper(keras.callbacks.Callback):
         return len(self.past.history) - self.past.best_epoch >= self.patience
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Look at the clock."""
-        del epoch, logs
+        """Say which epoch's batches are wanted, and look at the clock."""
+        del logs
+        self.training.epoch = epoch
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -97,5 +96,6 @@ class Keeper(keras.callbacks.Callback):
             "weights": self.model.get_weights(),
             "optimizer": [keras.ops.convert_to_numpy(variable) for variable in self.model.optimizer.variables],
             "best": past.best_weights,
+            "trained": self.average.trained() if self.average else [],
         }
         save_state(self.state, len(past.history), facts, arrays)

@@ -69,20 +69,23 @@ def build_unet(
 
 
 def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
-    """Give the same U-Net, with the same weights, for tiles beside the mean and deviation of their whole image.
+    """Give the same U-Net, with the same weights, for parts of images beside the mean and deviation of the whole.
 
     Args:
         model: of `build_unet`.
         standardize: as it was built.
 
     Returns:
-        A model of "tile", float32 (B, size, size, 3), RGB in 0…255, and "statistics", float32 (B, 2), to probabilities.
+        A model of "tile", float32 (B, height, width, 3), RGB in 0…255, and "statistics", float32 (B, 2), to
+        probabilities; height and width may change from batch to batch.
     """
-    tile = keras.Input(model.input_shape[1:], name="tile")
+    tile = keras.Input((None, None, 3), name="tile")
     statistics = keras.Input((2,), name="statistics")
     mean, deviation = ops.split(ops.reshape(statistics, (-1, 2, 1, 1)), 2, axis=1)
     seen = _standardise(tile - mean, mean, deviation) if standardize else ops.divide(tile, 255.0)
-    return keras.Model({"tile": tile, "statistics": statistics}, model.get_layer("unet")(seen), name="tiles")
+    of_one_size = model.get_layer("unet")
+    unet = keras.models.clone_model(of_one_size, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
+    return keras.Model({"tile": tile, "statistics": statistics}, unet(seen), name="tiles")
 
 
 def _normalise(size: int, standardize: bool) -> keras.Model:

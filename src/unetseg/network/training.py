@@ -6,58 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
+import tensorflow as tf
 
 from unetseg.errors import InputError
-from unetseg.network.augment import Augmentation
+from unetseg.network.average import Average
 from unetseg.network.batches import PlainBatches, TrainingBatches
 from unetseg.network.keeper import Keeper, Past
 from unetseg.network.losses import LOSSES, dice
 from unetseg.network.model import build_unet, for_tiles
 from unetseg.network.modelfile import load_model
-from unetseg.network.tile_batches import PlainTiles, TrainingTiles
-from unetseg.splitting.subsets import subset_rows
-
-
-def open_batches(
-    arrays: Path, split: Path, strength: Mapping[str, Any], *, batch_size: int, seed: int, balance: float, border: float
-) -> tuple[TrainingBatches, PlainBatches]:
-    """Open the arrays and give the batches to train on and those to validate with.
-
-    Args:
-        arrays: the folder of images.npy, masks.npy and samples.csv, with `border` labels.npy too.
-        split: the table of id and subset.
-        strength: the fields of `Augmentation`.
-        batch_size: images a batch.
-        seed: of order and augmentation.
-        balance: see `TrainingBatches`.
-        border: see `TrainingBatches`.
-
-    Raises:
-        InputError: if the training subset is smaller than a batch.
-    """
-    images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-    truth = np.load(arrays / "labels.npy", mmap_mode="r") if border else masks
-    training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
-    if len(training) < batch_size:
-        raise InputError(f"train.batch_size: {batch_size} is more than the {len(training)} training images")
-    batches = TrainingBatches(
-        images,
-        truth,
-        [int(row["index"]) for row in training],
-        batch_size=batch_size,
-        seed=seed,
-        strength=Augmentation(**strength),
-        kinds=[row["modality"] for row in training],
-        balance=balance,
-        border=border,
-    )
-    return batches, PlainBatches(images, masks, [int(row["index"]) for row in validation], batch_size=batch_size)
 
 
 def train(
-    training: TrainingBatches | TrainingTiles,
-    validation: PlainBatches | PlainTiles,
+    training: TrainingBatches,
+    validation: PlainBatches,
     *,
     model: Mapping[str, Any],
     epochs: int,
@@ -66,6 +28,7 @@ def train(
     start_from: str,
     state: Path,
     jit_compile: bool,
+    ema: float,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **compilation: Any,
 ) -> tuple[keras.Model, Past]:
@@ -75,7 +38,7 @@ def train(
     there and ends with the same bits.
 
     Args:
-        training: what to learn from; the rest follows from whether these are tiles.
+        training: what to learn from.
         validation: what chooses the epoch.
         model: the arguments of `build_unet`.
         epochs: at most so many.
@@ -84,6 +47,7 @@ def train(
         start_from: a `.keras` file whose weights to start from; empty: none.
         state: folder of the saved states.
         jit_compile: compile with XLA.
+        ema: momentum of the moving average of the weights that is validated and given; 0: none.
         callbacks: called at the end of an epoch after its state is saved.
         **compilation: the other arguments of `compile_unet`.
 
@@ -98,21 +62,25 @@ def train(
     unet = build_unet(**model)
     if start_from:
         _take_weights(unet, Path(start_from))
-    learner = for_tiles(unet, model["standardize"]) if isinstance(training, TrainingTiles) else unet
+    learner = for_tiles(unet, model["standardize"])
     compile_unet(learner, steps=training.num_batches, epochs=epochs, jit_compile=jit_compile, **compilation)
-    keeper = Keeper(training, patience, state)
-    average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if learner.optimizer.use_ema else None
-    done = keeper.restore(learner, average)
-    if done < epochs and not keeper.out_of_patience():
-        learner.fit(
-            training,
-            validation_data=validation,
-            initial_epoch=done,
-            epochs=epochs,
-            callbacks=[*([average] if average else []), keeper, *callbacks],
-            shuffle=False,
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+    average = Average(learner, ema) if ema else None
+    keeper = Keeper(training, average, patience, state)
+    done = keeper.restore(learner)
+    for end in (min(training.crop_epochs, epochs), epochs):  # the batches of one `fit` have one size
+        if done < end and not keeper.out_of_patience():
+            training.epoch = done
+            learner.make_train_function(force=True)  # the bits are then those of a training that begins here
+            learner.fit(
+                training,
+                validation_data=validation,
+                initial_epoch=done,
+                epochs=end,
+                callbacks=[*([average] if average else []), keeper, *callbacks],
+                shuffle=False,
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+            done = end
     unet.set_weights(keeper.past.best_weights)
     return unet, keeper.past
 
@@ -127,7 +95,6 @@ def compile_unet(
     epochs: int,
     steps: int,
     clip_norm: float,
-    ema: float,
     jit_compile: bool,
 ) -> None:
     """Give the model its loss, its optimiser (Adam) and the Dice coefficient as its metric.
@@ -141,7 +108,6 @@ def compile_unet(
         epochs: of the whole training.
         steps: batches an epoch.
         clip_norm: largest norm of all gradients together; 0: any.
-        ema: momentum of the moving average of the weights; 0: none.
         jit_compile: compile with XLA.
     """
     rate: Any = learning_rate
@@ -153,8 +119,7 @@ def compile_unet(
             warmup_target=learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-    average = {"use_ema": True, "ema_momentum": ema} if ema else {}
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None, **average)
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
     metrics = [keras.metrics.MeanMetricWrapper(dice, name="dice")]
     unet.compile(optimizer, LOSSES[loss], metrics=metrics, jit_compile=jit_compile)
 
@@ -162,9 +127,7 @@ def compile_unet(
 def _make_reproducible(seed: int, jit_compile: bool) -> None:
     """Seed every generator and ask TensorFlow for operations that give the same bits each time, as XLA's do anyway."""
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow" and not jit_compile:
-        import tensorflow as tf  # noqa: PLC0415 - another backend has none
-
+    if not jit_compile:
         tf.config.experimental.enable_op_determinism()
 
 

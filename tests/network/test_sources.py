@@ -3,17 +3,19 @@ import pytest
 from test_batches import NOTHING
 
 from unetseg.errors import InputError
-from unetseg.files import read_csv, write_csv
-from unetseg.network.tile_batches import PlainTiles, Sample, TrainingTiles, open_tiles
+from unetseg.files import write_csv
+from unetseg.network.batches import PlainBatches, TrainingBatches, open_batches
+from unetseg.network.sources import Sample, Tiles, open_source
 
 COUNT = 12
 IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
 MASKS = np.arange(COUNT, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
-SAMPLES = [Sample([0], (10.0, 1.0)), Sample(range(1, 10), (11.0, 2.0)), Sample([10, 11], (12.0, 3.0))]
+SAMPLES = {0: Sample([0], (10.0, 1.0)), 1: Sample(range(1, 10), (11.0, 2.0)), 2: Sample([10, 11], (12.0, 3.0))}
+TILES = Tiles(IMAGES, MASKS, SAMPLES)
 
 
-def training(**changed):
-    return TrainingTiles(IMAGES, MASKS, SAMPLES, **{"batch_size": 3, "seed": 0, "strength": NOTHING} | changed)
+def training():
+    return TrainingBatches(TILES, range(3), batch_size=3, seed=0, strength=NOTHING)
 
 
 def numbers(batch):
@@ -21,7 +23,7 @@ def numbers(batch):
 
 
 def sample_of(tile):
-    return next(index for index, sample in enumerate(SAMPLES) if tile in sample.tiles)
+    return next(index for index, sample in SAMPLES.items() if tile in sample.tiles)
 
 
 def test_an_epoch_sees_one_tile_of_each_sample_and_in_time_all_of_them():
@@ -30,7 +32,7 @@ def test_an_epoch_sees_one_tile_of_each_sample_and_in_time_all_of_them():
         (batch,) = list(batches)
         assert sorted(map(sample_of, numbers(batch))) == [0, 1, 2]
         seen |= set(numbers(batch))
-        batches.on_epoch_end()
+        batches.epoch += 1
     assert seen == set(range(COUNT))
 
 
@@ -43,13 +45,13 @@ def test_a_tile_comes_with_its_mask_and_with_the_statistics_of_its_sample():
 
 def test_each_epoch_can_be_had_again():
     batches, again = training(), training()
-    batches.on_epoch_end()
+    batches.epoch += 1
     again.epoch = 1
     np.testing.assert_array_equal(batches[0][0]["tile"], again[0][0]["tile"])
 
 
 def test_validation_sees_the_middle_tile_of_each_sample_in_order():
-    batches = PlainTiles(IMAGES, MASKS, SAMPLES, batch_size=2)
+    batches = PlainBatches(TILES, range(3), batch_size=2)
     assert [numbers(batches[number]) for number in range(batches.num_batches)] == [[0, 5], [11]]
     assert batches[1][0]["statistics"].tolist() == [[12.0, 3.0]]
 
@@ -68,13 +70,23 @@ def data(tmp_path):
 
 
 def test_all_tiles_of_a_sample_are_in_its_subset(data):
-    strength = vars(NOTHING)
-    train, validation = open_tiles(data, data / "split.csv", strength, batch_size=1, seed=0, balance=0.5, border=0.0)
-    assert [list(sample.tiles) for sample in train.samples] == [[0], list(range(1, 10))]
-    assert [list(sample.tiles) for sample in validation.samples] == [[10, 11]]
-    assert [row["id"] for row in read_csv(data / "tiles.csv") if int(row["index"]) >= 10] == ["s2", "s2"]
+    settings = {"batch_size": 1, "seed": 0, "balance": 0.5, "border": 0.0}
+    train, validation = open_batches(data, data / "split.csv", vars(NOTHING), mode="tiles", **settings)
+    assert train.indices.tolist() == [0, 1]
+    assert validation.indices == [2]
+    assert {index: list(sample.tiles) for index, sample in train.source.samples.items()} == {
+        0: [0],
+        1: list(range(1, 10)),
+        2: [10, 11],
+    }
 
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
+    settings = {"batch_size": 3, "seed": 0, "balance": 0.0, "border": 0.0}
     with pytest.raises(InputError, match=r"train\.batch_size: 3 is more than the 2 training images"):
-        open_tiles(data, data / "split.csv", vars(NOTHING), batch_size=3, seed=0, balance=0.0, border=0.0)
+        open_batches(data, data / "split.csv", vars(NOTHING), mode="tiles", **settings)
+
+
+def test_tiles_have_no_label_maps(data):
+    with pytest.raises(ValueError, match="no label maps"):
+        open_source(data, "tiles", labels=True)
