@@ -11,6 +11,7 @@ be `waited` for the first one of an epoch, and for what another takes longer tha
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -119,13 +120,10 @@ def multiply_adds(model: Any) -> int:
     """Count the multiplications of all convolutions for one image."""
     total = 0
     for layer in model.get_layer("unet").layers:
-        if hasattr(layer, "kernel"):
-            kernel = layer.kernel.shape
-            transposed = (
-                "Transpose" in type(layer).__name__
-            )  # each input value, not each output value, meets the kernel
-            places = (layer.input if transposed else layer.output).shape[1:3]
-            total += kernel[0] * kernel[1] * kernel[2] * kernel[3] * places[0] * places[1]
+        names = [name for name in ("kernel", "depthwise_kernel", "pointwise_kernel") if hasattr(layer, name)]
+        # In a transposed convolution each input value, not each output value, meets the kernel.
+        places = (layer.input if "Transpose" in type(layer).__name__ else layer.output).shape[1:3] if names else ()
+        total += sum(math.prod(getattr(layer, name).shape) * math.prod(places) for name in names)
     return total
 
 

@@ -12,8 +12,8 @@ from unetseg.network.model import build_unet
 from unetseg.network.modelfile import save_model
 
 TWO_PARTS = build_unet(
-    32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False, activation="relu",
-    standardize=True,
+    32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
+    separable=False, activation="relu", standardize=True,
 )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
     model = build_unet(
         16, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
-        activation="relu", standardize=True,
+        separable=False, activation="relu", standardize=True,
     )  # fmt: skip
     model.save(paths["model"])
     rows = read_csv(paths["arrays"] / "samples.csv")

@@ -64,6 +64,7 @@ class Model(Section):
     stem_stride: Literal[1, 2]
     normalization: Literal["batch", "none"]
     residual: bool
+    separable: bool
     activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
     standardize: bool
 

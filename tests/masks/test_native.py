@@ -14,6 +14,7 @@ SHAPE = {
     "depth": 2,
     "normalization": "batch",
     "residual": False,
+    "separable": False,
     "activation": "relu",
 }
 

@@ -11,7 +11,7 @@ from unetseg.network.modelfile import load_model, read_facts, save_model
 
 SMALL = {
     "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": True,
-    "activation": "relu", "standardize": True,
+    "separable": False, "activation": "relu", "standardize": True,
 }  # fmt: skip
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)
 

@@ -21,7 +21,7 @@ def model():
     keras.utils.set_random_seed(0)
     return build_unet(
         32, base_filters=2, max_filters=4, depth=2, stem_stride=2, normalization="batch", residual=False,
-        activation="relu", standardize=True,
+        separable=False, activation="relu", standardize=True,
     )  # fmt: skip
 
 

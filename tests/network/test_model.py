@@ -10,7 +10,7 @@ from unetseg.network.modelfile import save_model
 
 SMALL = {
     "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": False,
-    "activation": "relu", "standardize": True,
+    "separable": False, "activation": "relu", "standardize": True,
 }  # fmt: skip
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
 
@@ -21,15 +21,20 @@ def layers_of(model, kind):
 
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("normalization", ["batch", "none"])
-@pytest.mark.parametrize("residual", [True, False])
-def test_every_shape_of_model_maps_raw_images_to_probabilities(stem_stride, normalization, residual):
-    model = build_unet(
-        16, **{**SMALL, "stem_stride": stem_stride, "normalization": normalization, "residual": residual}
-    )
+@pytest.mark.parametrize("kind", ["residual", "separable", None])
+def test_every_shape_of_model_maps_raw_images_to_probabilities(stem_stride, normalization, kind):
+    changed = {"stem_stride": stem_stride, "normalization": normalization, **({kind: True} if kind else {})}
+    model = build_unet(16, **{**SMALL, **changed})
     probability = model.predict(IMAGE, verbose=0)
     assert probability.shape == (1, 16, 16, 1)
     assert ((probability >= 0) & (probability <= 1)).all()
     assert bool(layers_of(model, keras.layers.BatchNormalization)) == (normalization == "batch")
+
+
+def test_separable_convolutions_need_fewer_weights():
+    usual, separable = (build_unet(16, **{**SMALL, "separable": kind}) for kind in (False, True))
+    assert separable.count_params() < usual.count_params()
+    assert len(layers_of(separable, keras.layers.SeparableConv2D)) == len(layers_of(usual, keras.layers.Conv2D)) - 1
 
 
 def test_it_is_a_u_net():

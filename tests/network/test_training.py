@@ -12,7 +12,7 @@ from unetseg.network.training import train
 
 SMALL = {
     "size": 32, "base_filters": 4, "max_filters": 8, "depth": 2, "stem_stride": 1, "normalization": "batch",
-    "residual": False, "activation": "relu", "standardize": True,
+    "residual": False, "separable": False, "activation": "relu", "standardize": True,
 }  # fmt: skip
 STRENGTH = {
     "flip": True, "rotate90": True, "scale": 0.1, "rotate": 10.0, "elastic": 1.0, "brightness": 0.1, "contrast": 0.1,

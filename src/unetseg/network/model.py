@@ -18,6 +18,7 @@ def build_unet(
     stem_stride: int,
     normalization: str,
     residual: bool,
+    separable: bool,
     activation: str,
     standardize: bool,
 ) -> keras.Model:
@@ -34,6 +35,7 @@ def build_unet(
         stem_stride: 1, or 2 for a first convolution that halves the image and a last one that doubles it.
         normalization: "batch" or "none".
         residual: whether a block adds its input to its output.
+        separable: whether a block's convolutions are depthwise ones followed by pointwise ones.
         activation: name of a Keras activation.
         standardize: invert bright images, then zero mean and unit deviation per image; else divide by 255.
 
@@ -46,7 +48,7 @@ def build_unet(
     if size % (stem_stride * 2**depth):
         raise ValueError(f"size {size} is not divisible by {stem_stride} * 2**{depth}")
     filters = [min(base_filters * 2**level, max_filters) for level in range(depth + 1)]
-    block = _Block(normalization, residual, activation)
+    block = _Block(normalization, residual, separable, activation)
 
     inputs = keras.Input((size, size, 3), name="input")
     x = block.stem(inputs, filters[0], stem_stride)
@@ -117,9 +119,10 @@ def _mean(values: keras.KerasTensor) -> keras.KerasTensor:
 class _Block:
     """Two 3×3 convolutions, each followed by normalisation and activation."""
 
-    def __init__(self, normalization: str, residual: bool, activation: str) -> None:
+    def __init__(self, normalization: str, residual: bool, separable: bool, activation: str) -> None:
         self.normalization = normalization
         self.residual = residual
+        self.separable = separable
         self.activation = activation
 
     def __call__(self, x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
@@ -143,9 +146,12 @@ class _Block:
 
     def _convolve(self, x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
         bare = self.normalization == "none"
-        x = layers.Conv2D(
-            filters, kernel, stride, padding="same", use_bias=bare, kernel_initializer="he_normal", name=f"{name}_conv"
-        )(x)
+        common = {"padding": "same", "use_bias": bare, "name": f"{name}_conv"}
+        if self.separable and stride == 1:
+            weights = {"depthwise_initializer": "he_normal", "pointwise_initializer": "he_normal"}
+            x = layers.SeparableConv2D(filters, kernel, **weights, **common)(x)
+        else:
+            x = layers.Conv2D(filters, kernel, stride, kernel_initializer="he_normal", **common)(x)
         if not bare:
             x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)

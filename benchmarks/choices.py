@@ -1,0 +1,106 @@
+"""Change one choice of a recipe at a time, train each as shortly, and print what each gives and costs as a table.
+
+    dvc repro split   # with data.archive and split as wanted
+    python benchmarks/choices.py --out metrics/choices.csv presets/laptop.yaml
+
+Each is a training of its own by `time_to_dice.py`, of --epochs epochs, all but --whole of which see crops. Dice is the
+mean over the images of the validation subset with the weights of the best epoch, F1 that of objects with an IoU over
+0.5, separated as `evaluate` does by default; seconds are the processor's, of training alone.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from time_to_dice import ROOT
+
+from unetseg.files import read_csv, write_csv
+from unetseg.progress import progress
+
+CHOICES: dict[str, list[str]] = {
+    "the recipe": [],
+    "the recipe, another seed": ["train.seed=1"],
+    "12…192 filters": ["model.base_filters=12", "model.max_filters=192"],
+    "24…192 filters": ["model.base_filters=24", "model.max_filters=192"],
+    "16…128 filters": ["model.max_filters=128"],
+    "depth 3": ["model.depth=3"],
+    "depth 5": ["model.depth=5"],
+    "no strided stem": ["model.stem_stride=1"],
+    "residual blocks": ["model.residual=true"],
+    "separable convolutions": ["model.separable=true"],
+    "separable, 32…512 filters": ["model.separable=true", "model.base_filters=32", "model.max_filters=512"],
+    "SiLU": ["model.activation=silu"],
+    "no normalisation": ["model.normalization=none"],
+    "images divided by 255": ["model.standardize=false"],
+    "no augmentation of colour": [f"augment.{key}=0.0" for key in ("brightness", "contrast", "gamma", "channel")],
+    "no averaged weights": ["train.ema=0.0"],
+    "cross-entropy alone": ["train.loss=bce"],
+    "kinds as they come": ["train.balance=0.0"],
+    "gradients not clipped": ["train.clip_norm=0.0"],
+    "batch of 4": ["train.batch_size=4"],
+    "border weights of 10": ["train.border=10.0"],
+    "border weights of 2": ["train.border=2.0"],
+    "crops of 96": ["train.crop=96"],
+    "XLA": ["train.jit_compile=true"],
+}
+
+
+def score(model_file: Path, arrays: Path, split: Path) -> dict[str, float]:
+    """Score a model on the validation subset."""
+    from unetseg.network.modelfile import load_model
+    from unetseg.scoring import matching, scores
+    from unetseg.scoring.evaluation import BATCH, predict
+    from unetseg.scoring.objects import separated_objects
+    from unetseg.splitting.subsets import subset_rows
+
+    chosen = np.array([int(row["index"]) for row in subset_rows(arrays / "samples.csv", split, "validation")])
+    images, labels = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "labels"))
+    dices, f1s = [], []
+    probabilities = predict(load_model(model_file), images, chosen, BATCH, False)
+    for truth, probability in zip(labels[chosen], probabilities, strict=True):
+        dices.append(scores.dice(scores.count(truth > 0, probability >= 0.5)))
+        f1s.append(matching.f1(matching.match(truth, separated_objects(probability, 0.5, 1.0, 8)), 0.5))
+    return {"dice": float(np.mean(dices)), "objects_f1": float(np.mean(f1s))}
+
+
+def main() -> None:
+    """Train each variation and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", type=Path)
+    parser.add_argument("--arrays", type=Path, default=ROOT / "data" / "arrays")
+    parser.add_argument("--split", type=Path, default=ROOT / "data" / "split.csv")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--whole", type=int, default=2, help="the last epochs, which see whole images")
+    parser.add_argument("--only", nargs="+", default=list(CHOICES), metavar="CHOICE")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write; what it holds is not trained again")
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = list(read_csv(options.out)) if options.out.exists() else []
+    short = [f"train.epochs={options.epochs}", f"train.crop_epochs={options.epochs - options.whole}"]
+    todo = [choice for choice in options.only if choice not in {row["choice"] for row in rows}]
+    for choice in progress(todo, "train", len(todo)):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            command = [sys.executable, str(ROOT / "benchmarks" / "time_to_dice.py"), "--recipe", "--out", folder]
+            command += ["--arrays", str(options.arrays), "--split", str(options.split), str(options.preset)]
+            for value in [*short, *CHOICES[choice]]:
+                command += ["--set", value]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            facts = json.loads((out / "facts.json").read_text(encoding="utf-8"))
+            seconds = float(read_csv(out / "epochs.csv")[-1]["cpu"])
+            found = score(out / "model.keras", options.arrays, options.split)
+        known = {name: facts[name] for name in ("parameters", "multiply_adds")}
+        rows.append(
+            {"choice": choice, **{key: round(value, 4) for key, value in found.items()}, "cpu": seconds, **known}
+        )
+        write_csv(options.out, rows, list(rows[0]))
+    for row in rows:
+        print("| " + " | ".join(str(value) for value in row.values()) + " |")
+
+
+if __name__ == "__main__":
+    main()
