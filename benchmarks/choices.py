@@ -38,6 +38,7 @@ CHOICES: dict[str, list[str]] = {
     "no normalisation": ["model.normalization=none"],
     "images divided by 255": ["model.standardize=false"],
     "no augmentation of colour": [f"augment.{key}=0.0" for key in ("brightness", "contrast", "gamma", "channel")],
+    "stains varied by 0.2": ["augment.stain=0.2"],
     "no averaged weights": ["train.ema=0.0"],
     "cross-entropy alone": ["train.loss=bce"],
     "kinds as they come": ["train.balance=0.0"],

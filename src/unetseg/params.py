@@ -81,6 +81,7 @@ class Augment(Section):
     contrast: float = Field(ge=0, lt=1)
     gamma: float = Field(ge=0, lt=1)
     channel: float = Field(ge=0, lt=1)
+    stain: float = Field(ge=0, lt=1)
     blur: Share
     noise: Share
     invert: Share

@@ -2,18 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.color import rgb2hed
 
 from unetseg.network.augment import Augmentation, augment
 
 NOTHING = Augmentation(
     flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
-    channel=0.0, blur=0.0, noise=0.0, invert=0.0,
+    channel=0.0, stain=0.0, blur=0.0, noise=0.0, invert=0.0,
 )  # fmt: skip
 STRENGTHS = st.builds(
     Augmentation,
     flip=st.booleans(), rotate90=st.booleans(), scale=st.floats(0, 0.9), rotate=st.floats(0, 180),
     elastic=st.floats(0, 10), brightness=st.floats(0, 1), contrast=st.floats(0, 0.9), gamma=st.floats(0, 0.9),
-    channel=st.floats(0, 0.9), blur=st.floats(0, 1), noise=st.floats(0, 1), invert=st.floats(0, 1),
+    channel=st.floats(0, 0.9), stain=st.floats(0, 0.9), blur=st.floats(0, 1), noise=st.floats(0, 1),
+    invert=st.floats(0, 1),
 )  # fmt: skip
 
 
@@ -91,6 +93,17 @@ def test_each_change_of_colour_changes_the_image_and_not_the_mask(name):
     after, mask_after = varied(image, mask, strength, np.random.default_rng(3))
     assert np.abs(after - image).max() > 1
     np.testing.assert_array_equal(mask_after, mask)
+
+
+def test_stains_vary_in_coloured_images_only_and_by_their_amounts():
+    image, mask = np.full((8, 8, 3), (180, 120, 200), np.uint8), np.zeros((8, 8), np.uint8)
+    strength = Augmentation(**{**vars(NOTHING), "stain": 0.5})
+    seen = np.stack([varied(image, mask, strength, np.random.default_rng(seed))[0][0, 0] for seed in range(50)])
+    amounts = rgb2hed(seen[None] / 255)[0] / rgb2hed(image[:1, :1] / 255)[0]
+    assert seen.std(axis=0).min() > 1
+    assert 0.45 < amounts[:, 0].min() < amounts[:, 0].max() < 1.55
+    grey = image[..., :1].repeat(3, -1)
+    np.testing.assert_allclose(varied(grey, mask, strength, np.random.default_rng(0))[0], grey, atol=1e-3)
 
 
 def test_a_flat_image_stays_finite():

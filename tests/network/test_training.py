@@ -16,7 +16,7 @@ SMALL = {
 }  # fmt: skip
 STRENGTH = {
     "flip": True, "rotate90": True, "scale": 0.1, "rotate": 10.0, "elastic": 1.0, "brightness": 0.1, "contrast": 0.1,
-    "gamma": 0.1, "channel": 0.1, "blur": 0.5, "noise": 0.01, "invert": 0.0,
+    "gamma": 0.1, "channel": 0.1, "stain": 0.1, "blur": 0.5, "noise": 0.01, "invert": 0.0,
 }  # fmt: skip
 NONE = {name: type(value)(0) for name, value in STRENGTH.items()}
 TRAIN = {

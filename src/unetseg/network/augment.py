@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt, UInt8
+from skimage.color import hed2rgb, rgb2hed
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
 FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
@@ -25,6 +26,7 @@ class Augmentation:
     contrast: float
     gamma: float
     channel: float
+    stain: float
     blur: float
     noise: float
     invert: float
@@ -111,10 +113,23 @@ def _deformation(
     return rows + down, columns + right
 
 
+def _restain(
+    image: Float32[np.ndarray, "height width 3"], share: float, rng: np.random.Generator
+) -> Float32[np.ndarray, "height width 3"]:
+    """Vary the amounts of haematoxylin, eosin and DAB in a coloured image, each by up to a share of itself.
+
+    Ruifrok and Johnston, "Quantification of histochemical staining by color deconvolution", 2001.
+    """
+    stains = rgb2hed(image / np.float32(255)) * (1 + rng.uniform(-share, share, 3)).astype(np.float32)
+    return np.asarray(255 * hed2rgb(stains), np.float32)
+
+
 def _recolour(
     image: Float32[np.ndarray, "height width 3"], strength: Augmentation, rng: np.random.Generator
 ) -> Float32[np.ndarray, "height width 3"]:
     """Change values relative to the image's own range, so that dark images vary as much as bright ones."""
+    if strength.stain and np.ptp(image, axis=-1).any():
+        image = _restain(image, strength.stain, rng)
     low, high = float(image.min()), float(image.max())
     span = max(high - low, 1.0)
     image = (image - low) / span
