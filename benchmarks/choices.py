@@ -30,7 +30,7 @@ CHOICES: dict[str, list[str]] = {
     "16…128 filters": ["model.max_filters=128"],
     "depth 3": ["model.depth=3"],
     "depth 5": ["model.depth=5"],
-    "no strided stem": ["model.stem_stride=1"],
+    "no strided stem: 8…256 filters, depth 5": ["model.stem_stride=1", "model.base_filters=8", "model.depth=5"],
     "residual blocks": ["model.residual=true"],
     "separable convolutions": ["model.separable=true"],
     "separable, 32…512 filters": ["model.separable=true", "model.base_filters=32", "model.max_filters=512"],
@@ -75,8 +75,8 @@ def main() -> None:
     parser.add_argument("preset", type=Path)
     parser.add_argument("--arrays", type=Path, default=ROOT / "data" / "arrays")
     parser.add_argument("--split", type=Path, default=ROOT / "data" / "split.csv")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--whole", type=int, default=2, help="the last epochs, which see whole images")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--whole", type=int, default=1, help="the last epochs, which see whole images")
     parser.add_argument("--only", nargs="+", default=list(CHOICES), metavar="CHOICE")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write; what it holds is not trained again")
     options = parser.parse_args()
