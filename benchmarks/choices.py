@@ -3,6 +3,7 @@
     dvc repro split   # with data.archive and split as wanted
     python benchmarks/choices.py --out metrics/choices.csv presets/laptop.yaml
 
+The recipe that is changed is the preset's without residual blocks, which came out of this.
 Each is a training of its own by `time_to_dice.py`, of --epochs epochs, all but --whole of which see crops. Dice is the
 mean over the images of the validation subset with the weights of the best epoch, F1 that of objects with an IoU over
 0.5, separated as `evaluate` does by default; seconds are the processor's, of training alone.
@@ -22,6 +23,7 @@ from time_to_dice import ROOT
 from unetseg.files import read_csv, write_csv
 from unetseg.progress import progress
 
+BEFORE = ["model.residual=false"]  # the recipe as it was when these were compared
 CHOICES: dict[str, list[str]] = {
     "the recipe": [],
     "the recipe, another seed": ["train.seed=1"],
@@ -88,7 +90,7 @@ def main() -> None:
             out = Path(folder)
             command = [sys.executable, str(ROOT / "benchmarks" / "time_to_dice.py"), "--recipe", "--out", folder]
             command += ["--arrays", str(options.arrays), "--split", str(options.split), str(options.preset)]
-            for value in [*short, *CHOICES[choice]]:
+            for value in [*BEFORE, *short, *CHOICES[choice]]:
                 command += ["--set", value]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             facts = json.loads((out / "facts.json").read_text(encoding="utf-8"))
