@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from unetseg.files import read_csv
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -70,6 +72,14 @@ def test_every_file_that_readme_links_to_exists(link):
 def test_the_results_are_those_of_the_run_that_is_kept(method):
     scores = json.loads((RUNS / method / "evaluate.json").read_text())
     assert row(method, scores) in section("results").splitlines()
+
+
+@pytest.mark.parametrize("method", ["random", "grouped"])
+@pytest.mark.parametrize("score", ["test_dice", "test_dice_tta"])
+def test_the_means_over_seeds_are_those_of_the_runs_that_are_kept(method, score):
+    dices = [float(row[score]) for row in read_csv(RUNS / "seeds.csv") if row["method"] == method]
+    assert len(dices) >= 3
+    assert f"{sum(dices) / len(dices):.3f} ({min(dices):.3f} to {max(dices):.3f})" in section("results")
 
 
 def test_the_neighbours_are_those_of_the_run_that_is_kept():
