@@ -4,7 +4,8 @@
 
 A seed is that of the split, of the start weights and of all chance in training: another one, another test subset.
 Each run is `dvc exp run`, evaluated with and without averaging over flips and quarter turns (`evaluate.tta`); minutes
-are those of training, with validation. The files of each run are kept below --keep.
+are those of training, with validation. The files of each run are kept below --keep; params.yaml and the other files of
+the project are left as the last run made them.
 """
 
 import argparse
@@ -54,8 +55,9 @@ def main() -> None:
             scores = run(options.preset, options.archive, method, seed, tta=False)
             kept = options.keep / f"{method}{seed}"
             shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(METRICS, kept)
-            shutil.copy(ROOT / "models" / "unet_model.keras", kept)
+            kept.mkdir(parents=True)
+            for file in [*METRICS.glob("*.*"), *(METRICS / "plots").iterdir(), ROOT / "models" / "unet_model.keras"]:
+                shutil.copy(file, kept)
             best = json.loads((METRICS / "train.json").read_text(encoding="utf-8"))["best"]
             seconds = sum(float(row["seconds"]) for row in read_csv(METRICS / "history.csv"))
             found = {

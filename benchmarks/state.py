@@ -1,7 +1,8 @@
 """Measure what saving the state of a training costs, against an epoch of the same training.
 
 Trains some batches as params.yaml says, on the arrays of a finished run, and counts them up to an epoch; validation is
-left out, which makes the share larger. A state holds weights, averages, optimiser and best weights.
+left out, which makes the share larger; of an epoch of crops it is larger by as much as that is shorter. A state holds
+weights, averages, optimiser and best weights.
 
     python benchmarks/state.py --arrays data/arrays --split data/split.csv
 """

@@ -6,7 +6,7 @@
 A recipe is a preset over params.yaml. Each is trained in a process of its own by the library's `train`. Seconds are
 those of training alone, on the wall and of the processor, without validation and saving states; a time to a Dice
 is that of the first epoch whose validation Dice is as high. Batches are made ahead of the training by a thread; it can
-be `waited` for the first one of an epoch, and for what another takes longer than a step.
+be `waited` for the first one of an epoch, and for what another takes longer than a step. A crop counts as an image.
 """
 
 import argparse

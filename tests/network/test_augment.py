@@ -102,6 +102,10 @@ def test_stains_vary_in_coloured_images_only_and_by_their_amounts():
     amounts = rgb2hed(seen[None] / 255)[0] / rgb2hed(image[:1, :1] / 255)[0]
     assert seen.std(axis=0).min() > 1
     assert 0.45 < amounts[:, 0].min() < amounts[:, 0].max() < 1.55
+    for colour in ((10, 100, 10), (240, 200, 210)):  # of no mixture of the three
+        image[:] = colour
+        almost = Augmentation(**{**vars(NOTHING), "stain": 1e-6})
+        np.testing.assert_allclose(varied(image, mask, almost, np.random.default_rng(0))[0], image, atol=0.1)
     grey = image[..., :1].repeat(3, -1)
     np.testing.assert_allclose(varied(grey, mask, strength, np.random.default_rng(0))[0], grey, atol=1e-3)
 

@@ -97,8 +97,10 @@ def test_tiles_are_normalised_by_the_statistics_of_their_whole_image(standardize
     np.testing.assert_allclose(probability, model.get_layer("unet")(normalised), atol=1e-5)
 
 
-def test_a_model_for_tiles_has_the_same_weights():
-    model = build_unet(16, **SMALL)
+@pytest.mark.parametrize("changed", [{}, {"residual": True, "stem_stride": 2}, {"separable": True}])
+def test_a_model_for_tiles_has_the_same_weights(changed):
+    model = build_unet(16, **{**SMALL, **changed})
     tiles = for_tiles(model, True)
     tiles.set_weights([weight + 1 for weight in tiles.get_weights()])
     assert [*map(id, tiles.weights)] == [*map(id, model.weights)]
+    assert [*map(id, tiles.trainable_variables)] == [*map(id, model.trainable_variables)]

@@ -5,14 +5,16 @@ import pytest
 from unetseg.errors import InputError
 from unetseg.files import read_csv, write_csv
 from unetseg.network.batches import open_batches
+from unetseg.network.checkpoint import load_state
 from unetseg.network.keeper import Keeper
 from unetseg.network.losses import LOSSES
+from unetseg.network.model import build_unet
 from unetseg.network.modelfile import save_model
 from unetseg.network.training import train
 
 SMALL = {
     "size": 32, "base_filters": 4, "max_filters": 8, "depth": 2, "stem_stride": 1, "normalization": "batch",
-    "residual": False, "separable": False, "activation": "relu", "standardize": True,
+    "residual": True, "separable": False, "activation": "relu", "standardize": True,
 }  # fmt: skip
 STRENGTH = {
     "flip": True, "rotate90": True, "scale": 0.1, "rotate": 10.0, "elastic": 1.0, "brightness": 0.1, "contrast": 0.1,
@@ -127,6 +129,29 @@ def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data, monkey
         with pytest.raises(KeyboardInterrupt):
             run_tiles(data, data / "killed", epochs=12)
     assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
+
+
+def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_them(data):
+    model, past = run(data, data / "state", ema=0.9)
+    _, arrays = load_state(data / "state")
+    assert any((ours != theirs).any() for ours, theirs in zip(arrays["weights"], arrays["trained"], strict=True))
+    keras.utils.set_random_seed(TRAIN["seed"])
+    start = build_unet(**SMALL).get_weights()
+    assert all((ours != theirs).any() for ours, theirs in zip(arrays["trained"], start, strict=True))
+    assert past.best_epoch == len(past.history)
+    for ours, theirs in zip(model.get_weights(), arrays["weights"], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_epochs_of_crops_only_train_too(data):
+    _, past = run(data, data / "state", crop_epochs=99)
+    assert [row["epoch"] for row in past.history] == [1, 2, 3, 4]
+
+
+def test_a_training_stopped_among_its_crops_does_not_go_on_to_whole_images(data):
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_, **__: setattr(stop.model, "stop_training", True))
+    _, past = run(data, data / "state", crop_epochs=3, callbacks=[stop])
+    assert len(past.history) == 1
 
 
 def test_a_training_killed_after_its_last_epoch_is_not_trained_again(data, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt, UInt8
-from skimage.color import hed2rgb, rgb2hed
+from skimage.color import hed_from_rgb, rgb_from_hed
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
 FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
@@ -42,7 +42,7 @@ def augment(
     """Draw one variation of an image or of a part of one, and its mask.
 
     Recolouring is taken for the straight line that gives the part the mean and deviation that it has afterwards; so a
-    part that is the whole image gets its own mean and deviation.
+    part that is the whole image, and is not deformed, gets its own mean and deviation.
 
     Args:
         image: RGB, 0…255; the part.
@@ -120,8 +120,9 @@ def _restain(
 
     Ruifrok and Johnston, "Quantification of histochemical staining by color deconvolution", 2001.
     """
-    stains = rgb2hed(image / np.float32(255)) * (1 + rng.uniform(-share, share, 3)).astype(np.float32)
-    return np.asarray(255 * hed2rgb(stains), np.float32)
+    density = np.log(np.maximum(image / np.float32(255), np.float32(1e-6))) @ hed_from_rgb.astype(np.float32)
+    density *= (1 + rng.uniform(-share, share, 3)).astype(np.float32)
+    return np.asarray(255 * np.clip(np.exp(density @ rgb_from_hed.astype(np.float32)), 0, 1), np.float32)
 
 
 def _recolour(
@@ -148,6 +149,5 @@ def _recolour(
         image = cv2.GaussianBlur(image, (0, 0), deviation)
     if strength.noise:
         image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(strength.noise * rng.random())
-    if inverted:
-        image = 1 - image
-    return np.asarray(np.clip(image * np.float32(span) + np.float32(low), 0, 255), np.float32)
+    image = np.clip(image * np.float32(span) + np.float32(low), 0, 255)
+    return np.asarray(255 - image if inverted else image, np.float32)

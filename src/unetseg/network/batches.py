@@ -25,8 +25,7 @@ class TrainingBatches(keras.utils.PyDataset):
     """Augmented batches in an order of their own each epoch.
 
     Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
-    interrupted goes on with the very batches that it would have seen. Set `epoch` for those of another one; Keras' own
-    count, `on_epoch_end`, begins at 1.
+    interrupted goes on with the very batches that it would have seen. Set `epoch` for those of another one.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class TrainingBatches(keras.utils.PyDataset):
         Raises:
             ValueError: if there are fewer samples than one batch takes.
         """
-        super().__init__(workers=1, max_queue_size=8)
+        super().__init__()
         if len(indices) < batch_size:
             raise ValueError(f"batch_size {batch_size} is more than the {len(indices)} samples")
         self.source, self.indices = source, np.asarray(indices, np.int64)
@@ -85,7 +84,7 @@ class TrainingBatches(keras.utils.PyDataset):
         """Make batch `number` of this epoch."""
         examples = []
         for index, rng in self.draw(number):
-            image, mask, statistics = self.source.draw(index, rng)
+            image, mask, statistics = self.source.example(index, rng)
             if self.epoch < self.crop_epochs:
                 image, mask = _crop(image, mask, self.crop, rng)
             examples.append(augment(image, mask, statistics, self.strength, rng))
@@ -109,7 +108,7 @@ class PlainBatches(keras.utils.PyDataset):
 
     def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int) -> None:
         """Take the samples and say which of them to use; the last batch may be smaller."""
-        super().__init__(workers=1)
+        super().__init__()
         self.source, self.indices, self.batch_size = source, list(indices), batch_size
 
     @property
@@ -120,7 +119,7 @@ class PlainBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number`."""
         chosen = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
-        images, masks, known = zip(*map(self.source.middle, chosen), strict=True)
+        images, masks, known = zip(*map(self.source.example, chosen), strict=True)
         return _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
 
 
@@ -176,7 +175,10 @@ def _crop(
 
 
 def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> dict[str, np.ndarray]:
-    return {"tile": np.stack(images).astype(np.float32), "statistics": np.array(statistics, np.float32)}
+    return {
+        "tile": np.stack(images, dtype=np.float32, casting="unsafe"),
+        "statistics": np.array(statistics, np.float32),
+    }
 
 
 def _shares(kinds: Sequence[str], balance: float) -> np.ndarray:

@@ -148,8 +148,11 @@ class _Block:
         bare = self.normalization == "none"
         common = {"padding": "same", "use_bias": bare, "name": f"{name}_conv"}
         if self.separable and stride == 1:
-            weights = {"depthwise_initializer": "he_normal", "pointwise_initializer": "he_normal"}
-            x = layers.SeparableConv2D(filters, kernel, **weights, **common)(x)
+            # of unit variance out; Keras would count the inputs of all channels, of which a depthwise kernel sees one
+            depthwise = keras.initializers.VarianceScaling(float(x.shape[-1]))
+            x = layers.SeparableConv2D(
+                filters, kernel, depthwise_initializer=depthwise, pointwise_initializer="he_normal", **common
+            )(x)
         else:
             x = layers.Conv2D(filters, kernel, stride, kernel_initializer="he_normal", **common)(x)
         if not bare:

@@ -27,13 +27,9 @@ class WholeImages:
         """Take RGB, 0…255, and masks of 0 and 1 or label maps; usually memory-mapped."""
         self.images, self.masks = images, masks
 
-    def draw(self, index: int, rng: np.random.Generator) -> Example:
+    def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
         """Give the image."""
         del rng
-        return self.middle(index)
-
-    def middle(self, index: int) -> Example:
-        """Give the image."""
         image = self.images[index]
         return Example(image, self.masks[index], (float(image.mean()), float(image.std())))
 
@@ -57,16 +53,10 @@ class Tiles:
         """Take the tiles, usually memory-mapped, and say which belong to a sample."""
         self.images, self.masks, self.samples = images, masks, samples
 
-    def draw(self, index: int, rng: np.random.Generator) -> Example:
-        """Draw one of the sample's tiles."""
+    def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
+        """Draw one of the sample's tiles, or without `rng` give the middle one, to validate with."""
         tiles, statistics = self.samples[index]
-        tile = tiles[int(rng.integers(len(tiles)))]
-        return Example(self.images[tile], self.masks[tile], statistics)
-
-    def middle(self, index: int) -> Example:
-        """Give the middle one of the sample's tiles."""
-        tiles, statistics = self.samples[index]
-        tile = tiles[len(tiles) // 2]
+        tile = tiles[int(rng.integers(len(tiles))) if rng else len(tiles) // 2]
         return Example(self.images[tile], self.masks[tile], statistics)
 
 

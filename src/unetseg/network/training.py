@@ -69,7 +69,7 @@ def train(
     done = keeper.restore(learner)
     for end in (min(training.crop_epochs, epochs), epochs):  # the batches of one `fit` have one size
         if done < end and not keeper.out_of_patience():
-            training.epoch = done
+            training.epoch = done  # Keras looks at batches for their shape before the first epoch begins
             learner.make_train_function(force=True)  # the bits are then those of a training that begins here
             learner.fit(
                 training,
@@ -80,7 +80,9 @@ def train(
                 shuffle=False,
                 verbose=1 if sys.stdout.isatty() else 2,
             )
-            done = end
+            done = len(keeper.past.history)
+            if learner.stop_training:
+                break
     unet.set_weights(keeper.past.best_weights)
     return unet, keeper.past
 
