@@ -101,10 +101,9 @@ def main() -> None:
             facts = json.loads((out / "facts.json").read_text(encoding="utf-8"))
             seconds = float(read_csv(out / "epochs.csv")[-1]["cpu"])
             found = score(out / "model.keras", options.arrays, options.split)
-        known = {name: facts[name] for name in ("parameters", "multiply_adds")}
-        rows.append(
-            {"choice": choice, **{key: round(value, 4) for key, value in found.items()}, "cpu": seconds, **known}
-        )
+        found = {key: round(value, 4) for key, value in found.items()}
+        cost = {"cpu_seconds": seconds, **{name: facts[name] for name in ("parameters", "multiply_adds")}}
+        rows.append({"choice": choice, **found, **cost})
         write_csv(options.out, rows, list(rows[0]))
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
