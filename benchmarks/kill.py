@@ -31,7 +31,11 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["start", "unzip", "preprocess", "split", "train", "evaluate", "plot"]  # start: of dvc itself
-SHORT = {"image": {"size": 64}, "model": {"base_filters": 8, "depth": 2}, "train": {"epochs": 4}}
+SHORT = {
+    "image": {"size": 64},
+    "model": {"base_filters": 8, "depth": 2},
+    "train": {"epochs": 4, "crop": 32, "crop_epochs": 2},
+}
 TARGETS, SIGNALS = ["group", "dvc", "stage"], [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
 RUNNING, BEGUN, DONE = r"^Running stage '(\w+)':$", r"^(?:Epoch \d+/|resumed after epoch )", r"^\d+/\d+ - .* val_loss: "
 
