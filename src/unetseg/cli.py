@@ -73,8 +73,8 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _read_revision(revision: str) -> str:
     import dvc.api  # noqa: PLC0415 - takes seconds
-    from dvc.exceptions import DvcException  # noqa: PLC0415
-    from dvc.scm import SCMError  # noqa: PLC0415
+    from dvc.exceptions import DvcException  # noqa: PLC0415 - as above
+    from dvc.scm import SCMError  # noqa: PLC0415 - as above
 
     try:
         return str(dvc.api.read(PER_IMAGE, rev=None if revision == "workspace" else revision))
@@ -111,9 +111,9 @@ def _add_check(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from unetseg.params_file import load_params  # noqa: PLC0415
+    from unetseg.params_file import load_params  # noqa: PLC0415 - the other commands start faster
     from unetseg.samples.archive import extract, opened  # noqa: PLC0415 - the other commands start faster
-    from unetseg.samples.samples import check_samples  # noqa: PLC0415
+    from unetseg.samples.samples import check_samples  # noqa: PLC0415 - as above
 
     limits = load_params().data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
     with tempfile.TemporaryDirectory() as folder:
