@@ -55,11 +55,11 @@ CHOICES: dict[str, list[str]] = {
 
 def score(model_file: Path, arrays: Path, split: Path) -> dict[str, float]:
     """Score a model on the validation subset."""
-    from unetseg.network.modelfile import load_model
-    from unetseg.scoring import matching, scores
-    from unetseg.scoring.evaluation import BATCH, predict
-    from unetseg.scoring.objects import separated_objects
-    from unetseg.splitting.subsets import subset_rows
+    from unetseg.dataset.subsets import subset_rows
+    from unetseg.evaluation import matching, scores
+    from unetseg.evaluation.evaluation import BATCH, predict
+    from unetseg.model.file import load_model
+    from unetseg.objects.separation import separated_objects
 
     chosen = np.array([int(row["index"]) for row in subset_rows(arrays / "samples.csv", split, "validation")])
     images, labels = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "labels"))

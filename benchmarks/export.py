@@ -16,13 +16,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
+from unetseg.evaluation.scores import count, dice, stack
+from unetseg.export.runtimes import _RUNTIMES, SUFFIXES, export_model
 from unetseg.files import read_csv
 from unetseg.images.resampling import fit
-from unetseg.network.export import _RUNTIMES, SUFFIXES, export_model
-from unetseg.network.modelfile import load_model
-from unetseg.samples.samples import read_sample
-from unetseg.scoring.scores import count, dice, stack
+from unetseg.model.file import load_model
 
 EXPORTS = (("onnx", "float32"), ("litert", "float32"), ("litert", "float16"), ("litert", "int8"))
 

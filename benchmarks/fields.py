@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from unetseg.files import read_csv
-from unetseg.images.traits import borders, thumbnail
+from unetseg.images.fingerprint import borders, thumbnail
 from unetseg.splitting.duplicates import find_duplicates
 from unetseg.splitting.fields import find_neighbours
 from unetseg.splitting.groups import connected

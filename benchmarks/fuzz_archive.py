@@ -21,8 +21,8 @@ sys.modules.pop("zipfile", None)  # a module that is already imported would not 
 with atheris.instrument_imports(include=["unetseg", "zipfile"]):
     import zipfile
 
+    from unetseg.dataset import archive
     from unetseg.errors import InputError
-    from unetseg.samples import archive
 
 LIMITS = {"max_members": 100, "max_gigabytes": 0.01, "max_ratio": 200.0}
 SECONDS_AN_INPUT = 10

@@ -26,9 +26,9 @@ import tifffile
 from PIL import Image
 
 with atheris.instrument_imports(include=["unetseg"]):
+    from unetseg.dataset import merging
     from unetseg.errors import InputError
     from unetseg.images import headers, pictures
-    from unetseg.samples import merging
 
 MAX_PIXELS = 100_000  # in place of the reader's own limit: small pictures go through the same code in less time
 SECONDS_AN_INPUT = 10

@@ -22,19 +22,19 @@ import numpy as np
 import tifffile
 
 from unetseg import predict
+from unetseg.dataset.samples import read_sample
+from unetseg.evaluation.scores import count, dice, stack
+from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.images.opening import open_image
 from unetseg.images.pictures import read_image
 from unetseg.images.resampling import fit
-from unetseg.masks.native import TILE, NativeModel
-from unetseg.masks.prediction import predict_files
-from unetseg.masks.results import Results
-from unetseg.masks.settings import Settings
-from unetseg.network.modelfile import load_model
-from unetseg.samples.samples import read_sample
-from unetseg.scoring.scores import count, dice, stack
-from unetseg.scoring.statistics import bootstrap_interval
+from unetseg.model.file import load_model
+from unetseg.prediction.folder import predict_files
+from unetseg.prediction.native import TILE, NativeModel
+from unetseg.prediction.results import Results
+from unetseg.prediction.settings import Settings
 
 
 def measure_speed(options: argparse.Namespace) -> None:

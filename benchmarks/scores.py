@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unetseg.scoring import calibration, matching, objects, scores, selection
+from unetseg.evaluation import calibration, matching, scores
+from unetseg.evaluation import tuning as selection
+from unetseg.objects import separation as objects
 
 SIZE, OBJECTS, REPEATS = 256, 300, 30
 

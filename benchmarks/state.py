@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from unetseg.network.average import Average
-from unetseg.network.batches import open_batches
-from unetseg.network.keeper import Keeper
-from unetseg.network.model import build_unet, for_tiles
-from unetseg.network.training import compile_unet
+from unetseg.model.unet import build_unet, for_tiles
 from unetseg.params_file import load_params
+from unetseg.training.average import Average
+from unetseg.training.batches import open_batches
+from unetseg.training.fit import compile_unet
+from unetseg.training.keeper import Keeper
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

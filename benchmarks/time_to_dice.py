@@ -24,7 +24,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from unetseg.files import read_csv, write_csv, write_json
-from unetseg.pages.look import picture
+from unetseg.report.look import picture
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = (0.80, 0.85, 0.88, 0.90, 0.91)
@@ -36,10 +36,10 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
     """Train a recipe; write a row for each epoch, the facts of the run, and the model."""
     import keras
 
-    from unetseg.network.batches import TrainingBatches, open_batches
-    from unetseg.network.modelfile import save_model
-    from unetseg.network.training import train
+    from unetseg.model.file import save_model
     from unetseg.params_file import load_params
+    from unetseg.training.batches import TrainingBatches, open_batches
+    from unetseg.training.fit import train
 
     made: list[float] = []
     make = TrainingBatches.__getitem__
@@ -131,11 +131,11 @@ def compare(folders: dict[str, Path], arrays: Path, split: Path) -> dict[str, di
     """Score each model on the test subset, and time their predictions in turn."""
     import numpy as np
 
-    from unetseg.network.forward import forward
-    from unetseg.network.modelfile import load_model
-    from unetseg.scoring.evaluation import predict
-    from unetseg.scoring.scores import count, dice, stack
-    from unetseg.splitting.subsets import subset_rows
+    from unetseg.dataset.subsets import subset_rows
+    from unetseg.evaluation.evaluation import predict
+    from unetseg.evaluation.scores import count, dice, stack
+    from unetseg.model.file import load_model
+    from unetseg.prediction.forward import forward
 
     chosen = [int(row["index"]) for row in subset_rows(arrays / "samples.csv", split, "test")]
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r")[chosen] for name in ("images", "masks"))

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from unetseg import stage
+from unetseg.dataset.subsets import Subset
+from unetseg.evaluation.evaluation import evaluate, predict_native_subset, predict_subset
 from unetseg.files import atomic_path, write_csv, write_json
-from unetseg.masks.native import NativeModel
-from unetseg.network.modelfile import load_model
+from unetseg.model.file import load_model
 from unetseg.params import Params
+from unetseg.prediction.native import NativeModel
 from unetseg.provenance import provenance
-from unetseg.scoring.evaluation import evaluate, predict_native_subset, predict_subset
-from unetseg.splitting.subsets import Subset
 
 
 def main(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.files import atomic_path, read_csv
-from unetseg.pages.figures import charts
-from unetseg.pages.look import picture
-from unetseg.pages.panels import panels
-from unetseg.pages.report import write_scored_report
 from unetseg.params import Params
+from unetseg.report.charts import charts
+from unetseg.report.look import picture
+from unetseg.report.page import write_scored_report
+from unetseg.report.panels import panels
 
 
 def main(

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from unetseg import files, stage
+from unetseg.dataset.arrays import write_arrays
 from unetseg.params import Params
-from unetseg.samples.arrays import write_arrays
 
 
 def main(params: Params, samples: Path, out: Path, report: Path) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.files import write_csv, write_json
-from unetseg.network.batches import open_batches
-from unetseg.network.checkpoint import forget_others
-from unetseg.network.modelfile import save_model
-from unetseg.network.training import train
+from unetseg.model.file import save_model
 from unetseg.params import Params
 from unetseg.provenance import code_digest, digest, provenance
+from unetseg.training.batches import open_batches
+from unetseg.training.checkpoint import forget_others
+from unetseg.training.fit import train
 
 
 def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:

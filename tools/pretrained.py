@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unetseg.network.modelfile import load_model, read_facts, save_model
+from unetseg.model.file import load_model, read_facts, save_model
 
 OUT = Path(__file__).parents[1] / "pretrained" / "nuclei.keras"
 

@@ -4,15 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetseg.masks.inference import predict as predict
-    from unetseg.network.modelfile import load_model as load_model
+    from unetseg.model.file import load_model as load_model
+    from unetseg.prediction.arrays import predict as predict
 
 __all__ = ["load_model", "predict"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for: TensorFlow takes seconds, and most of this package does without."""
-    modules = {"load_model": "unetseg.network.modelfile", "predict": "unetseg.masks.inference"}
+    modules = {"load_model": "unetseg.model.file", "predict": "unetseg.prediction.arrays"}
     if name not in modules:
         raise AttributeError(f"module 'unetseg' has no attribute {name!r}")
     return getattr(import_module(modules[name]), name)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.images.traits import thumbnail
+from unetseg.images.fingerprint import thumbnail
 from unetseg.splitting.duplicates import find_duplicates
 
 

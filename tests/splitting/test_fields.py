@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.images.traits import LENGTH, borders
+from unetseg.images.fingerprint import LENGTH, borders
 from unetseg.splitting.fields import LOOSEST, Matches, _threshold, find_neighbours
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from unetseg.images.fingerprint import traits
 from unetseg.images.pictures import read_picture
-from unetseg.images.traits import traits
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, random_split
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from sklearn.neighbors import NearestNeighbors
 
-from unetseg.images.traits import Border, root_mean_square
+from unetseg.images.fingerprint import Border, root_mean_square
 
 LOOSEST = 0.95  # score from which strangers multiply in every control tried; few images cannot tell by themselves
 CONTROL = 0.01  # at most this share of the images that are found may be found in the control

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Shaped
 
-from unetseg.images.traits import stored_borders
+from unetseg.images.fingerprint import stored_borders
 from unetseg.splitting.duplicates import find_duplicates
 from unetseg.splitting.fields import find_neighbours
 
@@ -32,7 +32,7 @@ def find_relatives(ids: Sequence[str], traits: Shaped[np.ndarray, " n"]) -> Rela
 
     Args:
         ids: the name of each image; their order does not matter.
-        traits: what `unetseg.images.traits.traits` says of each.
+        traits: what `unetseg.images.fingerprint.traits` says of each.
     """
     order = sorted(range(len(ids)), key=lambda number: ids[number])
     names = [ids[number] for number in order]

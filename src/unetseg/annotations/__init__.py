@@ -1,0 +1,1 @@
+"""Masks and objects in the formats that other programs read and write."""

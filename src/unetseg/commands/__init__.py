@@ -1,0 +1,1 @@
+"""The subcommands of `unetseg`, one module each."""

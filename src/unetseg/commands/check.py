@@ -1,0 +1,29 @@
+"""`unetseg check`: list everything that is wrong with the samples of an archive."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.samples import check_samples
+from unetseg.params_file import load_params
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip, read within the limits of ./params.yaml")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; see `unetseg.cli`."""
+    limits = load_params().data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
+    with tempfile.TemporaryDirectory() as folder:
+        with opened(options.archive, **limits) as contents:
+            extract(contents, Path(folder) / "samples")
+        found = check_samples(Path(folder) / "samples")
+    for line in found.lines():
+        print(line.replace(f"{folder}/samples/", ""), file=sys.stderr)
+    counts = f"{found.used} of {found.used + len(found.unusable)} samples can be used"
+    print(f"{options.archive}: {counts}, with {len(found.warnings)} warnings")
+    return int(bool(found.unusable) or not found.foreground)

@@ -1,0 +1,43 @@
+"""`unetseg compare`: say whether one evaluation is better than another."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import dvc.api
+from dvc.exceptions import DvcException
+from dvc.scm import SCMError
+
+from unetseg.errors import InputError
+from unetseg.evaluation.comparison import compare, parse_scores, verdict
+
+PER_IMAGE = "metrics/per_image.csv"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("first", metavar="A", help="a per_image.csv; with --rev a git revision or a DVC experiment")
+    parser.add_argument("second", metavar="B", help="what is compared with A")
+    parser.add_argument(
+        "--rev", action="store_true", help=f"read {PER_IMAGE} of the revisions A and B; 'workspace' is the one here"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    read = _read_revision if options.rev else lambda name: Path(name).read_text("utf-8-sig", "replace")
+    names = options.first, options.second
+    first, second = (parse_scores(read(name), name) for name in names)
+    compared = compare(first, second)
+    print(verdict(compared, *names))
+    for name, ids in zip(names, (compared.only_first, compared.only_second), strict=True):
+        if ids:
+            print(f"left out, only in {name}: {', '.join(ids)}", file=sys.stderr)
+
+
+def _read_revision(revision: str) -> str:
+
+    try:
+        return str(dvc.api.read(PER_IMAGE, rev=None if revision == "workspace" else revision))
+    except (DvcException, SCMError, FileNotFoundError) as error:
+        raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {error}") from error

@@ -1,0 +1,21 @@
+"""`unetseg ensemble`: average several models, such as those of some folds or seeds, into one."""
+
+import argparse
+from pathlib import Path
+
+from unetseg.export.ensemble import join_models
+from unetseg.model.file import load_model, read_facts, save_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="`.keras` files of one input size")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT.keras", help="used as any other model")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    joined = join_models([load_model(path) for path in options.models])
+    facts = [read_facts(path) for path in options.models]
+    kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}
+    save_model(options.out, joined, kept)

@@ -1,0 +1,29 @@
+"""`unetseg export`: write a model for another runtime, compared with Keras on images."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from unetseg.export.runtimes import export_model
+from unetseg.images.pictures import read_image
+from unetseg.images.resampling import fit
+from unetseg.model.file import load_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
+    parser.add_argument("--to", choices=("savedmodel", "onnx", "litert"), required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a folder, a .onnx or a .tflite file")
+    parser.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32", help="LiteRT only")
+    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="IMAGE", help="to compare on")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    model = load_model(options.model)
+    images = np.stack([fit(read_image(path), model.input_shape[1]) for path in options.images])
+    wanted = {"to": options.to, "precision": options.precision}
+    difference, dice = export_model(model, options.out, **wanted, images=images)
+    print(f"{options.out}: largest difference {difference:.1e}, Dice against Keras' masks {dice:.5f}")

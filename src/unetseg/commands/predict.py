@@ -1,0 +1,95 @@
+"""`unetseg predict`: masks, objects and tables for new images."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unetseg.errors import InputError
+
+if TYPE_CHECKING:
+    from unetseg.prediction.settings import Scale
+
+PRETRAINED = "pretrained/nuclei.keras"
+KINDS = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a folder of images, or a pattern in quotes")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    parser.add_argument("--model", type=Path, metavar="M.keras", help=f"default: {PRETRAINED}, which comes along")
+    scale_help = (
+        "resize: fit each image to the model's size; native: tiles at the image's own size; "
+        "default: as the model was trained (image.mode), which scores best"
+    )
+    parser.add_argument("--scale", choices=("resize", "native"), help=scale_help)
+    parser.add_argument("--threshold", type=_share, metavar="P", help="foreground from here; default: the model's own")
+    objects_help = "separated: touching ones apart; connected: together; none: only masks, which is fastest"
+    parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
+    parser.add_argument("--depth", type=_over_zero, default=1.0, metavar="PIXELS", help="of a waist that parts objects")
+    parser.add_argument("--min-size", type=int, default=8, metavar="PIXELS", help="smaller objects are not counted")
+    parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=f"besides masks: {', '.join(KINDS)}")
+    parser.add_argument("--resume", action="store_true", help="leave out the images whose results are complete")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; see `unetseg.cli`."""
+    from unetseg.images.inputs import find_inputs  # noqa: PLC0415 - the other commands start faster
+    from unetseg.prediction.results import Results  # noqa: PLC0415
+    from unetseg.prediction.settings import Settings  # noqa: PLC0415
+    from unetseg.progress import progress  # noqa: PLC0415
+
+    try:
+        sources = find_inputs(options.paths, options.out)
+        from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
+        from unetseg.prediction.folder import predict_files  # noqa: PLC0415
+
+        file = options.model or _pretrained()
+        model, facts = load_model(file), read_facts(file)
+        scale, threshold = options.scale or _trained_scale(facts), options.threshold or facts.get("threshold", 0.5)
+        settings = Settings(scale, threshold, options.depth, options.min_size, options.objects)
+        results = Results(options.out, settings, options.write, file)
+        results.check(sources)
+        left = [source for source in sources if not (options.resume and results.record(source))]
+        outcomes = predict_files(model, left, results, scale)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    failed = 0
+    for failure in progress(outcomes, "predict", len(left)):
+        if failure:
+            failed = 1
+            print(failure, file=sys.stderr)
+    results.gather(sources)
+    return failed
+
+
+def _trained_scale(facts: dict[str, Any]) -> "Scale":
+    """Give the scale of what the model was trained on; one without facts saw images of its size."""
+    return "native" if facts.get("trained_with", {}).get("image", {}).get("mode") == "tiles" else "resize"
+
+
+def _pretrained() -> Path:
+    for folder in (Path(), Path(__file__).parents[3]):
+        if (folder / PRETRAINED).is_file():
+            return folder / PRETRAINED
+    raise InputError(f"{PRETRAINED} is not here; name a model with --model")
+
+
+def _share(word: str) -> float:
+    if not 0 < float(word) < 1:
+        raise ValueError(word)
+    return float(word)
+
+
+def _over_zero(word: str) -> float:
+    if not float(word) > 0:
+        raise ValueError(word)
+    return float(word)
+
+
+def _kinds(words: str) -> list[str]:
+    if unknown := set(words.split(",")) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is none of {', '.join(KINDS)}")
+    return words.split(",")

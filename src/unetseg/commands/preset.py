@@ -1,0 +1,16 @@
+"""`unetseg preset`: print a preset as `-S key=value` options for `dvc exp run`."""
+
+import argparse
+from pathlib import Path
+
+from unetseg.params_file import read_preset
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("file", type=Path, metavar="FILE.yaml", help="some of the sections and keys of params.yaml")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    print(" ".join(f"-S {key}={value}" for key, value in read_preset(options.file).items()))

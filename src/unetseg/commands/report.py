@@ -1,0 +1,24 @@
+"""`unetseg report`: write a page on which predictions are looked through."""
+
+import argparse
+from pathlib import Path
+
+from unetseg.progress import progress
+from unetseg.report.page import write_report
+from unetseg.report.predicted import predicted_entries, read_predictions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what `unetseg predict --out DIR` wrote")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    folder: Path = options.folder
+    run = read_predictions(folder)
+    images = run.pop("images")
+    entries = progress(predicted_entries(folder, images), "report", len(images))
+    words = {"title": f"Predictions in {folder.resolve().name}", "subtitle": "What the model found in each image."}
+    write_report(folder / "report.html", entries, total=len(images), metrics={}, params=run, history=[], **words)
+    print(folder / "report.html")

@@ -1,0 +1,16 @@
+"""`unetseg sample`: write the synthetic sample archive that the pipeline runs on at first."""
+
+import argparse
+from pathlib import Path
+
+from unetseg.synthetic.sample import make_tiles, write_archive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("out", type=Path, metavar="OUT.zip", help="the archive to make; an older one is replaced")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the subcommand; see `unetseg.cli`."""
+    write_archive(options.out, make_tiles())

@@ -1,0 +1,1 @@
+"""Archive, layout, samples, arrays, subsets."""

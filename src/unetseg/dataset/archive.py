@@ -1,0 +1,166 @@
+"""List and extract a zip of samples safely: all of it or nothing, and nothing outside the target."""
+
+import contextlib
+import dataclasses
+import os
+import stat
+import zipfile
+from collections.abc import Iterator, Sequence
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import Any
+
+from unetseg.dataset.layout import find_layout
+from unetseg.dataset.members import faults
+from unetseg.dataset.unpacking import DAMAGE, read_member, shown
+from unetseg.errors import InputError
+from unetseg.files import atomic_path
+from unetseg.progress import progress
+
+MOST_LINES = 20
+ADVICE = "raise it in params.yaml if you trust the archive"
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+SMALL = 10**7  # bytes; an uncompressed mask packs as well as a bomb does, and one of this size does no harm
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What an open archive holds.
+
+    Attributes:
+        archive: where it is read from.
+        ids: names of the samples, sorted.
+        members: what is to be extracted, by its path below the target; a folder's path ends with '/'.
+        left_out: names of the files that belong to no sample, without the clutter of archivers.
+    """
+
+    archive: zipfile.ZipFile
+    ids: list[str]
+    members: dict[str, zipfile.ZipInfo]
+    left_out: list[str]
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """List the files to be extracted with their sizes and checksums, sorted; equal lists mean equal samples."""
+        files = sorted((path, member) for path, member in self.members.items() if not path.endswith("/"))
+        return [{"path": path, "bytes": file.file_size, "crc32": f"{file.CRC:08x}"} for path, file in files]
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Iterator[Contents]:
+    """Open an archive and check all that can be seen without unpacking its members.
+
+    Args:
+        path: the zip file.
+        max_members: how many files and folders it may hold.
+        max_gigabytes: to how many 10⁹ bytes its members may unpack together.
+        max_ratio: to how many times its packed size a member of more than 10 MB may unpack.
+
+    Raises:
+        InputError: with a line for each member that cannot be used, naming it and the rule.
+    """
+    with _open_file(path) as file, open_zip(file) as archive:
+        yield contents(archive, max_members=max_members, max_gigabytes=max_gigabytes, max_ratio=max_ratio)
+
+
+def extract(found: Contents, target: Path) -> None:
+    """Extract the samples to `target`/<id>/images and `target`/<id>/masks; an older `target` is replaced.
+
+    Raises:
+        InputError: with a line for each damaged member; then `target` is as it was before.
+    """
+    damaged = []
+    with atomic_path(target) as folder:
+        folder.mkdir()
+        for parent in dict.fromkeys(path[: path.rindex("/")] for path in found.members if "/" in path):
+            (folder / parent).mkdir(parents=True)
+        files = {path: member for path, member in found.members.items() if not path.endswith("/")}
+        for path, member in progress(files.items(), "unzip", len(files), unit="file"):
+            file = os.open(f"{folder}/{path}", NEW_FILE, 0o666)  # a Path and a buffer for each take as long as the rest
+            try:
+                for piece in read_member(found.archive, member):
+                    _write(file, piece)
+            except InputError as error:
+                damaged.append(str(error))
+            finally:
+                os.close(file)
+        _refuse(found.archive, damaged)
+
+
+def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
+    """Read the list of a zip's members.
+
+    Raises:
+        InputError: if it is not a zip, or one that was cut off or damaged.
+    """
+    try:
+        return zipfile.ZipFile(file)
+    except DAMAGE as error:
+        name = getattr(file, "name", "archive")
+        file.seek(0)
+        if file.read(4) == b"PK\3\4":
+            raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
+        raise InputError(f"{name}: is not a zip file; set data.archive in params.yaml to one") from error
+
+
+def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Contents:
+    """Find the samples of an archive and check its members; arguments and errors are those of `opened`."""
+    members = archive.infolist()
+    if len(members) > max_members:
+        _refuse(archive, [f"holds {len(members)} members, more than data.max_members = {max_members}; {ADVICE}"])
+    layout = find_layout(member.orig_filename for member in members)
+    wrong: list[tuple[str | None, str]] = [
+        *faults(members, archive.start_dir),
+        *_size_faults(members, max_gigabytes, max_ratio),
+    ]
+    wrong.extend(
+        fault for fault in layout.faults if fault[0] is not None or not wrong
+    )  # a refused member may hide the samples
+    _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
+    by_name = {member.orig_filename: member for member in members}
+    return Contents(archive, layout.ids, {path: by_name[name] for path, name in layout.paths.items()}, layout.left_out)
+
+
+def _write(file: int, content: bytes) -> None:
+    """Write all of it: the system may take less than it is given."""
+    while content:
+        content = content[os.write(file, content) :]
+
+
+def _open_file(path: Path) -> BufferedReader:
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(
+                f"{path}: is a folder, not a zip file; pack it and set data.archive in params.yaml to the zip"
+            )
+        if not stat.S_ISREG(kind):
+            raise InputError(f"{path}: is not a regular file; set data.archive in params.yaml to a zip file")
+        return path.open("rb")
+    except FileNotFoundError as error:
+        advice = "set data.archive in params.yaml to your zip, or fetch the real data with the command in README"
+        raise InputError(f"{path}: no such file; {advice}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _size_faults(
+    members: Sequence[zipfile.ZipInfo], max_gigabytes: float, max_ratio: float
+) -> Iterator[tuple[str | None, str]]:
+    for member in members:
+        ratio = member.file_size / max(member.compress_size, 1)
+        if member.file_size > SMALL and ratio > max_ratio:
+            rule = f"unpacks to {ratio:.0f} times its packed size, more than data.max_ratio = {max_ratio:g}"
+            yield member.orig_filename, f"{rule}; {ADVICE}"
+    total = sum(member.file_size for member in members) / 1e9
+    if total > max_gigabytes:
+        yield None, f"unpacks to {total:.3g} GB, more than data.max_gigabytes = {max_gigabytes:g}; {ADVICE}"
+
+
+def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:
+    """Raise what is wrong, if anything is, as one error with a line for each."""
+    lines = [f"{archive.filename or 'archive'}: {line}" for line in wrong[:MOST_LINES]]
+    if len(wrong) > MOST_LINES:
+        lines.append(f"… and {len(wrong) - MOST_LINES} more")
+    if lines:
+        raise InputError("\n".join(lines))

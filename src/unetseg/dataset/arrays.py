@@ -1,0 +1,110 @@
+"""Write samples into arrays of one size, which later stages open as memory maps."""
+
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Shaped, UInt8, UInt16
+
+from unetseg import files
+from unetseg.dataset.growing import growing
+from unetseg.dataset.problems import Findings, attempt
+from unetseg.dataset.samples import find_samples, modality, read_sample
+from unetseg.dataset.tiles import Tile, cut, tiles_file
+from unetseg.images import resampling
+from unetseg.images.fingerprint import TRAITS, traits
+from unetseg.parallel import in_processes
+from unetseg.progress import progress
+
+COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image")
+
+
+class Prepared(NamedTuple):
+    """A sample at the size of the arrays, and its row of samples.csv but for the index."""
+
+    row: dict[str, Any]
+    image: UInt8[np.ndarray, "size size 3"]
+    labels: UInt16[np.ndarray, "size size"]
+    traits: Shaped[np.ndarray, ""]
+    warnings: list[str]
+    tiles: list[Tile]
+
+
+def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: bool = False) -> Findings:
+    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy, traits.npy and samples.csv.
+
+    The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
+    files as they come, in the order of their names.
+
+    Args:
+        samples: the folder of sample folders.
+        out: the folder to make.
+        size: height and width of the arrays, in pixels.
+        skip_bad: whether to go on without the samples that cannot be used.
+        tiles: whether to write the samples at their own size too; see `unetseg.dataset.tiles`.
+
+    Raises:
+        InputError: with a line for each problem of any sample, if there are unusable ones and `skip_bad` is false, or
+            if nothing usable is left.
+    """
+    folders = find_samples(samples)
+    findings = Findings()
+    with files.atomic_path(out) as beside:
+        beside.mkdir()
+        rows = _append_samples(folders, beside, size, tiles, findings)
+        findings.raise_unusable(skip_bad)
+        files.write_csv(beside / "samples.csv", rows, COLUMNS)
+    return findings
+
+
+def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
+    """Read a sample and resize it: the image by area, labels by the pixel nearest to each centre.
+
+    Raises:
+        InputError: with a line for every problem of the sample.
+    """
+    sample = read_sample(folder)
+    height, width = sample.labels.shape
+    row = {
+        "id": folder.name,
+        "height": height,
+        "width": width,
+        "channels": sample.stored.header.channels,
+        "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
+        "foreground": float((sample.labels > 0).mean()),
+        "modality": modality(sample.image),
+        "image": sample.path.relative_to(folder.parent).as_posix(),
+    }
+    labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
+    known_by = traits(sample.stored.pixels)
+    return Prepared(row, resampling.fit(sample.image, size), labels, known_by, list(sample.warnings), squares)
+
+
+def _append_samples(folders: list[Path], out: Path, size: int, tiles: bool, findings: Findings) -> list[dict[str, Any]]:
+    """Write the arrays, and give the rows of the samples that are in them."""
+    rows: list[dict[str, Any]] = []
+    results = in_processes(partial(attempt, prepare, size=size, tiles=tiles), folders)
+    with (
+        growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
+        growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
+        growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        growing(out / "traits.npy", TRAITS, ()) as add_traits,
+        tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
+    ):
+        for folder, (prepared, problems) in zip(folders, progress(results, "preprocess", len(folders)), strict=True):
+            if prepared is None:
+                findings.add_unusable(folder.name, problems)
+                continue
+            findings.add_usable(prepared.warnings, prepared.row["foreground"] > 0)
+            add_image(prepared.image)
+            add_mask((prepared.labels > 0).view(np.uint8))
+            add_labels(prepared.labels)
+            add_traits(prepared.traits)
+            for tile in prepared.tiles:
+                add_tile(tile)
+            rows.append({"index": len(rows), **prepared.row})
+    return rows

@@ -1,0 +1,120 @@
+"""Find samples, and read one: its image, and its mask files merged into one label map."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from unetseg.dataset.merging import merge_masks
+from unetseg.dataset.problems import Findings, attempt
+from unetseg.errors import InputError
+from unetseg.images.pictures import Picture, read_picture, to_rgb
+from unetseg.parallel import in_processes
+from unetseg.progress import progress
+
+COLOUR_SPREAD = 4.0  # a grey picture saved as RGB has 0; the slight tint of a camera stays below
+BRIGHT_MEDIAN = 128.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and the numbers of the objects in it, at their own size.
+
+    Attributes:
+        path: the image file; its folder's parent is the sample, and that one's name is the sample's id.
+        stored: the image as its file holds it.
+        image: RGB, 0 to 255.
+        labels: 0 or the object's number; the number of an object that lies wholly under others is missing.
+        warnings: a line for each oddity that does not make the sample unusable.
+    """
+
+    path: Path
+    stored: Picture
+    image: UInt8[np.ndarray, "height width 3"]
+    labels: UInt16[np.ndarray, "height width"]
+    warnings: Sequence[str]
+
+
+def find_samples(folder: Path) -> list[Path]:
+    """List the sample folders, sorted by name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not found:
+        raise InputError(f"{folder}: holds no sample; each is a folder with images/ and masks/ in it")
+    return found
+
+
+def read_sample(folder: Path) -> Sample:
+    """Read the image of a sample folder and merge its masks; see `unetseg.dataset.merging`.
+
+    An image without objects has a mask file that is all zero; without any file, the masks may have been forgotten.
+
+    Raises:
+        InputError: with a line for every problem of the sample, naming the file, the value and the rule.
+    """
+    found, problems = attempt(_read_picture, folder / "images")
+    path, picture = found or (None, None)
+    merged, mask_problems = attempt(_read_masks, folder / "masks", picture)
+    if path is None or picture is None or merged is None:
+        raise InputError("\n".join(problems + mask_problems))
+    image, (labels, warnings) = to_rgb(picture.pixels), merged
+    if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
+        warnings.append(f"{folder / 'masks'}: equal the image; is it the image that was meant?")
+    return Sample(path, picture, image, labels, warnings)
+
+
+def check_samples(folder: Path) -> Findings:
+    """Read every sample below a folder and gather what is wrong with them.
+
+    Raises:
+        InputError: if there is no sample.
+    """
+    folders, findings = find_samples(folder), Findings()
+    results = in_processes(partial(attempt, _check), folders)
+    for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
+        if found is None:
+            findings.add_unusable(path.name, problems)
+        else:
+            findings.add_usable(*found)
+    return findings
+
+
+def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
+    """Tell the kind of an image from its pixels: `colour` (stained), `bright_grey` or `dark_grey` background."""
+    red, green, blue = cv2.split(image)
+    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    if cv2.mean(spread)[0] > COLOUR_SPREAD:
+        return "colour"
+    return "bright_grey" if np.median(green) >= BRIGHT_MEDIAN else "dark_grey"
+
+
+def _check(folder: Path) -> tuple[Sequence[str], bool]:
+    sample = read_sample(folder)
+    return sample.warnings, bool(sample.labels.any())
+
+
+def _read_picture(folder: Path) -> tuple[Path, Picture]:
+    paths = _files(folder)
+    if not paths:
+        raise InputError(f"{folder}: no image; a sample has one")
+    if len(paths) > 1:
+        raise InputError(f"{folder}: {len(paths)} files, such as {paths[0].name} and {paths[1].name}; a sample has one")
+    return paths[0], read_picture(paths[0])
+
+
+def _read_masks(folder: Path, picture: Picture | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:
+    paths = _files(folder)
+    if not paths:
+        raise InputError(f"{folder}: no mask; where an image has no objects, put one mask that is all zero")
+    return merge_masks(paths, picture)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

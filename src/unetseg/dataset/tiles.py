@@ -1,0 +1,66 @@
+"""Cut samples into tiles at their own size, for a model that is to see every detail."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from unetseg.dataset.growing import growing
+from unetseg.files import write_csv
+from unetseg.images.tiling import lay
+
+COLUMNS = ("index", "id", "row", "column", "mean", "deviation")
+
+
+class Tile(NamedTuple):
+    """A square of a sample, and its row of tiles.csv but for the index."""
+
+    row: dict[str, Any]
+    image: UInt8[np.ndarray, "size size 3"]
+    mask: UInt8[np.ndarray, "size size"]
+
+
+def cut(
+    name: str, image: UInt8[np.ndarray, "height width 3"], labels: UInt16[np.ndarray, "height width"], size: int
+) -> Iterator[Tile]:
+    """Cut a sample into as few tiles as cover it, evenly laid; a smaller one is mirrored at its lower and right border.
+
+    The rows hold the mean and the deviation of the whole image: that is what a model which predicts an image in tiles
+    normalises them by.
+
+    Args:
+        name: the sample's id.
+        image: RGB, 0 to 255.
+        labels: 0 or the object's number.
+        size: height and width of a tile.
+    """
+    height, width = labels.shape
+    border = ((0, max(0, size - height)), (0, max(0, size - width)))
+    padded = np.pad(image, (*border, (0, 0)), "symmetric")
+    mask = np.pad((labels > 0).view(np.uint8), border, "symmetric")
+    known = {"id": name, "mean": float(image.mean()), "deviation": float(image.std())}
+    for row in lay(max(height, size), size, 0, 1).starts:
+        for column in lay(max(width, size), size, 0, 1).starts:
+            square = np.s_[row : row + size, column : column + size]
+            yield Tile({**known, "row": row, "column": column}, padded[square], mask[square])
+
+
+@contextlib.contextmanager
+def tiles_file(out: Path, size: int) -> Iterator[Callable[[Tile], None]]:
+    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; give the function that appends a tile to them."""
+    rows: list[dict[str, Any]] = []
+    with (
+        growing(out / "tiles.npy", np.uint8, (size, size, 3)) as add_image,
+        growing(out / "tile_masks.npy", np.uint8, (size, size)) as add_mask,
+    ):
+
+        def append(tile: Tile) -> None:
+            add_image(tile.image)
+            add_mask(tile.mask)
+            rows.append({"index": len(rows), **tile.row})
+
+        yield append
+    write_csv(out / "tiles.csv", rows, COLUMNS)

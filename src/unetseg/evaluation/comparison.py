@@ -1,0 +1,88 @@
+"""Compare two evaluations image by image, and say whether one is better."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from unetseg.errors import InputError
+from unetseg.evaluation.statistics import bootstrap_interval
+
+RESAMPLES = 2000
+COLUMNS = ("id", "group", "dice")
+
+
+class Scored(NamedTuple):
+    """What is compared of an image."""
+
+    group: str
+    dice: float
+
+
+class Comparison(NamedTuple):
+    """The mean difference of Dice, second less first, over the images that both evaluations scored."""
+
+    difference: float
+    interval: tuple[float, float] | None
+    images: int
+    groups: int
+    only_first: list[str]
+    only_second: list[str]
+
+
+def parse_scores(text: str, name: str) -> dict[str, Scored]:
+    """Take the scores, by id, out of the text of a per_image.csv.
+
+    Raises:
+        InputError: if a column is missing or a Dice is no number from 0 to 1; `name` says where.
+    """
+    rows = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise InputError(f"{name}: has no column {', '.join(missing)}: give the per_image.csv of an evaluation")
+    parsed = {}
+    for row in rows:
+        try:
+            parsed[row["id"]] = Scored(row["group"], float(row["dice"]))
+        except (TypeError, ValueError):
+            raise InputError(f"{name}:{rows.line_num}: dice: {row['dice']!r} is no number") from None
+    return parsed
+
+
+def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
+    """Compare the images that two evaluations share, by a bootstrap of the paired differences over groups.
+
+    Args:
+        first: the scores by id; the groups are those of the first.
+        second: the scores by id.
+
+    Raises:
+        InputError: if they share no image.
+    """
+    shared = sorted(first.keys() & second.keys())
+    if not shared:
+        raise InputError("the two evaluations share no image: compare runs with the same split")
+    differences = np.array([second[name].dice - first[name].dice for name in shared])
+    groups = [first[name].group for name in shared]
+    interval = bootstrap_interval(differences, groups, RESAMPLES, seed=0)
+    only = sorted(first.keys() - second.keys()), sorted(second.keys() - first.keys())
+    return Comparison(float(differences.mean()), interval, len(shared), len(set(groups)), *only)
+
+
+def verdict(compared: Comparison, first: str, second: str) -> str:
+    """Say in a sentence whether the second evaluation, by its name, is better than the first.
+
+    Better or worse is said only where the 95 % interval of the difference leaves 0 out.
+    """
+    of_what = f"{compared.images} images of {compared.groups} groups"
+    by = f"mean Dice {compared.difference:+.4f}"
+    if compared.interval is None:
+        by += ", no interval of a single group"
+    else:
+        low, high = compared.interval
+        by += f" (95 % interval {low:+.4f} to {high:+.4f})"
+        if not low <= 0 <= high:
+            return f"{second} is {'better' if low > 0 else 'worse'} than {first}: {by} on {of_what}"
+    return f"{second} and {first} are not to be told apart with these {of_what}: {by}"

@@ -1,0 +1,121 @@
+"""Score predicted images one by one, and sum them up."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from unetseg.dataset.subsets import Prediction
+from unetseg.evaluation import matching, scores
+from unetseg.evaluation.calibration import expected_calibration_error, tally
+from unetseg.evaluation.statistics import bootstrap_interval
+from unetseg.images.resampling import restore
+from unetseg.objects.separation import connected_objects, separated_objects
+
+
+class ImageScore(NamedTuple):
+    """A row of metrics/per_image.csv, and what the scores of all images together are made of."""
+
+    row: dict[str, Any]
+    counts: scores.Counts
+    native: scores.Counts
+    objects: matching.Match
+    connected: matching.Match
+    tally: Float64[np.ndarray, "3 bins"]
+
+
+def score_image(
+    image: Prediction, native_mask: Bool[np.ndarray, "height width"], threshold: float, depth: float, min_size: int
+) -> ImageScore:
+    """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size.
+
+    Args:
+        image: what is known of the image and what was predicted.
+        native_mask: its true mask before resizing.
+        threshold: probability from which a pixel is foreground.
+        depth: of `separated_objects`.
+        min_size: of `separated_objects`.
+    """
+    limit = np.float32(threshold)
+    predicted = image.probability >= limit
+    counts = scores.count(image.mask, predicted)
+    at_native_size = np.load(image.native) if image.native else restore(image.probability, *native_mask.shape)
+    native = scores.count(native_mask, at_native_size >= limit)
+    matched = matching.match(image.labels, separated_objects(image.probability, threshold, depth, min_size))
+    connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
+    row = {
+        **{name: image.row[name] for name in ("id", "subset", "group", "modality")},
+        **{name: int(image.row[name]) for name in ("height", "width", "objects")},
+        "foreground": float(image.row["foreground"]),
+        **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
+        "boundary_f1": scores.boundary_f1(image.mask, predicted),
+        "dice_native": float(scores.dice(native)),
+        "iou_native": float(scores.iou(native)),
+        "objects_predicted": matched.predicted,
+        "f1_50": matching.f1(matched, 0.5),
+        "f1_70": matching.f1(matched, 0.7),
+        "map": matching.mean_average_precision(matched),
+        "pq": matching.panoptic_quality(matched),
+    }
+    return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability))
+
+
+PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
+
+
+def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:
+    """Sum the images up as metrics/evaluate.json holds them.
+
+    Args:
+        images: at least one.
+        resamples: of the bootstrap over groups.
+        seed: of the bootstrap.
+
+    Returns:
+        Means are over images. `low` and `high` bound the 95 % interval of the mean, None for fewer than two groups;
+        `pooled` scores the pixels of all images as one; `objects.map_connected` is what `objects.map` would be without
+        the parting of touching objects.
+    """
+    rows = [image.row for image in images]
+    counts = scores.pool(scores.stack([image.counts for image in images]))
+    native = scores.pool(scores.stack([image.native for image in images]))
+    shares = [(each.counts.true_positive + each.counts.false_positive) / each.tally[0].sum() for each in images]
+    return {
+        "dice": _spread(rows, "dice", resamples, seed) | {"pooled": float(scores.dice(counts))},
+        "iou": _spread(rows, "iou", resamples, seed) | {"pooled": float(scores.iou(counts))},
+        **{name: _mean(rows, name) for name in ("precision", "recall", "boundary_f1")},
+        "images": len(images),
+        "groups": len({row["group"] for row in rows}),
+        "native": {
+            "dice": _spread(rows, "dice_native", resamples, seed) | {"pooled": float(scores.dice(native))},
+            "iou": _spread(rows, "iou_native", resamples, seed) | {"pooled": float(scores.iou(native))},
+        },
+        "objects": {
+            **{name: _mean(rows, name) for name in ("f1_50", "f1_70", "map", "pq")},
+            "map_connected": float(np.mean([matching.mean_average_precision(image.connected) for image in images])),
+            "true": sum(image.objects.true for image in images),
+            "predicted": sum(image.objects.predicted for image in images),
+        },
+        "calibration": {"ece": expected_calibration_error(np.sum([image.tally for image in images], axis=0))},
+        "all_background": shares.count(0),
+        "all_foreground": shares.count(1),
+        "by_kind": {kind: _kind(rows, kind, resamples, seed) for kind in sorted({row["modality"] for row in rows})},
+    }
+
+
+def _kind(rows: Sequence[dict[str, Any]], kind: str, resamples: int, seed: int) -> dict[str, Any]:
+    theirs = [row for row in rows if row["modality"] == kind]
+    return {"images": len(theirs), "dice": _spread(theirs, "dice", resamples, seed)}
+
+
+def _spread(rows: Sequence[dict[str, Any]], name: str, resamples: int, seed: int) -> dict[str, Any]:
+    values = np.array([row[name] for row in rows], float)
+    interval = bootstrap_interval(values, [row["group"] for row in rows], resamples, seed)
+    low, high = interval or (None, None)
+    tenth, median = np.quantile(values, (0.1, 0.5)).tolist()
+    return {"mean": _mean(rows, name), "median": median, "p10": tenth, "low": low, "high": high}
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))

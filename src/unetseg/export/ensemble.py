@@ -1,0 +1,52 @@
+"""Join several models to one that predicts their mean."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from unetseg.errors import InputError
+
+PARTS = {"normalise", "unet"}
+
+
+def join_models(models: Sequence[keras.Model]) -> keras.Model:
+    """Make one model of several, such as those of the folds of a cross-validation: the mean of their probabilities.
+
+    Args:
+        models: as `unetseg.model.unet.build_unet` makes them, of one input size and one normalisation.
+
+    Returns:
+        A model that is used, saved and taken apart as each of them.
+
+    Raises:
+        InputError: if one of them is made otherwise, or if they normalise differently.
+    """
+    for number, model in enumerate(models, 1):
+        if PARTS - {layer.name for layer in model.layers}:
+            raise InputError(f"model {number} has no parts 'normalise' and 'unet': it cannot be joined with others")
+    size, normalise = models[0].input_shape[1:], models[0].get_layer("normalise")
+    trial = np.random.default_rng(0).uniform(0, 255, (2, *size)).astype(np.float32)
+    for number, model in enumerate(models, 1):
+        if model.input_shape[1:] != size:
+            raise InputError(f"model {number} takes images of {model.input_shape[1:]}, the first one of {size}")
+        if not np.array_equal(model.get_layer("normalise")(trial), normalise(trial)):
+            raise InputError(f"model {number} normalises its input differently from the first one")
+    inputs = keras.Input(size, name="input")
+    members = [_copy(model.get_layer("unet"), inputs, number) for number, model in enumerate(models)]
+    outputs = [member.output for member in members]
+    mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
+    unet = keras.Model(inputs, mean, name="unet")
+    image = keras.Input(size, name="image")
+    return keras.Model(image, unet(normalise(image)), name="unetseg")
+
+
+def _copy(unet: keras.Model, inputs: keras.KerasTensor, number: int) -> keras.Model:
+    """Copy a U-Net onto other inputs, its layers under names of their own."""
+
+    def renamed(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_of_{number}"})
+
+    copy = keras.models.clone_model(unet, inputs, clone_function=renamed)
+    copy.set_weights(unet.get_weights())
+    return copy

@@ -1,1 +1,0 @@
-"""Masks for new images, in the formats that other programs open."""

@@ -1,0 +1,1 @@
+"""Probabilities for images of any size, and folders of files."""

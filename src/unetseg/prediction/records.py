@@ -1,0 +1,94 @@
+"""What is kept of each predicted image: which it was, how it was predicted, each object, and how sure the model was."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetseg.annotations.runs import find_runs
+from unetseg.objects.strips import Found, Strip
+from unetseg.prediction.quality import uncertainty
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of an image: its header, and the file of it, of the objects and of the uncertainty at last."""
+
+    header: dict[str, Any]
+    path: Path
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Read the objects, one at a time."""
+        with self.path.open(encoding="utf-8") as file:
+            file.readline()
+            yield from (line for line in map(json.loads, file) if "label" in line)
+
+    def uncertainty(self) -> float:
+        """Read the mean binary entropy of the pixels; see `unetseg.evaluation.calibration`."""
+        with self.path.open(encoding="utf-8") as file:
+            return float(json.loads(deque(file, 1)[0])["uncertainty"])
+
+
+@contextmanager
+def write_record(
+    path: Path, header: Mapping[str, Any], height: int, width: int, *, runs: bool
+) -> Iterator[Callable[[Strip], None]]:
+    """Write the header as a line of JSON, each object as another, and the uncertainty as the last.
+
+    Args:
+        path: the file to write.
+        header: what `read_record` gives back.
+        height: of the image.
+        width: of the image.
+        runs: whether to keep the objects' pixels, too, as runs down the columns.
+
+    Yields:
+        A function that takes the next strip.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(header) + "\n")
+        bits = 0.0
+
+        def add(strip: Strip) -> None:
+            nonlocal bits
+            bits += uncertainty(strip.probability) * strip.probability.size
+            for found in strip.objects:
+                line = _measure(found, height, width)
+                if runs:
+                    line["runs"] = [part.tolist() for part in find_runs(found.mask, found.row, found.column, height)]
+                file.write(json.dumps(line) + "\n")
+
+        yield add
+        file.write(json.dumps({"uncertainty": round(bits / (height * width), 6)}) + "\n")
+
+
+def read_record(path: Path) -> Record | None:
+    """Read a record's header; None where there is no record or it is damaged."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return Record(dict(json.loads(file.readline())), path)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
+    """Measure an object; a pixel's centre is at its row and column, the box ends before `bottom` and `right`."""
+    rows, columns = np.nonzero(found.mask)
+    bottom, right = found.row + found.mask.shape[0], found.column + found.mask.shape[1]
+    return {
+        "label": found.label,
+        "area": len(rows),
+        "centroid_row": round(found.row + float(rows.mean()), 3),
+        "centroid_column": round(found.column + float(columns.mean()), 3),
+        "top": found.row,
+        "left": found.column,
+        "bottom": bottom,
+        "right": right,
+        "mean_probability": round(found.probability, 6),
+        "touches_border": int(found.row == 0 or found.column == 0 or bottom == height or right == width),
+    }

@@ -1,0 +1,203 @@
+"""Draw what a run's numbers say: its training, and how Dice spreads and on what it depends."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+from unetseg.report.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE
+
+Rows = Sequence[Mapping[str, str]]
+
+KINDS = {
+    "dark_grey": ("dark grey", BLUE, "o"),
+    "bright_grey": ("bright grey", ORANGE, "s"),
+    "colour": ("colour", PURPLE, "^"),
+}
+
+
+def charts(
+    history: Rows, per_image: Rows, evaluation: Mapping[str, Any], thresholds: Rows, reliability: Rows
+) -> dict[str, Callable[[Figure], None]]:
+    """Give by name the functions that draw the numbers of a run into an empty figure.
+
+    Args:
+        history: the rows of metrics/history.csv.
+        per_image: the rows of metrics/per_image.csv.
+        evaluation: metrics/evaluate.json.
+        thresholds: the rows of metrics/thresholds.csv.
+        reliability: the rows of metrics/reliability.csv.
+    """
+    return {
+        "training": partial(draw_training, history=history),
+        "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
+        "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation),
+        "dependence": partial(draw_dependence, per_image=per_image),
+        "thresholds": partial(draw_thresholds, thresholds=thresholds, used=evaluation["threshold"]),
+        "reliability": partial(draw_reliability, bins=reliability, error=evaluation["calibration"]["ece"]),
+    }
+
+
+def draw_training(figure: Figure, history: Rows) -> None:
+    """Draw training and validation Dice and loss over the epochs, and mark the epoch that was kept.
+
+    Args:
+        figure: an empty figure.
+        history: the rows of metrics/history.csv.
+    """
+    epochs, validation = _column(history, "epoch"), _column(history, "val_dice")
+    best = int(np.nanargmax(validation))
+    for axes, name, label in zip(figure.subplots(1, 2), ("dice", "loss"), ("Dice", "Loss"), strict=True):
+        axes.plot(epochs, _column(history, name), color=BLUE, marker="o", markersize=3, label="training, augmented")
+        axes.plot(epochs, _column(history, f"val_{name}"), color=ORANGE, marker="s", markersize=3, label="validation")
+        axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.2)
+        axes.plot(
+            epochs[best], _column(history, f"val_{name}")[best], "*", color=BLACK, markersize=11, label="kept epoch"
+        )
+        axes.set(title=label, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    figure.set_figheight(3.1)
+    figure.suptitle(f"Training: best validation Dice {validation[best]:.3f} in epoch {epochs[best]:.0f}")
+
+
+def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) -> None:
+    """Draw a histogram of the images' Dice with its mean, median, 10th percentile and interval.
+
+    Args:
+        figure: an empty figure.
+        per_image: the rows of metrics/per_image.csv.
+        dice: `dice` of metrics/evaluate.json.
+    """
+    values = _column(per_image, "dice")
+    axes = figure.subplots()
+    low = min(np.floor(values.min() * 20) / 20, 0.95)
+    axes.hist(values, bins=np.linspace(low, 1, 26).tolist(), color=BLUE, alpha=0.6)
+    axes.plot(values, np.full_like(values, 0.03), "|", color=BLACK, transform=axes.get_xaxis_transform())
+    for name, label, style in (("mean", "mean", "-"), ("median", "median", "--"), ("p10", "10th percentile", ":")):
+        axes.axvline(dice[name], color=BLACK, linestyle=style, linewidth=1.5, label=f"{label} {dice[name]:.3f}")
+    if dice["low"] is not None:
+        interval = f"95 % interval of the mean {dice['low']:.3f} to {dice['high']:.3f}"
+        axes.axvspan(dice["low"], dice["high"], color="#f7dfa8", linewidth=0, zorder=0, label=interval)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="Dice of an image", ylabel="images", title=f"How Dice spreads over the {len(values)} test images")
+    axes.legend(loc="upper left")
+    figure.set_figheight(3.3)
+
+
+def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any]) -> None:
+    """Draw the Dice of every image by kind, with each kind's mean and 95 % interval.
+
+    Args:
+        figure: an empty figure.
+        per_image: the rows of metrics/per_image.csv.
+        evaluation: metrics/evaluate.json.
+    """
+    axes = figure.subplots()
+    groups = [("all", evaluation["images"], evaluation["dice"])]
+    groups += [(kind, each["images"], each["dice"]) for kind, each in evaluation["by_kind"].items()]
+    for place, (kind, _, dice) in enumerate(groups):
+        values = np.array([float(row["dice"]) for row in per_image if kind in ("all", row["modality"])])
+        _, colour, marker = KINDS.get(kind, ("", GREY, "o"))
+        spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # beside each other, the same in every run
+        axes.plot(values, spread, marker, color=colour, alpha=0.55, markeredgewidth=0)
+        if dice["low"] is not None:
+            axes.plot([dice["low"], dice["high"]], [place - 0.2] * 2, color=BLACK, linewidth=3, solid_capstyle="butt")
+        axes.plot(dice["mean"], place - 0.2, "D", color="white", markeredgecolor=BLACK, markersize=7)
+        axes.annotate(f"mean {dice['mean']:.3f}", (1.01, place - 0.2), xycoords=("axes fraction", "data"), va="center")
+    axes.set_yticks(range(len(groups)), [f"{KINDS.get(kind, (kind,))[0]}\n{count} images" for kind, count, _ in groups])
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    figure.set_figheight(1.0 + 0.75 * len(groups))
+    axes.set(
+        xlabel="Dice of an image", title="Dice by kind of image: each image, mean (diamond) and 95 % interval (bar)"
+    )
+
+
+def draw_dependence(figure: Figure, per_image: Rows) -> None:
+    """Draw Dice against the share of foreground and against the objects' mean area at the images' own size.
+
+    The axes go by ratio, so images without foreground are not shown.
+
+    Args:
+        figure: an empty figure.
+        per_image: the rows of metrics/per_image.csv.
+    """
+    foreground, dice = _column(per_image, "foreground"), _column(per_image, "dice")
+    objects = _column(per_image, "objects")
+    pixels = foreground * _column(per_image, "height") * _column(per_image, "width")
+    size = np.divide(pixels, objects, out=np.full(len(pixels), np.nan), where=objects > 0)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for kind, (name, colour, marker) in KINDS.items():
+        chosen = np.array([row["modality"] == kind for row in per_image])
+        if chosen.any():
+            style = {"color": colour, "alpha": 0.65, "markeredgewidth": 0, "label": name}
+            left.plot(foreground[chosen], dice[chosen], marker, **style)
+            right.plot(size[chosen], dice[chosen], marker, **style)
+    left.set_ylabel("Dice of an image")
+    _scale_by_ratio(left, "share of foreground", FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    _scale_by_ratio(right, "mean area of an object, pixels", ScalarFormatter())
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
+    figure.set_figheight(3.5)
+    figure.suptitle("Dice against how much there is to find, and how large it is")
+
+
+def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
+    """Draw how often a pixel is foreground against the probability that was predicted for it.
+
+    Args:
+        figure: an empty figure.
+        bins: the rows of metrics/reliability.csv.
+        error: the expected calibration error.
+    """
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
+    axes.plot(_column(bins, "confidence"), _column(bins, "frequency"), "o-", color=BLUE, label="model")
+    axes.set(ylabel="share that is foreground", xlim=(0, 1), ylim=(0, 1), title="Can the probabilities be believed?")
+    axes.annotate(f"expected calibration error {error:.4f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
+    axes.legend(loc="upper left")
+    low, high = _column(bins, "low"), _column(bins, "high")
+    counts.bar(low, _column(bins, "count"), width=high - low, align="edge", color=BLUE, alpha=0.6)
+    figure.set_figheight(4.6)
+    counts.set(xlabel="predicted probability of foreground", ylabel="pixels", yscale="log")
+
+
+def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
+    """Draw Dice over the threshold on both subsets, and precision and recall of the test subset.
+
+    Args:
+        figure: an empty figure.
+        thresholds: the rows of metrics/thresholds.csv.
+        used: the threshold of the scores.
+    """
+    axes = figure.subplots()
+    subsets = {name: [row for row in thresholds if row["subset"] == name] for name in ("validation", "test")}
+    _plot_curve(axes, subsets["validation"], "dice", "Dice, validation", color=ORANGE, linestyle="--")
+    _plot_curve(axes, subsets["test"], "dice", "Dice, test", color=BLUE)
+    _plot_curve(axes, subsets["test"], "precision", "precision, test", color=GREEN, linewidth=1)
+    _plot_curve(axes, subsets["test"], "recall", "recall, test", color=PURPLE, linewidth=1)
+    axes.axvline(used, color=BLACK, linestyle=":", linewidth=1.2, label=f"used: {used:.2f}")
+    axes.set(xlabel="probability from which a pixel is foreground", ylabel="mean over images", xlim=(0, 1))
+    axes.set_title("How much the threshold matters")
+    figure.set_figheight(3.3)
+    figure.legend(loc="outside right center")
+
+
+def _scale_by_ratio(axes: Axes, label: str, formatter: Formatter) -> None:
+    axes.set(xscale="log", xlabel=label)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(formatter)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _plot_curve(axes: Axes, rows: Rows, name: str, label: str, **style: Any) -> None:
+    axes.plot(_column(rows, "threshold"), _column(rows, name), label=label, **style)
+
+
+def _column(rows: Rows, name: str) -> Float64[np.ndarray, " rows"]:
+    """Read a column as numbers; an empty field is NaN."""
+    return np.array([float(row[name] or "nan") for row in rows], np.float64)

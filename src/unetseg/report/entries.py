@@ -1,0 +1,62 @@
+"""What is shown of an image on the page on which a run is looked through, and where it comes from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from unetseg.files import read_csv
+from unetseg.prediction.quality import uncertainty
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An image and what was found in it; all arrays are of one height and width.
+
+    Attributes:
+        id: name, shown as it is.
+        image: RGB, 0 to 255.
+        mask: predicted, 0 or 1.
+        truth: 0 or 1; None where it is not known.
+        probability: of foreground, 0..1, which tells where it is in doubt; None where it was not kept.
+        scores: name and value of whatever is to be shown; text that is a number counts as one.
+    """
+
+    id: str
+    image: UInt8[np.ndarray, "height width 3"]
+    mask: UInt8[np.ndarray, "height width"]
+    truth: UInt8[np.ndarray, "height width"] | None
+    probability: Float32[np.ndarray, "height width"] | None
+    scores: Mapping[str, Any]
+
+
+def scored_entries(
+    arrays: Path, predictions: Path, per_image: Sequence[Mapping[str, Any]], threshold: float
+) -> Iterator[Entry]:
+    """Give the images of the test subset, at the model's size, with their truth.
+
+    Args:
+        arrays: the folder of images.npy, masks.npy and samples.csv.
+        predictions: the folder of probabilities.npy and ids.csv.
+        per_image: the rows of per_image.csv, which say which images and in which order.
+        threshold: probability from which a pixel is foreground.
+    """
+    images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+    probabilities = np.load(predictions / "probabilities.npy", mmap_mode="r")
+    sample = {row["id"]: int(row["index"]) for row in read_csv(arrays / "samples.csv")}
+    place = {row["id"]: int(row["index"]) for row in read_csv(predictions / "ids.csv")}
+    for row in per_image:
+        name = row["id"]
+        probability = np.array(probabilities[place[name]])
+        yield Entry(
+            id=name,
+            image=np.array(images[sample[name]]),
+            mask=(probability >= np.float32(threshold)).view(np.uint8),
+            truth=np.array(masks[sample[name]]),
+            probability=probability,
+            scores={key: value for key, value in row.items() if key != "id"}
+            | {"uncertainty": uncertainty(probability)},
+        )

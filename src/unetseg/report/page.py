@@ -1,0 +1,151 @@
+"""Write the page on which a run is looked through: one HTML file that needs no network and no server."""
+
+import base64
+import hashlib
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from unetseg.files import atomic_path
+from unetseg.images.resampling import resize
+from unetseg.report import thumbnails
+from unetseg.report.entries import Entry, scored_entries
+
+PAGE_BYTES = 12_000_000  # what all pictures together may take; few images are shown larger than many
+BYTES_A_PIXEL = 0.28  # of an image and its layers, encoded, as measured on the images of BBBC038
+SIDES = (256, 1024)  # smallest and largest longer side of a picture, pixels
+
+
+def write_report(
+    path: Path,
+    entries: Iterable[Entry],
+    *,
+    total: int,
+    title: str,
+    subtitle: str,
+    metrics: Mapping[str, Any],
+    params: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write the page; the same input gives the same bytes.
+
+    Args:
+        path: the HTML file to write.
+        entries: the images, taken one at a time, so that memory does not grow with their number.
+        total: how many there are; the more, the smaller their pictures.
+        title: heading of the page.
+        subtitle: a sentence below it.
+        metrics: scores of the whole, nested as in evaluate.json; may be empty.
+        params: the run's parameters, nested; may be empty.
+        history: the epochs, as in history.csv; may be empty.
+    """
+    side = int(np.clip(math.sqrt(PAGE_BYTES / BYTES_A_PIXEL / max(total, 1)), *SIDES))
+    before, after = _page(title, subtitle)
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(before)
+        run = {"metrics": metrics, "params": params, "history": [_plain(row) for row in history]}
+        file.write(_json(run).removesuffix("}") + ',"entries":[\n')
+        for index, entry in enumerate(entries):
+            file.write((",\n" if index else "") + _json(_record(entry, side)))
+        file.write("\n]}" + after)
+
+
+def write_scored_report(
+    path: Path,
+    arrays: Path,
+    predictions: Path,
+    *,
+    per_image: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    params: Mapping[str, Any],
+) -> None:
+    """Write the page of the test subset, from what the stages before wrote.
+
+    Args:
+        path: the HTML file to write.
+        arrays: the folder of images.npy, masks.npy and samples.csv.
+        predictions: the folder of probabilities.npy and ids.csv.
+        per_image: the rows of per_image.csv.
+        scores: the content of evaluate.json.
+        history: the rows of history.csv. Their seconds are left out: the same training gives the same page.
+        params: what to show of the parameters, nested.
+    """
+    write_report(
+        path,
+        scored_entries(arrays, predictions, per_image, scores["threshold"]),
+        total=len(per_image),
+        title=f"Test subset: Dice {scores['dice']['mean']:.3f}",
+        subtitle="Each image at the size that the model saw, beside what it found; the worst first.",
+        metrics=scores,
+        params=params,
+        history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],
+    )
+
+
+def _record(entry: Entry, side: int) -> dict[str, Any]:
+    height, width = entry.mask.shape
+    height, width = (max(1, round(length * min(1, side / max(height, width)))) for length in (height, width))
+    mask = thumbnails.shrink_mask(entry.mask, height, width)
+    layers = {"prediction": thumbnails.mask_uri(mask)}
+    if entry.truth is not None:
+        truth = thumbnails.shrink_mask(entry.truth, height, width)
+        layers |= {"errors": thumbnails.errors_uri(mask, truth), "truth": thumbnails.mask_uri(truth)}
+    else:
+        probability = None if entry.probability is None else resize(entry.probability, height, width)
+        layers["outlines"] = thumbnails.outlines_uri(mask, probability)
+    image = thumbnails.image_uri(resize(entry.image, height, width))
+    return {
+        "id": entry.id,
+        "height": height,
+        "width": width,
+        "scores": _plain(entry.scores),
+        "image": image,
+        "layers": layers,
+    }
+
+
+def _page(title: str, subtitle: str) -> tuple[str, str]:
+    """Fill the template but for its data, and give what stands before and after them.
+
+    The page's policy lets only this very style and script run and only data URIs load, nothing that a file name
+    smuggles in.
+    """
+    folder = resources.files("unetseg.pages") / "templates"
+    style = (folder / "report.css").read_text(encoding="utf-8")
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in ("charts.js", "report.js"))
+    before, after = (folder / "report.html").read_text(encoding="utf-8").split("$data")
+    values = {"title": html.escape(title), "subtitle": html.escape(subtitle), "style": style, "script": script}
+    values |= {"style_hash": _csp_hash(style), "script_hash": _csp_hash(script)}
+    return Template(before).substitute(values), Template(after).substitute(values)
+
+
+def _csp_hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    """Write JSON in which no text can end the script element that holds it."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the text of a CSV row into numbers where it is numbers, and what has no value into None."""
+    return {name: _number(value) for name, value in row.items()}
+
+
+def _number(value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value or None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and "." not in str(value) else number

@@ -1,0 +1,175 @@
+"""Draw images beside what is true, what was predicted and what is wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Integer, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from skimage.segmentation import find_boundaries
+
+from unetseg.report.cases import Case, read_cases
+from unetseg.report.look import BLUE, ORANGE, SKY
+
+AGREED = "#c4c4c4"
+FALSE_POSITIVE, FALSE_NEGATIVE = ORANGE, BLUE
+PREDICTED, TRUE, BOTH = ORANGE, SKY, "white"  # outlines, on a dimmed image
+ZOOM = 3  # an outline is as wide as a pixel of the image, which is drawn this many times larger
+
+
+def panels(
+    per_image: Sequence[Mapping[str, str]],
+    evaluation: Mapping[str, Any],
+    arrays: Path,
+    predictions: Path,
+    examples: int,
+) -> dict[str, Callable[[Figure], None]]:
+    """Give by name the functions that draw the images of a run into an empty figure.
+
+    Args:
+        per_image: the rows of metrics/per_image.csv, worst first.
+        evaluation: metrics/evaluate.json.
+        arrays: the folder of images.npy, labels.npy and samples.csv.
+        predictions: the folder of probabilities.npy and ids.csv.
+        examples: how many images are shown of each: highest, middle and lowest Dice.
+    """
+    objects = evaluation["objects"]
+    read = partial(
+        read_cases,
+        arrays,
+        predictions,
+        threshold=evaluation["threshold"],
+        depth=objects["depth"],
+        min_size=objects["min_size"],
+    )
+    count, wanted = len(per_image), min(examples, len(per_image))
+    middle = (count - wanted) // 2
+    steps = np.unique(np.linspace(0, count - 1, 4).astype(int))
+    best, median = per_image[::-1][:wanted], per_image[middle:][:wanted]
+    return {
+        "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
+        "examples_median": partial(draw_examples, cases=read(median), title="Images about the median Dice"),
+        "examples_worst": partial(draw_examples, cases=read(per_image[:wanted]), title="Images with the lowest Dice"),
+        "worst": partial(draw_worst, cases=read(per_image[:12])),
+        "outlines": partial(draw_outlines, cases=read([per_image[step] for step in steps])),
+    }
+
+
+def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:
+    """Draw a row for each image: itself, its true mask, the predicted mask, and the errors.
+
+    Args:
+        figure: an empty figure.
+        cases: the images.
+        title: of the whole.
+    """
+    figure.set_figheight(0.9 + 2.0 * len(cases))
+    grid = figure.subplots(len(cases), 4, squeeze=False)
+    for row, case in zip(grid, cases, strict=True):
+        _show(row[0], stretched(case.image), shortened(case.id, 26))
+        _show(row[1], _black_and_white(case.labels > 0), "true mask")
+        _show(row[2], _black_and_white(case.mask), "predicted mask")
+        _show(row[3], errors(case.labels > 0, case.mask), f"errors: Dice {case.dice:.3f}")
+    _explain(figure, title, ("found", AGREED), ("false positive", FALSE_POSITIVE), ("false negative", FALSE_NEGATIVE))
+
+
+def draw_worst(figure: Figure, cases: Sequence[Case]) -> None:
+    """Draw images, worst first, each beside its errors, three to a row.
+
+    Args:
+        figure: an empty figure.
+        cases: the images.
+    """
+    rows = -(-len(cases) // 3)
+    figure.set_figheight(0.9 + 1.4 * rows)
+    grid = figure.subplots(rows, 6, squeeze=False)
+    for axes in grid.flat[2 * len(cases) :]:
+        axes.set_axis_off()
+    for left, right, case in zip(grid.flat[::2], grid.flat[1::2], cases, strict=False):
+        _show(left, stretched(case.image), f"{case.dice:.3f}  {shortened(case.id, 22)}")
+        _show(right, errors(case.labels > 0, case.mask), "")
+    key = ("found", AGREED), ("false positive", FALSE_POSITIVE), ("false negative", FALSE_NEGATIVE)
+    _explain(figure, f"The {len(cases)} images with the lowest Dice", *key)
+
+
+def draw_outlines(figure: Figure, cases: Sequence[Case]) -> None:
+    """Draw the outlines of the true and the predicted objects on each image, two to a row.
+
+    Args:
+        figure: an empty figure.
+        cases: the images.
+    """
+    rows = -(-len(cases) // 2)
+    figure.set_figheight(0.9 + 3.8 * rows)
+    grid = figure.subplots(rows, 2, squeeze=False)
+    for axes in grid.flat[len(cases) :]:
+        axes.set_axis_off()
+    for axes, case in zip(grid.flat, cases, strict=False):
+        counts = f"{np.count_nonzero(np.unique(case.labels))} true, {case.objects.max()} predicted objects"
+        _show(axes, outlined(case), f"{shortened(case.id, 18)}: Dice {case.dice:.3f}, {counts}")
+    key = ("true", TRUE), ("predicted", PREDICTED), ("both", BOTH)
+    _explain(figure, "Outlines of objects, from the lowest Dice to the highest", *key)
+
+
+def errors(truth: Bool[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Colour each pixel by whether it was found, missed or wrongly found, on white."""
+    canvas = np.full((*truth.shape, 3), 255, np.uint8)
+    for where, colour in ((truth & mask, AGREED), (mask & ~truth, FALSE_POSITIVE), (truth & ~mask, FALSE_NEGATIVE)):
+        canvas[where] = _bytes(colour)
+    return canvas
+
+
+def outlined(case: Case) -> UInt8[np.ndarray, "zoomed zoomed 3"]:
+    """Draw the outlines of true and predicted objects on the image, enlarged, in grey and dimmed."""
+    side = case.mask.shape[0] * ZOOM
+    grey = cv2.cvtColor(stretched(case.image), cv2.COLOR_RGB2GRAY) // 10 * 7
+    canvas = cv2.resize(cv2.merge([grey] * 3), (side, side), interpolation=cv2.INTER_LINEAR)
+    true, predicted = (_outline(each) for each in (case.labels, case.objects))
+    for where, colour in ((true, TRUE), (predicted, PREDICTED), (true & predicted, BOTH)):
+        canvas[where] = _bytes(colour)
+    return np.asarray(canvas)
+
+
+def stretched(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Stretch the contrast so that a dark image shows what is in it."""
+    low, high = np.percentile(image, (0.5, 99.5))
+    low = min(low, 255 - high)  # a bright image keeps its black
+    return np.asarray(np.clip((image - low) * (255 / max(high - low, 1)), 0, 255), np.uint8)
+
+
+def shortened(name: str, length: int) -> str:
+    """Shorten a name to so many characters; its beginning tells it from others."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def _outline(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "zoomed zoomed"]:
+    enlarged = np.kron(labels, np.ones((ZOOM, ZOOM), labels.dtype))
+    thin = find_boundaries(enlarged, mode="inner")  # type: ignore[no-untyped-call]
+    return cv2.dilate(thin.astype(np.uint8), np.ones((ZOOM, ZOOM), np.uint8)) > 0
+
+
+def _show(axes: Axes, pixels: UInt8[np.ndarray, "h w 3"], title: str) -> None:
+    axes.imshow(pixels)
+    axes.set_title(title, fontsize=7.5, fontweight="normal", pad=3, parse_math=False)  # an id may hold a $
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, linewidth=0.6)
+
+
+def _explain(figure: Figure, title: str, *key: tuple[str, str]) -> None:
+    figure.suptitle(title)
+    patches = [Patch(facecolor=colour, edgecolor=AGREED, label=name) for name, colour in key]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
+
+
+def _black_and_white(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    return cv2.merge([mask.astype(np.uint8) * 255] * 3)
+
+
+def _bytes(colour: str) -> UInt8[np.ndarray, "3"]:
+    return np.array([round(255 * share) for share in to_rgb(colour)], np.uint8)

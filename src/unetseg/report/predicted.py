@@ -1,0 +1,110 @@
+"""Read what `unetseg predict` wrote, image by image, at a size to look at."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+from unetseg.errors import InputError
+from unetseg.images.opening import open_image
+from unetseg.images.resampling import resize
+from unetseg.images.tiffs import open_plane
+from unetseg.prediction.quality import uncertainty
+from unetseg.report.entries import Entry
+
+LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as it is read
+STRIP = 2**22  # pixels read together
+NOT_SCORES = {"image", "path", "plane", "mask", "probability"}
+
+Rows = Callable[[int, int], Shaped[np.ndarray, "rows width *channels"]]
+
+
+def read_predictions(folder: Path) -> dict[str, Any]:
+    """Read predict.json, the list of what is in a folder of predictions.
+
+    Its `images` hold for each image `image` (its name), `path` (the file; a relative one starts at the folder), `plane`
+    (of a TIFF stack, or null), `mask` and, where it was written, `probability` (both relative to the folder); whatever
+    else it holds of an image is a score: `objects`, or `uncertainty` (of the pixels), by which the page sorts.
+    Everything beside `images` is a parameter of the run.
+
+    Raises:
+        InputError: if there is no such file, or with a line for each file that it names and that is gone.
+    """
+    listed = folder / "predict.json"
+    try:
+        content: dict[str, Any] = json.loads(listed.read_text(encoding="utf-8"))
+        images = content["images"]
+    except FileNotFoundError as error:
+        raise InputError(f"{listed}: not there; DIR is the folder that `unetseg predict --out DIR` wrote") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{listed}: is not what `unetseg predict` writes; predict again") from error
+    files = [folder / image[key] for image in images for key in ("path", "mask", "probability") if image.get(key)]
+    if gone := [str(file) for file in dict.fromkeys(files) if not file.is_file()]:
+        raise InputError("\n".join(f"{file}: is gone; put it back or predict again" for file in gone))
+    return content
+
+
+def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
+    """Give the images of a folder of predictions, large ones shrunk as they are read; only a mask is held whole.
+
+    Args:
+        folder: that of predict.json.
+        images: as predict.json lists them.
+    """
+    for image in images:
+        scores = {name: value for name, value in image.items() if name not in NOT_SCORES}
+        with open_image(folder / image["path"], image.get("plane")) as opened:
+            seen = shrink(opened.rows, opened.height, opened.width)
+        mask = _read_mask(folder / image["mask"])
+        probability = None
+        if image.get("probability"):
+            probability, scores["uncertainty"] = _read_probability(folder / image["probability"])
+        yield Entry(image["image"], seen, mask, None, probability, scores)
+
+
+def shrink(rows: Rows, height: int, width: int) -> Shaped[np.ndarray, "_ _ *channels"]:
+    """Shrink an image by a whole factor to 1024 to 2047 pixels, by area means, while reading it from the top.
+
+    Args:
+        rows: gives its rows from a first one to one before the last.
+        height: of the image; one that is lower and narrower than 2048 stays as it is.
+        width: of the image.
+    """
+    factor = max(1, max(height, width) // LARGEST)
+    strips = _strips(height, width, factor)
+    small = (resize(rows(start, stop), -(-(stop - start) // factor), -(-width // factor)) for start, stop in strips)
+    return np.concatenate(list(small))
+
+
+def _read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
+    try:
+        stored = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # over 2^30 pixels
+        stored = None
+    if stored is None:
+        raise InputError(f"{path}: is damaged or too large for a page; predict again, or leave it out of predict.json")
+    return (shrink(lambda start, stop: stored[start:stop], *stored.shape) > 127).view(np.uint8)
+
+
+def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], float]:
+    """Read a probability that was written as whole numbers up to their largest, and its uncertainty at full size."""
+    with open_plane(path, 0) as plane:
+
+        def rows(start: int, stop: int) -> Float32[np.ndarray, "rows width"]:
+            stored = plane.rows(start, stop)[..., 0]
+            return stored / np.float32(np.iinfo(stored.dtype).max)
+
+        parts = [
+            uncertainty(rows(start, stop)) * (stop - start) for start, stop in _strips(plane.height, plane.width, 1)
+        ]
+        return shrink(rows, plane.height, plane.width), sum(parts) / plane.height
+
+
+def _strips(height: int, width: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows of an image into strips that a multiple divides, but for the last."""
+    step = multiple * max(1, STRIP // (width * multiple))
+    yield from ((start, min(start + step, height)) for start in range(0, height, step))

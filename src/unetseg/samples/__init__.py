@@ -1,1 +1,0 @@
-"""From an archive to arrays: images, merged masks, label maps."""

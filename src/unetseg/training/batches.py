@@ -1,0 +1,188 @@
+"""Examples to batches for training and for validation.
+
+An image, or a part of one, comes beside the mean and deviation of the whole image, which normalise it; see
+`unetseg.model.unet.for_tiles`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Float32, Int64, UInt, UInt8
+
+from unetseg.dataset.subsets import subset_rows
+from unetseg.errors import InputError
+from unetseg.training.augment import Augmentation, Statistics, augment
+from unetseg.training.borders import border_weights
+from unetseg.training.sources import Source, open_source
+
+Batch = tuple[dict[str, Float32[np.ndarray, "batch ..."]], Float32[np.ndarray, "batch height width truth"]]
+
+
+class TrainingBatches(keras.utils.PyDataset):
+    """Augmented batches in an order of their own each epoch.
+
+    Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
+    interrupted goes on with the very batches that it would have seen. Set `epoch` for those of another one.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        indices: Sequence[int],
+        *,
+        batch_size: int,
+        seed: int,
+        strength: Augmentation,
+        kinds: Sequence[str] | None = None,
+        balance: float = 0.0,
+        border: float = 0.0,
+        crop: int = 0,
+        crop_epochs: int = 0,
+    ) -> None:
+        """Take the samples and say which of them to use.
+
+        Args:
+            source: of images and masks; with `border` of images and label maps.
+            indices: samples to train on.
+            batch_size: samples a batch; what is left over at an epoch's end is left out, other samples each epoch.
+            seed: of order and augmentation.
+            strength: of augmentation.
+            kinds: the kind of each sample in `indices`, needed for `balance`.
+            balance: 0 each sample once an epoch, 1 each kind drawn equally often, between: between.
+            border: extra weight of the gap between touching objects, which comes as a second channel of the truth.
+            crop: height and width of the part that the first epochs see of each image, at a random place.
+            crop_epochs: how many epochs see parts.
+
+        Raises:
+            ValueError: if there are fewer samples than one batch takes.
+        """
+        super().__init__()
+        if len(indices) < batch_size:
+            raise ValueError(f"batch_size {batch_size} is more than the {len(indices)} samples")
+        self.source, self.indices = source, np.asarray(indices, np.int64)
+        self.batch_size, self.seed, self.strength = batch_size, seed, strength
+        self.border, self.crop, self.crop_epochs = border, crop, crop_epochs
+        self.shares = _shares(kinds, balance) if kinds and balance else None
+        self.epoch = 0
+
+    @property
+    def num_batches(self) -> int:
+        """Give the number of batches an epoch."""
+        return len(self.indices) // self.batch_size
+
+    def order(self) -> Int64[np.ndarray, " n"]:
+        """Draw this epoch's order of samples."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        if self.shares is None:
+            return rng.permutation(self.indices)
+        return rng.choice(self.indices, len(self.indices), p=self.shares)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Make batch `number` of this epoch."""
+        examples = []
+        for index, rng in self.draw(number):
+            image, mask, statistics = self.source.example(index, rng)
+            if self.epoch < self.crop_epochs:
+                image, mask = _crop(image, mask, self.crop, rng)
+            examples.append(augment(image, mask, statistics, self.strength, rng))
+        images, masks, known = zip(*examples, strict=True)
+        truth = [(np.stack(masks) > 0).astype(np.float32)]
+        if self.border:
+            truth.append(np.stack([border_weights(labels, self.border) for labels in masks]))
+        return _inputs(images, known), np.stack(truth, axis=-1)
+
+    def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
+        """Draw the samples of a batch, each with where its chance comes from."""
+        start = number * self.batch_size
+        chosen = self.order()[start : start + self.batch_size].tolist()
+        return [
+            (index, np.random.default_rng((self.seed, self.epoch, start + place))) for place, index in enumerate(chosen)
+        ]
+
+
+class PlainBatches(keras.utils.PyDataset):
+    """Samples as they are, in the order given: for validation."""
+
+    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int) -> None:
+        """Take the samples and say which of them to use; the last batch may be smaller."""
+        super().__init__()
+        self.source, self.indices, self.batch_size = source, list(indices), batch_size
+
+    @property
+    def num_batches(self) -> int:
+        """Give the number of batches."""
+        return -(-len(self.indices) // self.batch_size)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Make batch `number`."""
+        chosen = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
+        images, masks, known = zip(*map(self.source.example, chosen), strict=True)
+        return _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
+
+
+def open_batches(
+    arrays: Path,
+    split: Path,
+    strength: Mapping[str, Any],
+    *,
+    mode: str,
+    batch_size: int,
+    border: float,
+    balance: float,
+    **others: Any,
+) -> tuple[TrainingBatches, PlainBatches]:
+    """Open the arrays and give the batches to train on and those to validate with.
+
+    Args:
+        arrays: see `open_source`.
+        split: the table of id and subset.
+        strength: the fields of `Augmentation`.
+        mode: see `open_source`.
+        batch_size: samples a batch.
+        border: see `TrainingBatches`.
+        balance: see `TrainingBatches`.
+        **others: further arguments of `TrainingBatches`.
+
+    Raises:
+        InputError: if the training subset is smaller than a batch.
+    """
+    training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
+    if len(training) < batch_size:
+        raise InputError(f"train.batch_size: {batch_size} is more than the {len(training)} training images")
+    batches = TrainingBatches(
+        open_source(arrays, mode, labels=border > 0),
+        [int(row["index"]) for row in training],
+        batch_size=batch_size,
+        strength=Augmentation(**strength),
+        kinds=[row["modality"] for row in training],
+        balance=balance,
+        border=border,
+        **others,
+    )
+    plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=batch_size)
+    return batches, plain
+
+
+def _crop(
+    image: np.ndarray, mask: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "size size 3"], UInt[np.ndarray, "size size"]]:
+    row, column = (int(rng.integers(length - size + 1)) for length in mask.shape)
+    part = np.s_[row : row + size, column : column + size]
+    return image[part], mask[part]
+
+
+def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> dict[str, np.ndarray]:
+    return {
+        "tile": np.stack(images, dtype=np.float32, casting="unsafe"),
+        "statistics": np.array(statistics, np.float32),
+    }
+
+
+def _shares(kinds: Sequence[str], balance: float) -> np.ndarray:
+    """Give each sample its chance to be drawn: one over its kind's count, to the power of `balance`."""
+    _, kind, counts = np.unique(np.asarray(kinds), return_inverse=True, return_counts=True)
+    weights = counts[kind].astype(np.float64) ** -balance
+    return np.asarray(weights / weights.sum())

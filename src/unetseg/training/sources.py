@@ -1,0 +1,97 @@
+"""Where training's examples come from: whole images of one size, or tiles of larger ones."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt, UInt8
+
+from unetseg.files import read_csv
+from unetseg.training.augment import Statistics
+
+
+class Example(NamedTuple):
+    """An image or a part of one, its mask or label map, and the mean and deviation of the whole image."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    mask: UInt[np.ndarray, "height width"]
+    statistics: Statistics
+
+
+class WholeImages:
+    """Each sample is one image."""
+
+    def __init__(self, images: UInt8[np.ndarray, "n size size 3"], masks: UInt[np.ndarray, "n size size"]) -> None:
+        """Take RGB, 0…255, and masks of 0 and 1 or label maps; usually memory-mapped."""
+        self.images, self.masks = images, masks
+
+    def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
+        """Give the image."""
+        del rng
+        image = self.images[index]
+        return Example(image, self.masks[index], (float(image.mean()), float(image.std())))
+
+
+class Sample(NamedTuple):
+    """The rows of a sample's tiles in the arrays, and the mean and deviation of its whole image."""
+
+    tiles: Sequence[int]
+    statistics: Statistics
+
+
+class Tiles:
+    """Each sample is some tiles; one of them is drawn, so that large images cost and weigh no more."""
+
+    def __init__(
+        self,
+        images: UInt8[np.ndarray, "n size size 3"],
+        masks: UInt8[np.ndarray, "n size size"],
+        samples: Mapping[int, Sample],
+    ) -> None:
+        """Take the tiles, usually memory-mapped, and say which belong to a sample."""
+        self.images, self.masks, self.samples = images, masks, samples
+
+    def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
+        """Draw one of the sample's tiles, or without `rng` give the middle one, to validate with."""
+        tiles, statistics = self.samples[index]
+        tile = tiles[int(rng.integers(len(tiles))) if rng else len(tiles) // 2]
+        return Example(self.images[tile], self.masks[tile], statistics)
+
+
+Source = WholeImages | Tiles  # samples by their index in samples.csv; all examples have one size
+
+
+def open_source(arrays: Path, mode: str, *, labels: bool = False) -> Source:
+    """Memory-map what `preprocess` wrote.
+
+    Args:
+        arrays: the folder of samples.csv and, by mode, of images.npy and masks.npy or labels.npy, or of tiles.npy,
+            tile_masks.npy and tiles.csv.
+        mode: "resize" or "tiles", as `image.mode`.
+        labels: give label maps in place of masks, which only "resize" has.
+
+    Raises:
+        ValueError: if `labels` are asked of tiles.
+    """
+    if mode == "tiles":
+        if labels:
+            raise ValueError("tiles have no label maps")
+        names = ("tiles", "tile_masks")
+    else:
+        names = ("images", "labels" if labels else "masks")
+    images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in names)
+    return Tiles(images, masks, _samples(arrays)) if mode == "tiles" else WholeImages(images, masks)
+
+
+def _samples(arrays: Path) -> dict[int, Sample]:
+    tiles = defaultdict(list)
+    for row in read_csv(arrays / "tiles.csv"):
+        tiles[row["id"]].append(row)
+    samples = {}
+    for row in read_csv(arrays / "samples.csv"):
+        own = tiles[row["id"]]
+        statistics = (float(own[0]["mean"]), float(own[0]["deviation"]))
+        samples[int(row["index"])] = Sample([int(tile["index"]) for tile in own], statistics)
+    return samples

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_inference import MODEL, spots
+
+from unetseg.cli import main
+from unetseg.files import read_csv
+from unetseg.model.file import save_model
+from unetseg.model.unet import build_unet
+
+TWO_PARTS = build_unet(
+    32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
+    separable=False, activation="relu", standardize=True,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(Path("m.keras"), MODEL, {})
+    Path("images").mkdir()
+    for name in "abc":
+        cv2.imwrite(f"images/{name}.png", spots(40, 50))
+
+
+def predict(*words):
+    return main(["predict", "--model", "m.keras", "--out", "out", *words])
+
+
+def times():
+    return {path.name: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}
+
+
+def test_masks_and_a_table_are_written_and_the_exit_is_0(capsys):
+    assert predict("images") == 0
+    assert sorted(path.name for path in Path("out").glob("*.*")) == [
+        ".unetseg", "a.png", "b.png", "c.png", "objects.csv", "predict.json",
+    ]  # fmt: skip
+    assert len(read_csv(Path("out/objects.csv"))) == 6
+    assert capsys.readouterr().err.startswith("predict: 3 images in ")
+
+
+def test_a_broken_image_is_named_on_stderr_and_the_exit_is_1(capsys):
+    Path("images/b.png").write_text("no image")
+    assert predict("images") == 1
+    assert capsys.readouterr().err.startswith("images/b.png: ")
+    assert set(times()) == {"a.png", "c.png"}
+
+
+def test_resuming_does_what_is_missing_and_nothing_else():
+    predict("images")
+    before = times()
+    Path("out/b.png").unlink()
+    assert predict("--resume", "images") == 0
+    after = times()
+    assert [name for name in after if after[name] != before[name]] == ["b.png"]
+    assert len(read_csv(Path("out/objects.csv"))) == 6
+
+
+def test_without_resume_all_is_done_again():
+    predict("images")
+    before = times()
+    predict("images")
+    assert all(before[name] != time for name, time in times().items())
+
+
+def test_more_kinds_are_written_on_demand():
+    assert predict("--write", "labels,coco", "images/a.png") == 0
+    assert Path("out/a.labels.tif").is_file()
+    assert Path("out/coco.json").is_file()
+
+
+def test_the_threshold_is_the_models_own_unless_another_is_given():
+    faint = np.full((32, 32, 3), 100, np.uint8)
+    cv2.imwrite("images/faint.png", faint)
+    save_model(Path("m.keras"), MODEL, {"threshold": 0.2})
+    predict("images/faint.png")
+    assert cv2.imread("out/faint.png")[16, 16, 0] == 255
+    predict("--threshold", "0.5", "images/faint.png")
+    assert cv2.imread("out/faint.png")[16, 16, 0] == 0
+
+
+@pytest.mark.parametrize(("mode", "scale"), [(None, "resize"), ("resize", "resize"), ("tiles", "native")])
+def test_the_scale_is_that_of_the_models_training_unless_another_is_given(mode, scale):
+    save_model(
+        Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32, **({"mode": mode} if mode else {})}}}
+    )
+    predict("images/a.png")
+    assert json.loads(Path("out/predict.json").read_text())["scale"] == scale
+    predict("--scale", "resize", "images/a.png")
+    assert json.loads(Path("out/predict.json").read_text())["scale"] == "resize"
+
+
+def test_the_model_that_comes_along_is_used_where_none_is_named():
+    save_model(Path("pretrained/nuclei.keras"), MODEL, {})
+    assert main(["predict", "--out", "out", "images"]) == 0
+    assert len(times()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["missing"], "missing: no image there"),
+        (["--model", "none.keras", "images"], "none.keras: cannot be read"),
+        (["--out", "images", "images/a.png"], "would be replaced"),
+        (["--write", "jpeg", "images"], "'jpeg' is none of probability, labels"),
+        (["--threshold", "1.5", "images"], "--threshold"),
+        (["--threshold", "x", "images"], "--threshold"),
+        (["--scale", "half", "images"], "--scale"),
+        (["--depth", "0", "images"], "--depth"),
+        ([], "PATH"),
+    ],
+)
+def test_unusable_arguments_are_told_and_the_exit_is_2(words, told, capsys):
+    try:
+        status = predict(*words)
+    except SystemExit as stop:  # argparse's way
+        status = stop.code
+    assert status == 2
+    assert told in capsys.readouterr().err

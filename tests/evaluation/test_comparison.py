@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.evaluation.comparison import Scored, compare, parse_scores, verdict
+
+
+def evaluation(shift, spread=0.02, images=60):
+    rng = np.random.default_rng(0)
+    values = 0.8 + rng.normal(0, 0.1, images) + shift + (rng.normal(0, spread, images) if spread else 0)
+    return {f"i{index}": Scored(f"g{index // 2}", float(value)) for index, value in enumerate(values)}
+
+
+BASE = evaluation(0, spread=0)
+
+
+@pytest.mark.parametrize(
+    ("shift", "word"), [(0.05, "B is better than A"), (-0.05, "B is worse than A"), (0, "not to be told apart")]
+)
+def test_the_verdict_says_better_worse_or_not_to_be_told_apart(shift, word):
+    compared = compare(BASE, evaluation(shift))
+    sentence = verdict(compared, "A", "B")
+    assert word in sentence
+    assert "60 images of 30 groups" in sentence
+    assert compared.difference == pytest.approx(shift, abs=0.01)
+    assert compared.interval[0] < compared.difference < compared.interval[1]
+
+
+def test_pairing_tells_a_small_difference_from_a_large_spread_between_images():
+    low, high = compare(BASE, evaluation(0.01, spread=0)).interval
+    assert low == pytest.approx(0.01)
+    assert high == pytest.approx(0.01)
+
+
+def test_an_evaluation_is_not_to_be_told_apart_from_itself():
+    assert "not to be told apart" in verdict(compare(BASE, BASE), "A", "B")
+
+
+def test_images_of_a_single_group_decide_nothing():
+    alone = {name: Scored("one", scored.dice) for name, scored in BASE.items()}
+    sentence = verdict(compare(alone, evaluation(0.05)), "A", "B")
+    assert "not to be told apart" in sentence
+    assert "single group" in sentence
+
+
+def test_images_that_only_one_evaluation_scored_are_named_and_left_out():
+    second = {name: scored for name, scored in BASE.items() if name != "i7"} | {"new": Scored("g", 0.1)}
+    compared = compare(BASE, second)
+    assert (compared.only_first, compared.only_second, compared.images) == (["i7"], ["new"], 59)
+    assert compared.difference == 0
+
+
+def test_evaluations_without_a_common_image_cannot_be_compared():
+    with pytest.raises(InputError, match="share no image"):
+        compare(BASE, {"other": Scored("g", 0.5)})
+
+
+def test_scores_are_taken_from_the_columns_of_a_table():
+    text = "id,subset,group,dice\na,test,g1,0.5\nb,test,g2,1\n"
+    assert parse_scores(text, "x.csv") == {"a": Scored("g1", 0.5), "b": Scored("g2", 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,iou\na,1\n", "x.csv: has no column group, dice"),
+        ("", "x.csv: has no column id, group, dice"),
+        ("id,group,dice\na,g,0.5\nb,g,good\n", "x.csv:3: dice: 'good' is no number"),
+        ("id,group,dice\na,g\n", "x.csv:2: dice: None is no number"),
+    ],
+)
+def test_a_table_that_is_no_evaluation_is_refused_by_name_and_line(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_scores(text, "x.csv")

@@ -1,0 +1,127 @@
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.evaluation.evaluation import evaluate, predict, predict_subset
+from unetseg.files import read_csv, write_csv
+
+SIZE = 16
+
+
+def brightness_model(offset=-4.0):
+    """Say foreground where the red channel is bright, and a little less surely from top to bottom."""
+    image = keras.Input((SIZE, SIZE, 3))
+    fading = np.linspace(0, 1, SIZE, dtype=np.float32)[None, :, None, None] * np.ones((1, SIZE, SIZE, 1), np.float32)
+    output = keras.ops.sigmoid(image[..., :1] / 16 + offset - keras.ops.convert_to_tensor(fading))
+    return keras.Model(image, output)
+
+
+def write_samples(folder, subsets):
+    """Write arrays, split and sample folders of images with one bright square each, twice as wide as high."""
+    rng = np.random.default_rng(0)
+    arrays, samples = folder / "arrays", folder / "samples"
+    arrays.mkdir()
+    labels = np.zeros((len(subsets), SIZE, SIZE), np.uint16)
+    rows, split = [], []
+    for index, subset in enumerate(subsets):
+        top, left = rng.integers(1, SIZE - 8, 2)
+        labels[index, top : top + 7, left : left + 7] = 1
+        native = np.repeat((labels[index] > 0).astype(np.uint8) * 255, 2, axis=1)
+        for kind, pixels in (("images", np.stack([native] * 3, axis=2)), ("masks", native)):
+            path = samples / f"s{index}" / kind / "1.png"
+            path.parent.mkdir(parents=True)
+            assert cv2.imwrite(str(path), pixels)
+        rows.append({"index": index, "id": f"s{index}", "height": SIZE, "width": 2 * SIZE, "channels": 3, "objects": 1,
+                     "foreground": 49 / 256, "modality": "dark_grey", "image": "x"})  # fmt: skip
+        split.append({"id": f"s{index}", "subset": subset, "group": f"g{index}", "stratum": "a"})
+    images = np.repeat((labels > 0)[..., None], 3, axis=3).astype(np.uint8) * 255
+    for name, array in (("images", images), ("masks", (labels > 0).astype(np.uint8)), ("labels", labels)):
+        np.save(arrays / f"{name}.npy", array)
+    write_csv(arrays / "samples.csv", rows, list(rows[0]))
+    write_csv(folder / "split.csv", split, list(split[0]))
+    return arrays, samples, folder / "split.csv"
+
+
+def subsets(folder, kinds, tta=False):
+    arrays, samples, split = write_samples(folder, kinds)
+    model = brightness_model()
+    made = [predict_subset(model, arrays, split, name=n, out=folder / n, tta=tta) for n in ("test", "validation")]
+    return *made, samples
+
+
+def test_predictions_come_in_the_order_asked_for_whatever_the_batch_size():
+    images = np.random.default_rng(0).integers(0, 255, (5, SIZE, SIZE, 3), np.uint8)
+    model, order = brightness_model(), np.array([4, 0, 2])
+    alone = [next(predict(model, images, np.array([index]), 1, tta=False)) for index in order]
+    together = list(predict(model, images, order, 2, tta=False))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert together[0].dtype == np.float32
+
+
+def test_averaging_the_eight_views_makes_a_prediction_that_turns_with_its_image():
+    image = np.random.default_rng(1).integers(0, 255, (1, SIZE, SIZE, 3), np.uint8)
+    model, first = brightness_model(), np.array([0])
+
+    def predict_one(pixels, tta):
+        return next(predict(model, np.ascontiguousarray(pixels), first, 8, tta))
+
+    for turned in (np.rot90(image, 1, (1, 2)), image[:, ::-1], np.rot90(image, 3, (1, 2))[:, :, ::-1]):
+        plain, averaged = predict_one(turned, False), predict_one(turned, True)
+        assert np.abs(plain - averaged).max() > 0.01
+    averaged = predict_one(image, True)
+    np.testing.assert_allclose(predict_one(np.rot90(image, 1, (1, 2)), True), np.rot90(averaged), atol=1e-5)
+    np.testing.assert_allclose(predict_one(image[:, ::-1], True), averaged[::-1], atol=1e-5)
+
+
+def test_a_model_that_predicts_nan_is_told_to_the_user():
+    with pytest.raises(InputError, match="NaN"):
+        list(predict(brightness_model(np.nan), np.zeros((1, SIZE, SIZE, 3), np.uint8), np.array([0]), 1, False))
+
+
+def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
+    test, validation, _ = subsets(tmp_path, ["test", "train", "test", "validation"])
+    assert read_csv(tmp_path / "test" / "ids.csv") == [{"index": "0", "id": "s0"}, {"index": "1", "id": "s2"}]
+    stored = np.load(tmp_path / "test" / "probabilities.npy", mmap_mode="r")
+    np.testing.assert_array_equal(stored, test.probabilities)
+    assert (stored.dtype, stored.shape) == (np.float32, (2, SIZE, SIZE))
+    assert all(((image.probability > 0.5) == image.mask).all() for image in test)
+    assert [row["id"] for row in validation.rows] == ["s3"]
+
+
+def test_a_perfect_model_scores_1_in_everything(tmp_path):
+    test, validation, samples = subsets(tmp_path, ["test", "test", "validation"])
+    result = evaluate(test, validation, samples, threshold=0.5, bootstrap=100, seed=0)
+    assert [(row["id"], row["dice"], row["map"]) for row in result.per_image] == [("s0", 1, 1), ("s1", 1, 1)]
+    assert result.summary["dice"]["mean"] == result.summary["objects"]["pq"] == result.summary["boundary_f1"] == 1
+    assert result.summary["native"]["dice"]["mean"] > 0.9
+    assert {(row["subset"], row["threshold"]) for row in result.thresholds} >= {("validation", 0.5), ("test", 0.99)}
+    assert sum(row["count"] for row in result.reliability) == 2 * SIZE * SIZE
+
+
+def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
+    test, validation, samples = subsets(tmp_path, ["test", "validation"])
+    validation.probabilities[:] = np.where(validation.probabilities > 0.5, 0.305, 0.295)
+    test.probabilities[:] = np.where(test.probabilities > 0.5, 0.805, 0.795)  # all foreground at 0.3
+    result = evaluate(test, validation, samples, threshold="validation", bootstrap=100, seed=0)
+    assert result.summary["threshold"] == 0.3
+    assert result.summary["all_foreground"] == 1
+
+
+def test_the_worst_image_comes_first(tmp_path):
+    test, validation, samples = subsets(tmp_path, ["test"] * 3)
+    test.probabilities[1] = 0
+    result = evaluate(test, validation, samples, threshold=0.5, bootstrap=100, seed=0)
+    assert [row["id"] for row in result.per_image] == ["s1", "s0", "s2"]
+    assert result.summary["all_background"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "threshold", "message"),
+    [(["validation"], 0.5, "test subset holds no image"), (["test"], "validation", "no validation image")],
+)
+def test_a_subset_without_images_is_told_to_the_user(tmp_path, kinds, threshold, message):
+    test, validation, samples = subsets(tmp_path, kinds)
+    with pytest.raises(InputError, match=message):
+        evaluate(test, validation, samples, threshold=threshold, bootstrap=100, seed=0)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from unetseg.evaluation.statistics import bootstrap_interval
+
+
+def test_the_interval_of_ungrouped_values_is_that_of_the_normal_theory():
+    values = np.random.default_rng(1).normal(0.8, 0.1, 400)
+    low, high = bootstrap_interval(values, [str(index) for index in range(400)], 4000, 0)
+    error = values.std() / np.sqrt(400)
+    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
+    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_images_of_one_group_count_once_not_many_times():
+    few = np.random.default_rng(2).normal(0.8, 0.1, 20)
+    names = [str(index) for index in range(20)]
+    alone = bootstrap_interval(few, names, 2000, 0)
+    assert bootstrap_interval(np.repeat(few, 10), np.repeat(names, 10).tolist(), 2000, 0) == pytest.approx(alone)
+
+
+def test_a_large_group_weighs_by_its_images():
+    interval = bootstrap_interval(np.array([0.0, 1.0, 1.0, 1.0]), ["a", "b", "b", "b"], 2000, 0)
+    assert interval == (0, 1)  # a drawn twice, b drawn twice
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    values, names = np.random.default_rng(3).random(30), [str(index) for index in range(30)]
+    first, again, other = (bootstrap_interval(values, names, 500, seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_of_a_single_group_there_is_no_interval():
+    assert bootstrap_interval(np.array([0.7, 0.9]), ["a", "a"], 100, 0) is None

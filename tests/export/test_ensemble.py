@@ -1,0 +1,57 @@
+import keras
+import numpy as np
+import pytest
+
+from unetseg.cli import main
+from unetseg.errors import InputError
+from unetseg.export.ensemble import join_models
+from unetseg.model.file import load_model, read_facts, save_model
+from unetseg.model.unet import build_unet
+from unetseg.prediction.native import NativeModel
+
+SMALL = {
+    "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": True,
+    "separable": False, "activation": "relu", "standardize": True,
+}  # fmt: skip
+IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)
+
+
+def models(count):
+    for seed in range(count):
+        keras.utils.set_random_seed(seed)
+        yield build_unet(16, **SMALL)
+
+
+def test_the_mean_of_the_members_is_predicted_at_both_scales():
+    members = list(models(3))
+    joined = join_models(members)
+    expected = np.mean([member.predict_on_batch(IMAGES) for member in members], axis=0)
+    np.testing.assert_allclose(joined.predict_on_batch(IMAGES), expected, atol=1e-6)
+    image = np.random.default_rng(1).integers(0, 256, (40, 24, 3)).astype(np.uint8)
+    expected = np.mean([NativeModel(member).predict_array(image) for member in members], axis=0)
+    np.testing.assert_allclose(NativeModel(joined).predict_array(image), expected, atol=1e-6)
+
+
+def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_path):
+    files = [tmp_path / "a.keras", tmp_path / "b.keras"]
+    for seed, (path, model) in enumerate(zip(files, models(2), strict=True)):
+        save_model(path, model, {"trained_with": {"image": {"mode": "resize"}}, "seed": seed})
+    assert main(["ensemble", *map(str, files), "--out", str(tmp_path / "both.keras")]) == 0
+    expected = np.mean([load_model(path).predict_on_batch(IMAGES) for path in files], axis=0)
+    np.testing.assert_allclose(load_model(tmp_path / "both.keras").predict_on_batch(IMAGES), expected, atol=1e-6)
+    facts = read_facts(tmp_path / "both.keras")
+    assert facts["trained_with"]["image"]["mode"] == "resize"
+    assert [member["seed"] for member in facts["ensemble"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("other", "rule"),
+    [
+        (lambda: build_unet(32, **SMALL), "model 2 takes images of"),
+        (lambda: build_unet(16, **SMALL | {"standardize": False}), "model 2 normalises its input differently"),
+        (lambda: keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Dense(1)]), "model 2 has no parts"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(other, rule):
+    with pytest.raises(InputError, match=rule):
+        join_models([*models(1), other()])

@@ -1,0 +1,68 @@
+import importlib
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.export import runtimes as export
+from unetseg.export.runtimes import export_model
+from unetseg.model.unet import build_unet
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+PACKAGES = {"savedmodel": "tensorflow", "onnx": "onnxruntime", "litert": "ai_edge_litert"}
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters, about themselves
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return build_unet(
+        32, base_filters=2, max_filters=4, depth=2, stem_stride=2, normalization="batch", residual=False,
+        separable=False, activation="relu", standardize=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("to", PACKAGES)
+def test_an_export_predicts_what_keras_predicts(tmp_path, model, to):
+    pytest.importorskip(PACKAGES[to], reason=f"{PACKAGES[to]} is not installed")
+    out = tmp_path / f"model{export.SUFFIXES[to]}"
+    difference, dice = export_model(model, out, to=to, precision="float32", images=IMAGES)
+    assert out.exists()
+    assert difference < 1e-5
+    assert dice > 0.999
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_fewer_bits_make_a_smaller_file_that_still_predicts(tmp_path, model, precision):
+    pytest.importorskip("ai_edge_litert", reason="ai_edge_litert is not installed")
+    export_model(model, tmp_path / "whole.tflite", to="litert", precision="float32", images=IMAGES)
+    difference, _ = export_model(model, tmp_path / "small.tflite", to="litert", precision=precision, images=IMAGES)
+    assert 0 < difference < 0.2
+    assert (tmp_path / "small.tflite").stat().st_size != (tmp_path / "whole.tflite").stat().st_size
+
+
+def test_an_export_that_predicts_something_else_is_refused_and_not_left(tmp_path, model, monkeypatch):
+    monkeypatch.setitem(
+        export._RUNTIMES, "savedmodel", lambda _path: lambda _batch: np.zeros((1, 32, 32, 1), np.float32)
+    )
+    with pytest.raises(InputError, match=r"differ by .* from Keras', over 1e-04"):
+        export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named_with_what_to_install(tmp_path, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    importlib.invalidate_caches()
+    monkeypatch.setattr(model, "export", lambda path, **_: Path(path).touch())
+    with pytest.raises(InputError, match=r"pip install 'unetseg\[export\]'"):
+        export_model(model, tmp_path / "m.onnx", to="onnx", precision="float32", images=IMAGES)
+
+
+def test_a_suffix_of_another_format_and_a_precision_that_is_not_there_are_refused(tmp_path, model):
+    with pytest.raises(InputError, match=r"m\.tflite: --to onnx writes \.onnx"):
+        export_model(model, tmp_path / "m.tflite", to="onnx", precision="float32", images=IMAGES)
+    with pytest.raises(InputError, match="--precision int8: only --to litert has it"):
+        export_model(model, tmp_path / "m.onnx", to="onnx", precision="int8", images=IMAGES)

@@ -1,0 +1,129 @@
+import doctest
+
+import keras
+import numpy as np
+import pytest
+
+import unetseg
+from unetseg.errors import InputError
+from unetseg.images.resampling import fit, restore
+from unetseg.objects.separation import separated_objects
+from unetseg.prediction import arrays as inference
+from unetseg.prediction.arrays import model_size, predict, predict_fitted
+
+SIZE = 32
+
+
+def tiny_model(size=SIZE):
+    """Say foreground where the mean of 3x3 pixels is over half of the range; made of the parts of the real model."""
+    raw = keras.Input((size, size, 3))
+    normalise = keras.Model(raw, keras.ops.divide(raw, 255.0), name="normalise")
+    inputs = keras.Input((size, size, 3))
+    blur = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")
+    unet = keras.Model(inputs, blur(inputs), name="unet")
+    blur.set_weights([np.full((3, 3, 3, 1), 8 / 27, np.float32), np.array([-4], np.float32)])
+    image = keras.Input((size, size, 3))
+    return keras.Model(image, unet(normalise(image)))
+
+
+MODEL = tiny_model()
+
+
+def spots(height, width):
+    image = np.full((height, width, 3), 20, np.uint8)
+    image[5:20, 4:18] = image[8:30, 30:40] = 240
+    return image
+
+
+def test_an_image_is_fitted_predicted_and_restored():
+    image = spots(50, 70)
+    seen = MODEL.predict_on_batch(fit(image, SIZE)[None].astype(np.float32))[0, ..., 0]
+    predicted = predict(image, MODEL)
+    assert np.allclose(predicted.probability, restore(seen, 50, 70), atol=1e-6)
+    assert np.array_equal(predicted.mask, predicted.probability >= 0.5)
+    assert predicted.labels.max() == 2
+    assert np.array_equal(predicted.labels > 0, predicted.mask)
+
+
+def test_at_native_size_nothing_is_resized():
+    predicted = predict(spots(50, 70), MODEL, scale="native")
+    assert np.array_equal(predicted.mask[10:19, :50], spots(50, 70)[10:19, :50, 0] > 127)
+
+
+def test_many_images_come_back_in_their_order():
+    images = [spots(40 + number, 60) for number in range(11)]
+    predicted = predict(images, MODEL)
+    assert [each.probability.shape for each in predicted] == [(40 + number, 60) for number in range(11)]
+    assert np.allclose(predicted[10].probability, predict(images[10], MODEL).probability, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image[..., 0],
+        lambda image: image[..., :1],
+        lambda image: image[..., :2],
+        lambda image: np.concatenate([image, image[..., :1] * 0], axis=2),
+        lambda image: image.astype(np.uint16) * 16,
+        lambda image: image.astype(np.float64) / 1000,
+        lambda image: image > 128,
+    ],
+)
+def test_grey_alpha_16_bit_and_floats_mean_the_same_image(change):
+    image = spots(50, 70)
+    image[0, 0], image[0, 1] = 0, 255  # its range is that of 8 bit
+    assert (predict(change(image), MODEL).mask == predict(image, MODEL).mask).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(5), np.zeros((2, 2, 5)), np.zeros((1, 2, 2, 3)), np.zeros((0, 4)), np.array([["a"]])]
+)
+def test_what_is_no_image_is_told(array):
+    with pytest.raises(InputError, match="an image is"):
+        predict(array, MODEL)
+
+
+def test_values_that_are_no_numbers_are_told():
+    with pytest.raises(InputError, match="NaN"):
+        predict(np.full((9, 9), np.nan), MODEL)
+
+
+def test_the_threshold_depth_and_smallest_object_are_the_callers():
+    image = spots(32, 32)
+    predicted = predict(image, MODEL, threshold=0.9, depth=0.5, min_size=2)
+    assert np.array_equal(predicted.mask, predicted.probability >= np.float32(0.9))
+    assert np.array_equal(predicted.labels, separated_objects(predicted.probability, 0.9, 0.5, 2))
+
+
+def test_the_model_always_sees_batches_of_one_shape(monkeypatch):
+    shapes = set()
+
+    def remember(_, batch):
+        shapes.add(batch.shape)
+        return batch[..., 0]
+
+    monkeypatch.setattr(inference, "forward", remember)
+    assert len(list(predict_fitted(MODEL, np.zeros((11, SIZE, SIZE, 3), np.uint8)))) == 11
+    assert shapes == {(inference.BATCH, SIZE, SIZE, 3)}
+
+
+def test_a_model_for_something_else_is_told():
+    image = keras.Input((8, 16, 1))
+    with pytest.raises(InputError, match=r"\(None, 8, 16, 1\)"):
+        model_size(keras.Model(image, image))
+
+
+def test_the_docstrings_example_is_true(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained").mkdir()
+    MODEL.save(tmp_path / "pretrained/nuclei.keras")
+    example = doctest.DocTestParser().get_doctest(predict.__doc__, {"__name__": "x"}, "predict", None, None)
+    assert len(example.examples) > 5
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_package_offers_what_a_user_needs():
+    assert unetseg.predict is predict
+    assert callable(unetseg.load_model)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = unetseg.nothing

@@ -1,0 +1,128 @@
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from test_inference import MODEL, SIZE, spots
+
+from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.samples import read_sample
+from unetseg.evaluation.evaluation import predict_subset
+from unetseg.files import write_csv
+from unetseg.images.inputs import find_inputs
+from unetseg.images.resampling import restore
+from unetseg.prediction import folder as prediction
+from unetseg.prediction.folder import predict_files
+from unetseg.prediction.results import Results
+from unetseg.prediction.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("m.keras").write_bytes(b"a model")
+    Path("images").mkdir()
+
+
+def run(scale="resize", words=("images",), kinds=()):
+    sources = find_inputs(list(words), Path("out"))
+    results = Results(Path("out"), Settings(scale=scale), kinds, Path("m.keras"))
+    return list(predict_files(MODEL, sources, results, scale))
+
+
+def mask(name):
+    return cv2.imread(f"out/{name}.png", cv2.IMREAD_UNCHANGED)
+
+
+def evaluated(samples, model, size):
+    """The masks that `evaluate` scores at native size, by sample."""
+    write_arrays(samples, Path("arrays"), size=size, skip_bad=False)
+    ids = sorted(folder.name for folder in samples.iterdir())
+    rows = [{"id": name, "subset": "test", "group": name, "stratum": "x"} for name in ids]
+    write_csv(Path("split.csv"), rows, ("id", "subset", "group", "stratum"))
+    subset = predict_subset(model, Path("arrays"), Path("split.csv"), name="test", out=Path("predicted"), tta=False)
+    sizes = {name: read_sample(samples / name).labels.shape for name in ids}
+    seen = zip((row["id"] for row in subset.rows), subset.probabilities, strict=True)
+    return {name: restore(np.array(probability), *sizes[name]) >= np.float32(0.5) for name, probability in seen}
+
+
+def write_sample(name, pixels, suffix="png"):
+    for kind, content in (("images", pixels), ("masks", np.where(pixels.max(axis=2) > 100, 255, 0).astype(np.uint8))):
+        path = Path("samples", name, kind, f"{name}.{suffix if kind == 'images' else 'png'}")
+        path.parent.mkdir(parents=True)
+        assert cv2.imwrite(str(path), content)
+
+
+def test_the_masks_are_to_the_pixel_those_that_evaluate_scored():
+    write_sample("a", spots(50, 70))
+    write_sample("b", spots(32, 45), "tif")
+    write_sample("c", spots(200, 90).astype(np.uint16) * 15)
+    write_sample("d", np.concatenate([spots(60, 41), spots(60, 41)[..., :1]], axis=2))
+    write_sample("e", spots(33, 64), "bmp")
+    expected = evaluated(Path("samples"), MODEL, SIZE)
+    assert run(words=["samples/*/images/*"]) == [None] * 5
+    for name, scored in expected.items():
+        assert np.array_equal(mask(f"{name}/images/{name}") > 0, scored)
+        assert scored.any()
+
+
+@pytest.mark.realdata
+def test_on_real_images_the_masks_are_to_the_pixel_those_that_evaluate_scored(realdata, tmp_path):
+    with zipfile.ZipFile(realdata / "stage1_small.zip") as archive:
+        archive.extractall("samples")
+    expected = evaluated(tmp_path / "samples", MODEL, SIZE)
+    assert not any(run(words=["samples/*/images/*.png"]))
+    assert len(expected) == 32
+    for name, scored in expected.items():
+        assert np.array_equal(mask(f"{name}/images/{name}") > 0, scored)
+
+
+@pytest.mark.parametrize("scale", ["resize", "native"])
+def test_a_broken_image_is_named_and_the_others_are_done(scale):
+    for name in ("a", "b", "d"):
+        cv2.imwrite(f"images/{name}.png", spots(40, 50))
+    Path("images/c.png").write_text("no image")
+    outcomes = run(scale)
+    assert [outcome is None for outcome in outcomes] == [True, True, False, True]
+    assert "images/c.png" in outcomes[2]
+    assert {path.name for path in Path("out").glob("*.png")} == {"a.png", "b.png", "d.png"}
+
+
+def test_a_plane_that_breaks_in_the_middle_leaves_no_result():
+    noise = np.random.default_rng(0).integers(0, 256, (2, 64, 50), np.uint8)
+    tifffile.imwrite("images/a.tif", noise, photometric="minisblack", compression="zlib", rowsperstrip=8)
+    with tifffile.TiffFile("images/a.tif") as file:
+        offset = file.pages[1].dataoffsets[5]
+    content = bytearray(Path("images/a.tif").read_bytes())
+    content[offset : offset + 9] = bytes(9)
+    Path("images/a.tif").write_bytes(content)
+    fine, broken = run("native")
+    assert fine is None
+    assert "images/a.tif" in broken
+    assert {path.name for path in Path("out").rglob("*") if path.is_file()} == {"a_0000.png", "a_0000.jsonl"}
+
+
+def test_each_plane_of_a_stack_gets_a_mask():
+    stack = np.stack([spots(40, 50)[..., 0], spots(40, 50)[::-1, :, 0]]).astype(np.uint16) * 9
+    tifffile.imwrite("images/a.tif", stack, photometric="minisblack")
+    assert run() == [None, None]
+    assert np.array_equal(mask("a_0000"), mask("a_0001")[::-1])
+    assert mask("a_0000").any()
+
+
+@pytest.mark.parametrize("scale", ["resize", "native"])
+def test_every_kind_agrees_with_the_mask(scale):
+    cv2.imwrite("images/a.png", spots(60, 90))
+    assert run(scale, kinds=("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")) == [None]
+    assert np.array_equal(tifffile.imread("out/a.labels.tif") > 0, mask("a") > 0)
+    assert np.array_equal(tifffile.imread("out/a.probability.tif") >= 32768, mask("a") > 0)
+
+
+def test_a_large_image_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(prediction, "LARGE", 100)
+    image = np.tile(spots(40, 50), (5, 3, 1))
+    cv2.imwrite("images/a.png", image)
+    assert run("native") == [None]
+    assert "a.png: 1 strips" in capsys.readouterr().err

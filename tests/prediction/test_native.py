@@ -1,0 +1,98 @@
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.model.unet import build_unet
+from unetseg.prediction.native import NativeModel
+
+SHAPE = {
+    "base_filters": 4,
+    "max_filters": 8,
+    "depth": 2,
+    "normalization": "batch",
+    "residual": False,
+    "separable": False,
+    "activation": "relu",
+}
+
+
+@functools.cache
+def made(stem_stride=1, standardize=True):
+    keras.utils.set_random_seed(0)
+    return build_unet(32, **SHAPE, stem_stride=stem_stride, standardize=standardize)
+
+
+def textured(height, width, mean):
+    rows, columns = np.indices((height, width))
+    noise = np.random.default_rng(0).normal(0, 5, (height, width, 3))
+    pattern = 20 * np.sin(rows / 9)[..., None] * np.cos(columns / 7)[..., None]
+    return np.clip(mean + pattern + noise, 0, 255).astype(np.uint8)
+
+
+def native(model, image, **options):
+    height, width = image.shape[:2]
+    strips = NativeModel(model, **options).predict(lambda start, stop: image[start:stop], height, width)
+    return np.concatenate(list(strips))
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize("mean", [40, 200])
+def test_an_image_of_the_models_size_gets_what_the_model_says(stem_stride, mean):
+    model = made(stem_stride, standardize=mean == 40)
+    image = textured(32, 32, mean)
+    expected = model.predict_on_batch(image[None].astype(np.float32))[0, ..., 0]
+    assert np.ptp(expected) > 0.05
+    assert np.allclose(native(model, image), expected, atol=1e-4)
+
+
+def test_an_even_image_is_not_divided_by_nothing():
+    model = made()
+    image = np.full((32, 32, 3), 9, np.uint8)
+    expected = model.predict_on_batch(image[None].astype(np.float32))[0, ..., 0]
+    assert np.allclose(native(model, image), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_tiles_show_no_seam_against_one_pass_over_the_whole(stem_stride):
+    model = made(stem_stride)
+    image = textured(200, 232, 60)
+    once = native(model, image, tile=256)
+    tiled = native(model, image, tile=160, overlap=96)
+    assert np.ptp(once) > 0.05
+    assert np.abs(tiled - once).max() < 0.005
+
+
+def test_statistics_are_those_of_the_whole_image_and_not_of_a_tile():
+    model = made()
+    image = textured(256, 32, 60)
+    image[128:] //= 4
+    apart = np.concatenate(
+        [native(model, image[:128], tile=64, overlap=32), native(model, image[128:], tile=64, overlap=32)]
+    )
+    together = native(model, image, tile=64, overlap=32)
+    assert np.abs(together - apart).max() > 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 90), (33, 31)])
+def test_any_size_comes_back_as_it_was(height, width):
+    image = textured(height, width, 60)
+    model = NativeModel(made(), tile=32, overlap=8)
+    strips = list(model.predict(lambda start, stop: image[start:stop], height, width))
+    assert len(strips) == model.count_strips(height)
+    assert np.concatenate(strips).shape == (height, width)
+
+
+def test_taking_a_model_apart_leaves_it_as_it_was():
+    model = made()
+    before = model.to_json()
+    native(model, textured(50, 60, 40))
+    assert model.to_json() == before
+
+
+def test_a_model_of_another_make_is_refused():
+    image = keras.Input((32, 32, 3))
+    with pytest.raises(InputError, match="'normalise' and 'unet'"):
+        NativeModel(keras.Model(image, keras.layers.Conv2D(1, 1)(image)))

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from unetseg.objects.strips import Found, Strip
+from unetseg.prediction.records import read_record, write_record
+
+SQUARE = Found(label=1, row=0, column=4, mask=np.ones((2, 3), bool), probability=0.8)
+CORNER = Found(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), probability=0.6)
+
+
+def written(path, height=20, width=30, runs=False):
+    with write_record(path, {"name": "a"}, height, width, runs=runs) as add:
+        for top, found, value in ((0, SQUARE, 0.5), (height // 2, CORNER, 1.0)):
+            shape = (height // 2 if top == 0 else height - height // 2, width)
+            add(Strip(top, np.full(shape, value, np.float32), np.zeros(shape, np.int32), [found]))
+    return read_record(path)
+
+
+def test_an_object_is_measured(tmp_path):
+    square, corner = written(tmp_path / "a.jsonl").objects()
+    assert square == {
+        "label": 1, "area": 6, "centroid_row": 0.5, "centroid_column": 5.0, "top": 0, "left": 4, "bottom": 2,
+        "right": 7, "mean_probability": 0.8, "touches_border": 1,
+    }  # fmt: skip
+    assert (corner["area"], corner["centroid_row"], corner["centroid_column"]) == (3, 5.333, 6.333)
+    assert corner["touches_border"] == 0
+
+
+def test_an_object_at_the_far_borders_touches_them(tmp_path):
+    assert [found["touches_border"] for found in written(tmp_path / "a.jsonl", height=7).objects()] == [1, 1]
+    assert [found["touches_border"] for found in written(tmp_path / "a.jsonl", width=8).objects()] == [1, 1]
+
+
+def test_runs_are_kept_where_they_are_asked_for(tmp_path):
+    square, _ = written(tmp_path / "a.jsonl", runs=True).objects()
+    assert square["runs"] == [[80, 100, 120], [2, 2, 2]]
+    assert all("runs" not in found for found in written(tmp_path / "a.jsonl").objects())
+
+
+def test_the_header_comes_back(tmp_path):
+    assert written(tmp_path / "a.jsonl").header == {"name": "a"}
+
+
+def test_the_uncertainty_is_the_mean_over_all_pixels(tmp_path):
+    assert written(tmp_path / "a.jsonl", height=7).uncertainty() == pytest.approx(3 / 7, abs=1e-4)
+
+
+def test_a_missing_or_damaged_record_is_none(tmp_path):
+    assert read_record(tmp_path / "a.jsonl") is None
+    for damage in (b"", b"{", b"[1]", b"\xff"):
+        (tmp_path / "a.jsonl").write_bytes(damage)
+        assert read_record(tmp_path / "a.jsonl") is None

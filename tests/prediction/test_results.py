@@ -1,0 +1,164 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from unetseg.errors import InputError
+from unetseg.files import read_csv
+from unetseg.images.inputs import find_inputs
+from unetseg.prediction.quality import uncertainty
+from unetseg.prediction.results import Known, Results
+from unetseg.prediction.settings import Settings
+from unetseg.report.predicted import predicted_entries, read_predictions
+
+ALL = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("images/deep").mkdir(parents=True)
+    for name in ("images/a.png", "images/deep/b.png"):
+        cv2.imwrite(name, np.full((20, 30, 3), 9, np.uint8))
+    Path("m.keras").write_bytes(b"a model")
+    return tmp_path
+
+
+def results(kinds=(), **settings):
+    return Results(Path("out"), Settings(**settings), kinds, Path("m.keras"))
+
+
+def sources():
+    return find_inputs(["images"], Path("out"))
+
+
+def probability():
+    strip = np.zeros((20, 30), np.float32)
+    strip[3:9, 4:12] = strip[12:18, 20:25] = 0.9
+    return strip
+
+
+def write(to, source):
+    to.write(Known(source, 20, 30, None), [probability()[:10], probability()[10:]], 25)
+
+
+def test_every_kind_is_written_under_the_images_relative_path():
+    to = results(ALL)
+    for source in sources():
+        write(to, source)
+    to.gather(sources())
+    suffixes = (".png", ".probability.tif", ".labels.tif", ".overlay.png", ".roi.zip", ".geojson")
+    expected = {f"{name}{suffix}" for name in ("a", "deep/b") for suffix in suffixes}
+    expected |= {"objects.csv", "coco.json", "rle.csv", "predict.json", ".unetseg/a.jsonl", ".unetseg/deep/b.jsonl"}
+    assert {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()} == expected
+    assert np.array_equal(cv2.imread("out/deep/b.png", cv2.IMREAD_UNCHANGED) > 0, probability() > 0.5)
+    assert tifffile.imread("out/deep/b.labels.tif").max() == 2
+    assert [row["image"] for row in read_csv(Path("out/objects.csv"))] == ["a.png", "a.png", "deep/b.png", "deep/b.png"]
+
+
+def test_only_masks_and_tables_are_written_where_nothing_else_is_asked_for():
+    to = results()
+    write(to, sources()[0])
+    to.gather(sources())
+    visible = {path.name for path in Path("out").rglob("*") if path.is_file() and path.suffix != ".jsonl"}
+    assert visible == {"a.png", "objects.csv", "predict.json"}
+
+
+def test_the_report_reads_what_was_written():
+    to = results(("probability",))
+    for source in sources():
+        write(to, source)
+    to.gather(sources())
+    run = read_predictions(Path("out"))
+    entries = list(predicted_entries(Path("out"), run["images"]))
+    assert [entry.id for entry in entries] == ["a", "deep/b"]
+    assert np.array_equal(entries[0].mask > 0, probability() > 0.5)
+    assert np.abs(entries[1].probability - probability()).max() < 1e-4
+    assert entries[0].scores["objects"] == 2
+    assert (run["threshold"], run["model"]) == (0.5, "m.keras")
+
+
+def test_the_uncertainty_is_known_without_the_probabilities():
+    for kinds in ((), ("probability",)):
+        to = results(kinds)
+        write(to, sources()[0])
+        to.gather(sources())
+        (entry,) = predicted_entries(Path("out"), read_predictions(Path("out"))["images"])
+        assert entry.scores["uncertainty"] == pytest.approx(uncertainty(probability()), abs=1e-4)
+    assert uncertainty(probability()) > 0.05
+
+
+def test_an_image_is_done_when_all_its_files_are_there():
+    to, source = results(("labels",)), sources()[0]
+    assert to.record(source) is None
+    write(to, source)
+    assert to.record(source).header["image"] == "a.png"
+    Path("out/a.labels.tif").unlink()
+    assert to.record(source) is None
+
+
+def test_an_image_is_not_done_for_another_request():
+    write(results(threshold=0.5), sources()[0])
+    assert results(threshold=0.5).record(sources()[0])
+    assert results(threshold=0.6).record(sources()[0]) is None
+    assert results(("rle",), threshold=0.5).record(sources()[0]) is None
+    Path("m.keras").write_bytes(b"another model")
+    assert results(threshold=0.5).record(sources()[0]) is None
+
+
+def test_an_image_that_changed_is_not_done():
+    write(results(), sources()[0])
+    os.utime("images/a.png", (time.time() + 9, time.time() + 9))
+    assert results().record(sources()[0]) is None
+
+
+def test_an_image_that_breaks_half_way_leaves_nothing():
+    def strips():
+        yield probability()[:10]
+        raise InputError("broken")
+
+    with pytest.raises(InputError, match="broken"):
+        results(ALL).write(Known(sources()[0], 20, 30, None), strips(), 25)
+    assert [path for path in Path("out").rglob("*") if path.is_file()] == []
+
+
+def test_tables_hold_what_is_done_in_the_images_order():
+    to = results(("coco", "rle"))
+    write(to, sources()[1])
+    to.gather(sources())
+    assert [row["image"] for row in read_csv(Path("out/objects.csv"))] == ["deep/b.png"] * 2
+    assert [image["file_name"] for image in json.loads(Path("out/coco.json").read_text())["images"]] == ["deep/b.png"]
+
+
+def test_a_result_never_replaces_an_image():
+    to = Results(Path("images"), Settings(), (), Path("m.keras"))
+    with pytest.raises(InputError, match=r"a\.png: is an image and would be replaced"):
+        to.check(find_inputs(["images/a.png"], Path("out")))
+
+
+def test_two_images_never_share_a_result():
+    cv2.imwrite("images/a.overlay.png", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match=r"a\.overlay\.png: would be the result of two images"):
+        results(("overlay",)).check(sources())
+    results().check(sources())
+
+
+def test_where_no_objects_are_looked_for_the_mask_is_the_same_and_no_table_written():
+    write(results(), sources()[0])
+    before = cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED)
+    to = results(("probability",), objects="none")
+    write(to, sources()[0])
+    to.gather(sources())
+    assert np.array_equal(cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED), before)
+    assert not Path("out/objects.csv").exists()
+    assert "objects" not in json.loads(Path("out/predict.json").read_text())["images"][0]
+
+
+def test_what_is_made_of_objects_cannot_be_had_without():
+    with pytest.raises(InputError, match="labels, roi: made of objects"):
+        results(("roi", "labels", "probability"), objects="none")

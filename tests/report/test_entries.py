@@ -1,0 +1,22 @@
+import numpy as np
+
+from unetseg.files import write_csv
+from unetseg.report import entries
+
+
+def test_scored_images_come_in_the_order_of_their_rows_each_with_its_own_arrays(tmp_path):
+    names = ["a", "b", "c", "d"]
+    numbers = np.arange(4, dtype=np.uint8)
+    np.save(tmp_path / "images.npy", np.broadcast_to(numbers[:, None, None, None], (4, 8, 8, 3)))
+    np.save(tmp_path / "masks.npy", np.broadcast_to(numbers[:, None, None] % 2, (4, 8, 8)))
+    write_csv(tmp_path / "samples.csv", [{"index": i, "id": name} for i, name in enumerate(names)], ["index", "id"])
+    write_csv(tmp_path / "ids.csv", [{"index": 0, "id": "b"}, {"index": 1, "id": "d"}], ["index", "id"])
+    probabilities = np.array([0.5, 0.49], np.float32)
+    np.save(tmp_path / "probabilities.npy", np.broadcast_to(probabilities[:, None, None], (2, 8, 8)))
+    rows = [{"id": "d", "dice": "0.1"}, {"id": "b", "dice": "0.9"}]
+    last, first = entries.scored_entries(tmp_path, tmp_path, rows, 0.5)
+    assert (last.id, first.id) == ("d", "b")
+    assert (last.image.max(), first.image.max()) == (3, 1)
+    assert (last.mask.max(), first.mask.min()) == (0, 1)
+    assert last.truth.min() == first.truth.min() == 1
+    assert first.scores == {"dice": "0.9", "uncertainty": 1.0}

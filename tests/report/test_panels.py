@@ -1,0 +1,69 @@
+import numpy as np
+from matplotlib.figure import Figure
+
+from unetseg.report import panels
+from unetseg.report.cases import Case
+
+GREY, ORANGE, BLUE, WHITE = [196, 196, 196], [230, 159, 0], [0, 114, 178], [255, 255, 255]
+
+
+def case(name="a", dice=0.5):
+    labels = np.zeros((8, 8), np.uint16)
+    labels[2:5, 2:5] = 7
+    objects = np.zeros((8, 8), np.int32)
+    objects[3:6, 2:5] = 1
+    image = np.random.default_rng(0).integers(0, 60, (8, 8, 3), np.uint8)
+    return Case(name, dice, image, labels, objects > 0, objects)
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.axison]
+
+
+def test_each_pixel_has_the_colour_of_its_error():
+    truth = np.array([[True, True], [False, False]])
+    mask = np.array([[True, False], [True, False]])
+
+    assert panels.errors(truth, mask).tolist() == [[GREY, BLUE], [ORANGE, WHITE]]
+
+
+def test_a_dark_image_is_stretched_and_a_bright_one_keeps_its_black():
+    ramp = np.repeat(np.linspace(0, 1, 1000)[:, None, None], 3, axis=2)
+    dark = panels.stretched((10 + 30 * ramp).astype(np.uint8))
+    bright = panels.stretched((90 + 165 * ramp).astype(np.uint8))
+
+    assert (dark.min(), dark.max()) == (0, 255)
+    assert bright.min() >= 85
+
+
+def test_a_constant_image_is_not_divided_by_zero():
+    assert panels.stretched(np.full((4, 4, 3), 9, np.uint8)).max() == 0
+
+
+def test_outlines_that_agree_are_white_and_the_others_tell_whose_they_are():
+    drawn = panels.outlined(case())
+    size = panels.ZOOM
+
+    assert drawn.shape == (8 * size, 8 * size, 3)
+    assert drawn[2 * size + 1, 3 * size + 1].tolist() == [86, 180, 233]  # the upper edge, of the truth alone
+    assert drawn[6 * size - 1, 3 * size + 1].tolist() == ORANGE  # the lower edge, of the prediction alone
+    assert drawn[4 * size, 2 * size].tolist() == WHITE  # the left edge of both
+
+
+def test_an_example_shows_four_pictures_with_its_dice_and_its_id():
+    figure = Figure()
+    panels.draw_examples(figure, [case("a$b$", 0.25), case("c" * 80)], "Examples")
+
+    assert titles(figure)[:4] == ["a$b$", "true mask", "predicted mask", "errors: Dice 0.250"]
+    assert len(titles(figure)) == 8
+    assert all(len(title) <= 26 for title in titles(figure))
+    figure.canvas.draw()  # an id that looks like a formula is drawn as it is
+
+
+def test_pictures_that_do_not_fill_their_grid_leave_it_empty():
+    worst, outlines = Figure(), Figure()
+    panels.draw_worst(worst, [case("a"), case("b"), case("c"), case("d")])
+    panels.draw_outlines(outlines, [case()])
+
+    assert [title for title in titles(worst) if title] == ["0.500  a", "0.500  b", "0.500  c", "0.500  d"]
+    assert titles(outlines) == ["a: Dice 0.500, 1 true, 1 predicted objects"]

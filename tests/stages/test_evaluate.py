@@ -1,0 +1,95 @@
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_evaluation import brightness_model, write_samples
+
+from unetseg.dataset.samples import read_sample
+from unetseg.errors import InputError
+from unetseg.evaluation.scores import count, dice
+from unetseg.files import read_csv, write_csv
+from unetseg.images.resampling import resize
+from unetseg.model.unet import build_unet
+from unetseg.params_file import load_params
+from unetseg.prediction.arrays import predict
+
+ROOT = Path(__file__).parents[1]
+STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
+PARAMS = load_params(ROOT / "params.yaml")
+PER_IMAGE = (
+    "id,subset,group,modality,height,width,objects,foreground,dice,iou,precision,recall,boundary_f1,"
+    "dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
+)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    arrays, samples, split = write_samples(tmp_path, ["test", "train", "validation", "test"])
+    brightness_model().save(tmp_path / "model.keras")
+    out = tmp_path / "out"
+    return {
+        "arrays": arrays, "samples": samples, "split": split, "model": tmp_path / "model.keras",
+        "metrics": out / "evaluate.json", "per_image": out / "per_image.csv", "thresholds": out / "thresholds.csv",
+        "reliability": out / "reliability.csv", "predictions": tmp_path / "predictions",
+    }  # fmt: skip
+
+
+def test_the_stage_writes_what_others_rely_on(paths):
+    STAGE["main"](PARAMS, **paths)
+    summary = json.loads(paths["metrics"].read_text())
+    spread = {"mean", "median", "p10", "low", "high", "pooled"}
+    assert spread == set(summary["dice"]) == set(summary["iou"]) == set(summary["native"]["dice"])
+    assert {"f1_50", "f1_70", "map", "pq", "true", "predicted"} <= set(summary["objects"])
+    assert (summary["images"], summary["threshold"]) == (2, PARAMS.evaluate.threshold)
+    assert {"precision", "recall", "boundary_f1", "all_background", "all_foreground"} <= set(summary)
+    assert set(summary["calibration"]) == {"ece"}
+    assert {"mean", "low", "high"} <= set(summary["by_kind"]["dark_grey"]["dice"])
+    assert set(summary["run"]) == {"revision", "params", "data"}
+    headers = {name: paths[name].read_text().partition("\n")[0] for name in ("per_image", "thresholds", "reliability")}
+    assert headers == {
+        "per_image": PER_IMAGE,
+        "thresholds": "subset,threshold,dice,iou,precision,recall",
+        "reliability": "low,high,count,confidence,frequency",
+    }
+    assert {row["subset"] for row in read_csv(paths["per_image"])} == {"test"}
+
+
+def test_the_stage_keeps_the_probabilities_of_the_test_subset_alone(paths):
+    STAGE["main"](PARAMS, **paths)
+    assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
+    assert [row["id"] for row in read_csv(paths["predictions"] / "ids.csv")] == ["s0", "s3"]
+    assert len(np.load(paths["predictions"] / "probabilities.npy")) == 2
+    assert not [*paths["predictions"].parent.glob(".*")]
+
+
+def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
+    paths["model"].write_text("weights")
+    with pytest.raises(InputError, match=r"model\.keras"):
+        STAGE["main"](PARAMS, **paths)
+    assert not paths["metrics"].exists()
+    assert not paths["predictions"].exists()
+
+
+def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
+    model = build_unet(
+        16, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
+        separable=False, activation="relu", standardize=True,
+    )  # fmt: skip
+    model.save(paths["model"])
+    rows = read_csv(paths["arrays"] / "samples.csv")
+    write_csv(
+        paths["arrays"] / "samples.csv", [row | {"image": f"{row['id']}/images/1.png"} for row in rows], list(rows[0])
+    )
+    params = PARAMS.model_copy(update={"image": PARAMS.image.model_copy(update={"mode": "tiles"})})
+    STAGE["main"](params, **paths)
+    kept = np.load(paths["predictions"] / "probabilities.npy")
+    assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
+    assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
+    for row in read_csv(paths["per_image"]):
+        sample = read_sample(paths["samples"] / row["id"])
+        found = predict(sample.image, model, scale="native", threshold=PARAMS.evaluate.threshold)
+        assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
+        place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
+        np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))

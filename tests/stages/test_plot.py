@@ -1,0 +1,107 @@
+import json
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from unetseg.files import write_csv
+from unetseg.params_file import load_params
+from unetseg.synthetic.sample import Slide, make_tiles
+
+ROOT = Path(__file__).parents[1]
+NAMES = {"training", "distribution", "by_kind", "dependence", "thresholds", "reliability", "worst", "outlines"}
+NAMES |= {"examples_best", "examples_median", "examples_worst"}
+SLIDES = (Slide("fluorescence", 2, 2, 64, 64, 4, 3), Slide("tissue", 1, 1, 64, 64, 4, 3))
+
+
+def plot(run, out):
+    main = runpy.run_path(str(ROOT / "stages" / "plot.py"))["main"]
+    names = ("arrays", "predictions", "history.csv", "per_image.csv", "thresholds.csv", "reliability.csv")
+    paths = {name.removesuffix(".csv"): run / name for name in names}
+    main(
+        load_params(ROOT / "params.yaml"),
+        **paths,
+        evaluation=run / "evaluate.json",
+        out=out,
+        report=out.with_name("report.html"),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    tiles = list(make_tiles(SLIDES))
+    labels = np.array([tile.labels for tile in tiles])
+    probabilities = np.array([cv2.blur((each > 0).astype(np.float32), (3, 3)) for each in labels])
+    for name in ("arrays", "predictions"):
+        (folder / name).mkdir()
+    np.save(folder / "arrays" / "images.npy", np.array([tile.image[..., ::-1] for tile in tiles]))
+    np.save(folder / "arrays" / "labels.npy", labels)
+    np.save(folder / "arrays" / "masks.npy", (labels > 0).astype(np.uint8))
+    np.save(folder / "predictions" / "probabilities.npy", probabilities[::-1])  # in an order of its own
+    table(folder / "arrays" / "samples.csv", [{"index": i, "id": tile.name} for i, tile in enumerate(tiles)])
+    table(folder / "predictions" / "ids.csv", [{"index": i, "id": tile.name} for i, tile in enumerate(tiles[::-1])])
+    write_scores(folder, tiles)
+    return folder
+
+
+def write_scores(folder, tiles):
+    rows = [
+        {"id": tile.name, "modality": "dark_grey", "height": 64, "width": 64, "objects": 4, "foreground": 0.1}
+        | {"dice": 0.5 + index / 10}
+        for index, tile in enumerate(tiles)
+    ]
+    table(folder / "per_image.csv", rows)
+    table(folder / "history.csv", [{"epoch": 1, "dice": 0.5, "loss": 0.4, "val_dice": 0.6, "val_loss": 0.3}])
+    curve = {"dice": 0.7, "precision": 0.8, "recall": 0.9}
+    table(folder / "thresholds.csv", [{"subset": name, "threshold": 0.5} | curve for name in ("validation", "test")])
+    table(folder / "reliability.csv", [{"low": 0, "high": 1, "count": 5, "confidence": 0.4, "frequency": 0.5}])
+    dice = {"mean": 0.7, "median": 0.7, "p10": 0.5, "low": 0.6, "high": 0.8}
+    scores = {"dice": dice, "images": len(rows), "by_kind": {"dark_grey": {"images": len(rows), "dice": dice}}}
+    scores |= {"threshold": 0.5, "objects": {"depth": 1.0, "min_size": 8}, "calibration": {"ece": 0.1}}
+    (folder / "evaluate.json").write_text(json.dumps(scores))
+
+
+def table(path, rows):
+    write_csv(path, rows, list(rows[0]))
+
+
+@pytest.fixture(scope="module")
+def plots(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plots") / "plots"
+    plot(run, folder)
+    return folder
+
+
+def test_every_picture_is_drawn_at_the_width_of_a_readme_and_small(plots):
+    pictures = {path.stem: path for path in plots.iterdir()}
+
+    assert pictures.keys() == NAMES
+    for path in pictures.values():
+        assert path.stat().st_size < 300_000
+        with Image.open(path) as image:
+            assert image.width == 900
+            assert len(image.getcolors()) > 20
+
+
+def test_the_same_run_gives_the_same_bytes(run, plots, tmp_path):
+    plot(run, tmp_path / "plots")
+
+    changed = [
+        path.name for path in plots.iterdir() if path.read_bytes() != (tmp_path / "plots" / path.name).read_bytes()
+    ]
+    assert changed == []
+
+
+def test_a_prediction_is_found_by_its_id(run):
+    from unetseg.report.cases import read_cases
+
+    tile = list(make_tiles(SLIDES))[1]
+    rows = [{"id": tile.name, "dice": "0.5"}]
+    (case,) = read_cases(run / "arrays", run / "predictions", rows, threshold=0.5, depth=1.0, min_size=8)
+
+    np.testing.assert_array_equal(case.labels, tile.labels)
+    assert np.count_nonzero(case.mask & (tile.labels > 0)) > 0.9 * np.count_nonzero(case.mask)

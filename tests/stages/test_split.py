@@ -1,0 +1,103 @@
+import csv
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unetseg.dataset.archive import extract, opened
+from unetseg.errors import InputError
+from unetseg.images.fingerprint import traits
+from unetseg.images.pictures import read_picture
+from unetseg.params_file import load_params
+from unetseg.synthetic.sample import Slide, make_tiles, write_archive
+
+ROOT = Path(__file__).parents[1]
+STAGE = runpy.run_path(str(ROOT / "stages" / "split.py"))
+PARAMS = load_params(ROOT / "params.yaml")
+SLIDES = [Slide("fluorescence", 2, 2, 128, 128, 10, 1)] * 4 + [Slide("tissue", 1, 2, 128, 128, 10, 3)] * 6
+COLUMNS = ["index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    write_archive(folder / "a.zip", make_tiles(SLIDES))
+    with opened(folder / "a.zip", max_members=10000, max_gigabytes=1.0, max_ratio=200.0) as contents:
+        extract(contents, folder / "unzipped")
+    return folder / "unzipped"
+
+
+@pytest.fixture
+def run(images, tmp_path):
+    """Run the stage with changed values of `split`; give the rows of its table and its report."""
+    names = sorted(folder.name for folder in images.iterdir() if folder.is_dir())
+    with (tmp_path / "samples.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for index, name in enumerate(names):
+            kind = "dark_grey" if name.startswith("fluorescence") else "colour"
+            image = f"{name}/images/{name}.png"
+            writer.writerow(dict(zip(COLUMNS, [index, name, 128, 128, 3, 6, 0.1, kind, image], strict=True)))
+    pictures = [read_picture(images / name / "images" / f"{name}.png").pixels for name in names]
+    np.save(tmp_path / "traits.npy", np.stack([traits(pixels) for pixels in pictures]))
+
+    def run(folder=images, **values):
+        split = PARAMS.split.model_copy(update=values)
+        out, report = tmp_path / "split.csv", tmp_path / "split.json"
+        STAGE["main"](PARAMS.model_copy(update={"split": split}), tmp_path, folder, out, report)
+        with out.open(newline="") as file:
+            return list(csv.DictReader(file)), json.loads(report.read_text())
+
+    return run
+
+
+def test_tiles_of_one_slide_stay_together(run):
+    rows, report = run(method="grouped")
+    slides = {}
+    for row in rows:
+        slides.setdefault(row["id"].rsplit("-", 1)[0], set()).add((row["subset"], row["group"]))
+    assert all(len(found) == 1 for found in slides.values())
+    assert report["groups"] == len(slides) == 10
+    assert report["images_with_neighbour"] == 28
+    assert report["control"] == 0
+    assert report["test_with_neighbour"]["here"] == 0
+    assert report["test_with_neighbour"]["random"] > 0
+    assert {row["stratum"] for row in rows} == {"dark_grey-128", "colour-128"}
+
+
+def test_a_random_split_says_how_many_test_images_have_a_neighbour_elsewhere(run):
+    _, report = run(method="random")
+    assert report["test_with_neighbour"]["here"] == report["test_with_neighbour"]["random"] > 0
+
+
+def test_the_rows_stand_in_the_order_of_the_samples_and_the_counts_add_up(run):
+    rows, report = run(method="kfold", folds=3, fold=1)
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    for subset in ("train", "validation", "test"):
+        assert report[subset]["images"] == sum(row["subset"] == subset for row in rows)
+        assert sum(report[subset]["kinds"].values()) == report[subset]["images"]
+
+
+def test_two_runs_write_the_same_bytes(run, tmp_path):
+    run(method="grouped")
+    before = (tmp_path / "split.csv").read_bytes()
+    run(method="grouped")
+    assert (tmp_path / "split.csv").read_bytes() == before
+
+
+def test_a_users_groups_take_precedence_over_what_was_found(run, images):
+    given = images / "groups.csv"
+    names = sorted(folder.name for folder in images.iterdir())
+    given.write_text("id,patient\n" + "".join(f"{name},{number % 5}\n" for number, name in enumerate(names)))
+    try:
+        rows, report = run(method="grouped")
+        assert report["grouped_by"] == "groups.csv"
+        assert report["groups"] == 5
+        assert len({(number % 5, row["subset"]) for number, row in enumerate(rows)}) == 5
+        given.write_text("id,patient\nnobody,1\n")
+        with pytest.raises(InputError, match="nobody: there is no such sample"):
+            run(method="grouped")
+    finally:
+        given.unlink()

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from unetseg.training.augment import Augmentation
+from unetseg.training.batches import PlainBatches, TrainingBatches
+from unetseg.training.sources import WholeImages
+
+NOTHING = Augmentation(
+    flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
+    channel=0.0, stain=0.0, blur=0.0, noise=0.0, invert=0.0,
+)  # fmt: skip
+IMAGES = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+MASKS = np.arange(10, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
+
+
+def training(**changed):
+    arguments = {"indices": range(10), "batch_size": 3, "seed": 0, "strength": NOTHING} | changed
+    return TrainingBatches(WholeImages(IMAGES, MASKS), **arguments)
+
+
+def numbers(batches):
+    return [round(float(image[0, 0, 0])) for batch in batches for image in batch[0]["tile"]]
+
+
+def test_a_batch_holds_raw_values_and_masks_that_belong_to_them():
+    inputs, masks = training()[0]
+    images = inputs["tile"]
+    assert images.shape == (3, 4, 4, 3)
+    assert masks.shape == (3, 4, 4, 1)
+    assert images.dtype == masks.dtype == np.float32
+    np.testing.assert_allclose(images[:, 0, 0, 0].round() % 2, masks[:, 0, 0, 0])
+
+
+def test_an_epoch_sees_no_sample_twice_and_leaves_out_less_than_a_batch():
+    seen = numbers(training())
+    assert len(seen) == len(set(seen)) == 9
+
+
+def test_epochs_differ_and_each_can_be_had_again():
+    batches, again = training(), training()
+    first = numbers(batches)
+    batches.epoch += 1
+    second = numbers(batches)
+    again.epoch = 1
+    assert first != second
+    assert numbers(again) == second
+
+
+def test_only_the_samples_asked_for_are_used():
+    assert set(numbers(training(indices=[2, 5, 7], batch_size=1))) == {2, 5, 7}
+
+
+def test_full_balance_draws_rare_kinds_as_often_as_common_ones():
+    kinds = ["common"] * 9 + ["rare"]
+    drawn = []
+    batches = training(batch_size=10, kinds=kinds, balance=1.0)
+    for batches.epoch in range(200):
+        drawn += list(batches.order())
+    assert np.mean(np.array(drawn) == 9) == pytest.approx(0.5, abs=0.05)
+
+
+def test_no_balance_uses_each_sample_once():
+    batches = training(kinds=["a"] * 9 + ["b"], balance=0.0)
+    assert sorted(batches.order()) == list(range(10))
+
+
+def test_more_samples_a_batch_than_there_are_is_an_error():
+    with pytest.raises(ValueError, match="batch_size 11 is more than the 10 samples"):
+        training(batch_size=11)
+
+
+def test_with_border_the_truth_has_the_weight_of_gaps_between_objects_beside_the_mask():
+    labels = np.zeros((10, 4, 4), np.uint16)
+    labels[:, :, 0], labels[:, :, 3] = 1, 2
+    batches = TrainingBatches(WholeImages(IMAGES, labels), [0, 1], batch_size=2, seed=0, strength=NOTHING, border=10.0)
+    truth = batches[0][1]
+    np.testing.assert_array_equal(truth[..., 0], labels[:2] > 0)
+    np.testing.assert_allclose(truth[..., 1], np.where(labels[:2] > 0, 0, 10 * np.exp(-(3**2) / 50)), rtol=1e-3)
+
+
+def test_validation_sees_every_sample_once_in_order():
+    batches = PlainBatches(WholeImages(IMAGES, MASKS), [3, 1, 4, 9, 5], batch_size=2)
+    assert batches.num_batches == 3
+    assert numbers(batches) == [3, 1, 4, 9, 5]
+
+
+def test_images_come_with_their_mean_and_deviation():
+    images = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3)).astype(np.uint8)
+    for batches in (
+        PlainBatches(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2),
+        TrainingBatches(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2, seed=0, strength=NOTHING),
+    ):
+        inputs, _ = batches[0]
+        expected = np.stack([inputs["tile"].mean((1, 2, 3)), inputs["tile"].std((1, 2, 3))], axis=1)
+        np.testing.assert_allclose(inputs["statistics"], expected, rtol=1e-4)
+
+
+def test_the_first_epochs_see_parts_at_random_places_with_the_statistics_of_the_whole():
+    image = np.arange(16 * 16 * 3, dtype=np.float32).reshape(1, 16, 16, 3).astype(np.uint8)
+    mask = (image[..., 0] > 127).astype(np.uint8)
+    batches = TrainingBatches(
+        WholeImages(image, mask), [0], batch_size=1, seed=0, strength=NOTHING, crop=8, crop_epochs=30
+    )
+    places = set()
+    for _ in range(30):
+        inputs, truth = batches[0]
+        tile = inputs["tile"][0].round().astype(np.uint8)
+        np.testing.assert_array_equal(truth[0, ..., 0], tile[..., 0] > 127)
+        np.testing.assert_allclose(inputs["statistics"], [[image.mean(), image.std()]], rtol=1e-4)
+        places |= {(r, c) for r in range(9) for c in range(9) if (image[0, r : r + 8, c : c + 8] == tile).all()}
+        batches.epoch += 1
+    assert len(places) > 15
+    assert batches[0][0]["tile"].shape == (1, 16, 16, 3)

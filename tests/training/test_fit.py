@@ -1,0 +1,240 @@
+import keras
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.files import read_csv, write_csv
+from unetseg.model.file import save_model
+from unetseg.model.unet import build_unet
+from unetseg.training.batches import open_batches
+from unetseg.training.checkpoint import load_state
+from unetseg.training.fit import train
+from unetseg.training.keeper import Keeper
+from unetseg.training.losses import LOSSES
+
+SMALL = {
+    "size": 32, "base_filters": 4, "max_filters": 8, "depth": 2, "stem_stride": 1, "normalization": "batch",
+    "residual": True, "separable": False, "activation": "relu", "standardize": True,
+}  # fmt: skip
+STRENGTH = {
+    "flip": True, "rotate90": True, "scale": 0.1, "rotate": 10.0, "elastic": 1.0, "brightness": 0.1, "contrast": 0.1,
+    "gamma": 0.1, "channel": 0.1, "stain": 0.1, "blur": 0.5, "noise": 0.01, "invert": 0.0,
+}  # fmt: skip
+NONE = {name: type(value)(0) for name, value in STRENGTH.items()}
+TRAIN = {
+    "epochs": 4, "learning_rate": 0.01, "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice",
+    "clip_norm": 1.0, "ema": 0.5, "patience": 9, "jit_compile": False, "seed": 0, "start_from": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Eight images of a bright square on dark noise, six to train on and two to validate with."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((8, 32, 32), np.uint8)
+    for mask in masks:
+        row, column = rng.integers(2, 18, 2)
+        mask[row : row + 12, column : column + 10] = 1
+    images = rng.integers(0, 60, (8, 32, 32, 3)) + 120 * masks[..., None]
+    np.save(tmp_path / "images.npy", images.astype(np.uint8))
+    np.save(tmp_path / "masks.npy", masks)
+    rows = [{"index": i, "id": f"s{i}", "modality": "dark_grey"} for i in range(8)]
+    write_csv(tmp_path / "samples.csv", rows, list(rows[0]))
+    split = [{"id": f"s{i}", "subset": "train" if i < 6 else "validation"} for i in range(8)]
+    write_csv(tmp_path / "split.csv", split, list(split[0]))
+    return tmp_path
+
+
+FEED = {"mode": "resize", "batch_size": 2, "seed": 0, "balance": 0.5, "border": 0.0}
+
+
+def run(data, state, strength=STRENGTH, model=SMALL, crop_epochs=0, **changed):
+    keras.backend.clear_session()
+    batches = open_batches(data, data / "split.csv", strength, **FEED, crop=16, crop_epochs=crop_epochs)
+    return train(*batches, model=model, state=state, **{**TRAIN, **changed})
+
+
+def test_training_with_weighted_gaps_learns_too(data, tmp_path):
+    np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
+    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"border": 10.0})
+    _, past = train(*batches, model=SMALL, state=tmp_path / "state", **TRAIN)
+    assert past.history[-1]["loss"] < past.history[0]["loss"]
+
+
+def run_tiles(data, state, **changed):
+    """Train on the same images cut into four tiles each."""
+    keras.backend.clear_session()
+    images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
+    rows, tiles = [], []
+    for index, image in enumerate(images):
+        for row in (0, 16):
+            for column in (0, 16):
+                tiles.append(np.s_[index, row : row + 16, column : column + 16])
+                rows.append({"index": len(rows), "id": f"s{index}", "mean": image.mean(), "deviation": image.std()})
+    np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
+    np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
+    write_csv(data / "tiles.csv", rows, list(rows[0]))
+    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"mode": "tiles"})
+    return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
+
+
+def without_seconds(past):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in past.history]
+
+
+def assert_same_bits(first, second):
+    assert without_seconds(first[1]) == without_seconds(second[1])
+    assert first[1].best_epoch == second[1].best_epoch
+    for ours, theirs in zip(first[0].get_weights(), second[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_same_training_twice_gives_the_same_bits(data):
+    assert_same_bits(run(data, data / "a"), run(data, data / "b"))
+
+
+@pytest.mark.parametrize(
+    ("killed_after", "changed"),
+    [(1, {"ema": 0.5}), (3, {"ema": 0.0}), (1, {"crop_epochs": 2}), (2, {"crop_epochs": 2}), (3, {"crop_epochs": 2})],
+)
+def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_after, changed):
+    whole = run(data, data / "whole", **changed)
+    save = Keeper._save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.past.history) == killed_after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, data / "killed", **changed)
+    assert_same_bits(whole, run(data, data / "killed", **changed))
+
+
+def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data, monkeypatch):
+    whole = run_tiles(data, data / "whole", epochs=12)
+    assert whole[1].best_dice > 0.8
+    assert whole[0].input_shape == (None, 16, 16, 3)
+    save = Keeper._save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.past.history) == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run_tiles(data, data / "killed", epochs=12)
+    assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
+
+
+def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_them(data):
+    model, past = run(data, data / "state", ema=0.9)
+    _, arrays = load_state(data / "state")
+    assert any((ours != theirs).any() for ours, theirs in zip(arrays["weights"], arrays["trained"], strict=True))
+    keras.utils.set_random_seed(TRAIN["seed"])
+    start = build_unet(**SMALL).get_weights()
+    assert all((ours != theirs).any() for ours, theirs in zip(arrays["trained"], start, strict=True))
+    assert past.best_epoch == len(past.history)
+    for ours, theirs in zip(model.get_weights(), arrays["weights"], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_epochs_of_crops_only_train_too(data):
+    _, past = run(data, data / "state", crop_epochs=99)
+    assert [row["epoch"] for row in past.history] == [1, 2, 3, 4]
+
+
+def test_a_training_stopped_among_its_crops_does_not_go_on_to_whole_images(data):
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_, **__: setattr(stop.model, "stop_training", True))
+    _, past = run(data, data / "state", crop_epochs=3, callbacks=[stop])
+    assert len(past.history) == 1
+
+
+def test_a_training_killed_after_its_last_epoch_is_not_trained_again(data, monkeypatch):
+    whole = run(data, data / "state")
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
+    assert_same_bits(whole, run(data, data / "state"))
+
+
+def test_patience_survives_a_kill(data, monkeypatch):
+    arguments = {"epochs": 8, "patience": 2, "learning_rate": 1e-9, "ema": 0.0, "schedule": "constant"}
+    arguments["model"] = SMALL | {"normalization": "none"}  # which without learning leaves Dice as it is
+    whole = run(data, data / "whole", **arguments)
+    assert len(whole[1].history) < 8
+    save = Keeper._save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.past.history) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, data / "killed", **arguments)
+    assert_same_bits(whole, run(data, data / "killed", **arguments))
+
+
+def test_eight_tiny_samples_are_learned_by_heart(data):
+    images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
+    np.save(data / "images.npy", np.concatenate([images, images]))
+    np.save(data / "masks.npy", np.concatenate([masks, masks]))
+    rows = [{"index": i, "id": f"s{i}", "modality": "dark_grey"} for i in range(16)]
+    write_csv(data / "samples.csv", rows, list(rows[0]))
+    split = [{"id": f"s{i}", "subset": "train" if i < 8 else "validation"} for i in range(16)]
+    write_csv(data / "split.csv", split, list(split[0]))
+    _, past = run(data, data / "state", strength=NONE, epochs=25, ema=0.0, patience=25)
+    assert past.best_dice > 0.95
+
+
+def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(data):
+    model, past = run(data, data / "state", ema=0.0)
+    assert past.history[past.best_epoch - 1]["val_dice"] == max(row["val_dice"] for row in past.history)
+    for ours, theirs in zip(model.get_weights(), past.best_weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_loss_that_is_no_number_is_said_in_a_line(data):
+    with pytest.raises(InputError, match=r"epoch \d: the loss is nan: try a smaller train.learning_rate"):
+        run(data, data / "state", learning_rate=1e30, clip_norm=0.0, schedule="constant", ema=0.0)
+
+
+def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
+    monkeypatch.setitem(LOSSES, "bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)))
+    with pytest.raises(InputError, match="validation Dice stayed 0 for 2 epochs, the model predicts all background"):
+        run(
+            data,
+            data / "state",
+            loss="bce",
+            patience=2,
+            ema=0.0,
+            learning_rate=0.5,
+            model=SMALL | {"normalization": "none"},
+        )
+
+
+def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
+    with pytest.raises(InputError, match=r"train\.batch_size: 7 is more than the 6 training images"):
+        open_batches(data, data / "split.csv", STRENGTH, **FEED | {"batch_size": 7})
+
+
+def test_a_training_can_start_from_a_model(data, tmp_path):
+    model, _ = run(data, data / "first")
+    save_model(tmp_path / "m.keras", model, {})
+    still = {"learning_rate": 1e-12, "schedule": "constant", "epochs": 1, "ema": 0.0}
+    tuned, _ = run(data, data / "second", start_from=str(tmp_path / "m.keras"), **still)
+    np.testing.assert_allclose(tuned.trainable_weights[0], model.trainable_weights[0], atol=1e-6)
+    with pytest.raises(InputError, match="has another shape"):
+        run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 1})
+
+
+def test_the_history_has_a_row_an_epoch_with_the_columns_of_history_csv(data):
+    _, past = run(data, data / "state")
+    write_csv(data / "history.csv", past.history, list(past.history[0]))
+    rows = read_csv(data / "history.csv")
+    assert list(rows[0]) == ["epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate", "seconds"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
