@@ -7,7 +7,7 @@ import pytest
 
 from unetseg.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GREY = np.arange(96, dtype=np.uint8).reshape(8, 12)
 SPOT = np.where(GREY > 50, 255, 0).astype(np.uint8)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_inference import MODEL, spots
+from spots import MODEL, spots
 
 from unetseg.cli import main
 from unetseg.files import read_csv

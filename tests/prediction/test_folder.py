@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from test_inference import MODEL, SIZE, spots
+from spots import MODEL, SIZE, spots
 
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.samples import read_sample

@@ -15,7 +15,7 @@ from unetseg.model.unet import build_unet
 from unetseg.params_file import load_params
 from unetseg.prediction.arrays import predict
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
 PARAMS = load_params(ROOT / "params.yaml")
 PER_IMAGE = (

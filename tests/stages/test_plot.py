@@ -11,7 +11,7 @@ from unetseg.files import write_csv
 from unetseg.params_file import load_params
 from unetseg.synthetic.sample import Slide, make_tiles
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = {"training", "distribution", "by_kind", "dependence", "thresholds", "reliability", "worst", "outlines"}
 NAMES |= {"examples_best", "examples_median", "examples_worst"}
 SLIDES = (Slide("fluorescence", 2, 2, 64, 64, 4, 3), Slide("tissue", 1, 1, 64, 64, 4, 3))

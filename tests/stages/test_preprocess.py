@@ -15,7 +15,7 @@ from PIL import Image
 from unetseg.errors import InputError
 from unetseg.params_file import load_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "preprocess.py"))
 PARAMS = load_params(ROOT / "params.yaml")
 SKIP = PARAMS.model_copy(update={"data": PARAMS.data.model_copy(update={"on_bad_sample": "skip"})})

@@ -13,7 +13,7 @@ from unetseg.images.pictures import read_picture
 from unetseg.params_file import load_params
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "split.py"))
 PARAMS = load_params(ROOT / "params.yaml")
 SLIDES = [Slide("fluorescence", 2, 2, 128, 128, 10, 1)] * 4 + [Slide("tissue", 1, 2, 128, 128, 10, 3)] * 6

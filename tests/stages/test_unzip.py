@@ -12,7 +12,7 @@ from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.params_file import load_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "unzip.py"))
 PARAMS = load_params(ROOT / "params.yaml")
 
