@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from unetseg.images.fingerprint import LENGTH, borders
-from unetseg.splitting.fields import LOOSEST, Matches, _threshold, find_neighbours
+from unetseg.splitting.fields import LOOSEST, Matches, find_neighbours, loosest_threshold
 
 
 def _field(seed: int, height: int, width: int) -> np.ndarray:
@@ -118,16 +118,16 @@ def test_the_step_inside_is_the_one_between_the_outer_two_lines():
 def test_the_threshold_is_the_loosest_that_the_control_allows():
     pairs = np.arange(400).reshape(200, 2)
     found = Matches(pairs, np.linspace(0.1, 0.9, 200))
-    assert _threshold(found, Matches(pairs[:0], np.empty(0))) == 0.9
+    assert loosest_threshold(found, Matches(pairs[:0], np.empty(0))) == 0.9
     two = Matches(pairs[:2], np.array([0.5, 0.7]))  # 4 images of 400 at 0.9
-    assert _threshold(found, two) == 0.9
+    assert loosest_threshold(found, two) == 0.9
     three = Matches(pairs[:3], np.array([0.5, 0.7, 0.8]))  # 6 of 400 at 0.9, 4 of 348 below 0.8, 2 of 300 below 0.7
-    assert found.images(_threshold(found, three)) == 300
+    assert found.images(loosest_threshold(found, three)) == 300
 
 
 def test_no_threshold_lets_strangers_through_where_the_control_finds_as_many():
     scores = Matches(np.arange(20).reshape(10, 2), np.linspace(0.3, 0.9, 10))
-    assert _threshold(scores, scores) == 0
+    assert loosest_threshold(scores, scores) == 0
 
 
 def test_a_neighbour_in_two_pairs_is_one_image():

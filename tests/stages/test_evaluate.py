@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_evaluation import brightness_model, write_samples
+from brightness import brightness_model, write_samples
 
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError

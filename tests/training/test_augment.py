@@ -3,13 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2hed
+from strengths import NOTHING
 
 from unetseg.training.augment import Augmentation, augment
 
-NOTHING = Augmentation(
-    flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
-    channel=0.0, stain=0.0, blur=0.0, noise=0.0, invert=0.0,
-)  # fmt: skip
 STRENGTHS = st.builds(
     Augmentation,
     flip=st.booleans(), rotate90=st.booleans(), scale=st.floats(0, 0.9), rotate=st.floats(0, 180),

@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
+from strengths import NOTHING
 
-from unetseg.training.augment import Augmentation
 from unetseg.training.batches import PlainBatches, TrainingBatches
 from unetseg.training.sources import WholeImages
 
-NOTHING = Augmentation(
-    flip=False, rotate90=False, scale=0.0, rotate=0.0, elastic=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
-    channel=0.0, stain=0.0, blur=0.0, noise=0.0, invert=0.0,
-)  # fmt: skip
 IMAGES = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
 MASKS = np.arange(10, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
 

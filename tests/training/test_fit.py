@@ -9,7 +9,6 @@ from unetseg.model.unet import build_unet
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state
 from unetseg.training.fit import train
-from unetseg.training.keeper import Keeper
 from unetseg.training.losses import LOSSES
 
 SMALL = {
@@ -78,6 +77,16 @@ def run_tiles(data, state, **changed):
     return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
 
 
+def killed(after):
+    """Die when so many epochs are over and the state of the last is saved."""
+
+    def end(epoch, _logs=None):
+        if epoch + 1 == after:
+            raise KeyboardInterrupt
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=end)
+
+
 def without_seconds(past):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in past.history]
 
@@ -97,37 +106,19 @@ def test_the_same_training_twice_gives_the_same_bits(data):
     ("killed_after", "changed"),
     [(1, {"ema": 0.5}), (3, {"ema": 0.0}), (1, {"crop_epochs": 2}), (2, {"crop_epochs": 2}), (3, {"crop_epochs": 2})],
 )
-def test_a_killed_training_goes_on_to_the_same_bits(data, monkeypatch, killed_after, changed):
+def test_a_killed_training_goes_on_to_the_same_bits(data, killed_after, changed):
     whole = run(data, data / "whole", **changed)
-    save = Keeper._save
-
-    def save_and_die(self):
-        save(self)
-        if len(self.past.history) == killed_after:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "_save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run(data, data / "killed", **changed)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, data / "killed", **changed, callbacks=[killed(killed_after)])
     assert_same_bits(whole, run(data, data / "killed", **changed))
 
 
-def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data, monkeypatch):
+def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
     whole = run_tiles(data, data / "whole", epochs=12)
     assert whole[1].best_dice > 0.8
     assert whole[0].input_shape == (None, 16, 16, 3)
-    save = Keeper._save
-
-    def save_and_die(self):
-        save(self)
-        if len(self.past.history) == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "_save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run_tiles(data, data / "killed", epochs=12)
+    with pytest.raises(KeyboardInterrupt):
+        run_tiles(data, data / "killed", epochs=12, callbacks=[killed(5)])
     assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
 
 
@@ -160,22 +151,13 @@ def test_a_training_killed_after_its_last_epoch_is_not_trained_again(data, monke
     assert_same_bits(whole, run(data, data / "state"))
 
 
-def test_patience_survives_a_kill(data, monkeypatch):
+def test_patience_survives_a_kill(data):
     arguments = {"epochs": 8, "patience": 2, "learning_rate": 1e-9, "ema": 0.0, "schedule": "constant"}
     arguments["model"] = SMALL | {"normalization": "none"}  # which without learning leaves Dice as it is
     whole = run(data, data / "whole", **arguments)
     assert len(whole[1].history) < 8
-    save = Keeper._save
-
-    def save_and_die(self):
-        save(self)
-        if len(self.past.history) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "_save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run(data, data / "killed", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, data / "killed", **arguments, callbacks=[killed(2)])
     assert_same_bits(whole, run(data, data / "killed", **arguments))
 
 

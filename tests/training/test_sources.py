@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_batches import NOTHING
+from strengths import NOTHING
 
 from unetseg.errors import InputError
 from unetseg.files import write_csv

@@ -55,12 +55,12 @@ def find_neighbours(images: Sequence[Mapping[str, Border]]) -> Neighbours:
         The pairs of neighbours as positions in `images`, and both counts.
     """
     found, control = _search(images, mirrored=False), _search(images, mirrored=True)
-    threshold = _threshold(found, control)
+    threshold = loosest_threshold(found, control)
     pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
     return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
 
 
-def _threshold(found: Matches, control: Matches) -> float:
+def loosest_threshold(found: Matches, control: Matches) -> float:
     """Take the loosest threshold at which the control finds no more than its share."""
     for score in np.sort(found.scores[found.scores <= LOOSEST])[::-1]:
         if control.images(score) <= CONTROL * found.images(score):
