@@ -1,4 +1,5 @@
-# make repro: train on the bundled sample.   make test: run the tests.   make check: lint, types, layers, spelling.
+# make repro: train on the bundled sample.     make test: run the tests.
+# make check: lint, types, layers, spelling.   make docs: build the pages of docs/ and the API reference into site/.
 # Each sets up what it needs in .venv first; a second call installs nothing.
 
 PYTHON ?= python3
@@ -6,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: repro test check requirements clean
+.PHONY: repro test check docs requirements clean
 .DELETE_ON_ERROR:
 
 repro: .venv/run
@@ -18,12 +19,17 @@ test: .venv/dev
 
 check: .venv/dev
 	ruff check . && ruff format --check . && mypy && lint-imports && codespell
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --offline --quiet .github
+
+docs: .venv/dev
+	mkdocs build --strict --quiet
 
 # The pinned requirements, made anew from pyproject.toml; needs uv.
 requirements:
 	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade \
 	    pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --all-extras --group dev \
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --all-extras --group dev --group docs \
 	    -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:

@@ -1,4 +1,4 @@
-"""From a zip of labelled images to a U-Net segmentation model that one can trust."""
+"""From a zip of labelled images to a U-Net segmentation model you can trust."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from unetseg.model.file import load_model as load_model
     from unetseg.prediction.arrays import predict as predict
 
+__version__ = "0.1.0"
 __all__ = ["load_model", "predict"]
 
 

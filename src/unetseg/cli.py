@@ -6,6 +6,7 @@ import keyword
 import sys
 from collections.abc import Sequence
 
+from unetseg import __version__
 from unetseg.stage import one_line_errors
 
 COMMANDS = {  # in the order in which --help shows them
@@ -15,7 +16,7 @@ COMMANDS = {  # in the order in which --help shows them
     "compare": "say whether one evaluation is better than another",
     "folds": "give mean and spread of the scores over the folds of split.method=kfold",
     "report": "write a page on which predictions are looked through",
-    "info": "say where a model came from: revision, parameters, data, best epoch",
+    "info": "say where a model came from, or which versions are installed",
     "ensemble": "average several models, such as those of some folds or seeds, into one",
     "export": "write a model for another runtime, compared with Keras on images",
     "preset": "print a preset as `-S key=value` options for `dvc exp run`",
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="unetseg", description="Segment images with a U-Net you can trust.")
+    parser.add_argument("--version", action="version", version=__version__)
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         subparser = parsers.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")

@@ -1,17 +1,36 @@
-"""`unetseg info`: say where a model came from: revision, parameters, data, best epoch."""
+"""`unetseg info`: give the facts of a model's origin, or the versions of what is installed."""
 
 import argparse
 import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from unetseg.model.file import read_facts
+from unetseg import __version__
+
+PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
+    model_help = "a .keras file; without one, the versions of what is installed"
+    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=model_help)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
-    print(json.dumps(read_facts(options.model), indent=2))
+    if options.model:
+        from unetseg.model.file import read_facts  # noqa: PLC0415 - imports Keras, which takes seconds
+
+        facts = read_facts(options.model)
+    else:
+        facts = {"unetseg": __version__, "python": platform.python_version(), "platform": platform.platform()}
+        facts |= {package: _version(package) for package in PACKAGES}
+    print(json.dumps(facts, indent=2))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

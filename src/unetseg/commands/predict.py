@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,10 @@ def _trained_scale(facts: dict[str, Any]) -> "Scale":
 
 
 def _pretrained() -> Path:
-    for folder in (Path(), Path(__file__).parents[3]):
-        if (folder / PRETRAINED).is_file():
-            return folder / PRETRAINED
-    raise InputError(f"{PRETRAINED} is not here; name a model with --model")
+    file = Path(str(files("unetseg"))) / PRETRAINED  # a link to the folder at the top, in a wheel a copy
+    if not file.is_file():
+        raise InputError(f"{file} is missing; name a model with --model")
+    return file
 
 
 def _share(word: str) -> float:
