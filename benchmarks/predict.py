@@ -1,7 +1,7 @@
 """Measure `unetseg predict`: its speed beside the bare model's, its memory on a huge image, its seams, its two scales.
 
     python benchmarks/predict.py speed --model M.keras IMAGES        images/s of the command and of predict_on_batch
-    python benchmarks/predict.py memory --model M.keras IMAGES       a mosaic of 20,000 x 20,000 pixels, native
+    python benchmarks/predict.py memory --model M.keras IMAGES       a mosaic of 20,000 x 20,000 pixels, in tiles
     python benchmarks/predict.py seam --model M.keras IMAGES         tiles against one pass over a mosaic that fits
     python benchmarks/predict.py scale --model M.keras --split data/split.csv data/unzipped     Dice at native size
 
@@ -32,9 +32,10 @@ from unetseg.images.pictures import read_image
 from unetseg.images.resampling import fit
 from unetseg.model.file import load_model
 from unetseg.prediction.folder import predict_files
-from unetseg.prediction.native import TILE, NativeModel
+from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings
+from unetseg.prediction.tiles import TILE
 
 
 def measure_speed(options: argparse.Namespace) -> None:
@@ -52,7 +53,7 @@ def measure_speed(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as out:
             whole = clocks()
             results = Results(Path(out), Settings(objects=options.objects), (), options.model)
-            failed = sum(outcome is not None for outcome in predict_files(model, sources, results, "resize"))
+            failed = sum(outcome is not None for outcome in predict_files(Predictor(model), sources, results))
             results.gather(sources)
             whole = clocks() - whole
         ratios.append(bare / whole)
@@ -73,7 +74,7 @@ def measure_memory(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mosaic.tif")
         write_mosaic(path, options.images, options.size)
-        words = [sys.executable, "-m", "unetseg.cli", "predict", "--model", str(options.model), "--scale", "native"]
+        words = [sys.executable, "-m", "unetseg.cli", "predict", "--model", str(options.model), "--scale", "tiles"]
         started = time.perf_counter()
         subprocess.run([*words, "--write", options.write, "--out", f"{folder}/out", str(path)], check=True)
         seconds = time.perf_counter() - started
@@ -89,9 +90,9 @@ def measure_seams(options: argparse.Namespace) -> None:
         write_mosaic(Path(folder, "mosaic.tif"), options.images, options.size)
         with open_image(Path(folder, "mosaic.tif")) as image:
             mosaic = image.rows(0, image.height)
-    once = NativeModel(model, tile=2 * options.size).predict_array(mosaic)
+    once = next(Predictor(model, "tiles", tile=2 * options.size).images([mosaic]))
     for tile in (256, 512, TILE):
-        tiled = NativeModel(model, tile).predict_array(mosaic)
+        tiled = next(Predictor(model, "tiles", tile=tile).images([mosaic]))
         most, differing = np.abs(tiled - once).max(), ((tiled >= 0.5) != (once >= 0.5)).mean()
         print(f"tiles of {tile}: probability differs by {most:.5f} at most, the mask in {differing:.4%} of pixels")
 
@@ -103,17 +104,17 @@ def measure_scales(options: argparse.Namespace) -> None:
     samples = [read_sample(options.images / row["id"]) for row in rows]
     strata = np.array([row["stratum"] for row in rows])
     scored = {}
-    for scale in ("resize", "native"):
+    for scale in ("resize", "tiles"):
         masks = [predict(sample.image, model, scale=scale).mask for sample in samples]
         pairs = zip(samples, masks, strict=True)
         scored[scale] = dice(stack([count(sample.labels > 0, mask) for sample, mask in pairs]))
-    print("| kind and size | images | resize | native |\n| --- | --- | --- | --- |")
+    print("| kind and size | images | resize | tiles |\n| --- | --- | --- | --- |")
     for name, chosen in {"all": strata != "", **{each: strata == each for each in sorted(set(strata))}}.items():
-        means = " | ".join(f"{scored[scale][chosen].mean():.4f}" for scale in ("resize", "native"))
+        means = " | ".join(f"{scored[scale][chosen].mean():.4f}" for scale in ("resize", "tiles"))
         print(f"| {name} | {chosen.sum()} | {means} |")
-    gained = scored["native"] - scored["resize"]
+    gained = scored["tiles"] - scored["resize"]
     low, high = bootstrap_interval(gained, [row["group"] for row in rows], 2000, 0) or (np.nan, np.nan)
-    print(f"native - resize: {gained.mean():+.4f} [{low:+.4f}, {high:+.4f}]; better in {np.mean(gained > 0):.0%}")
+    print(f"tiles - resize: {gained.mean():+.4f} [{low:+.4f}, {high:+.4f}]; better in {np.mean(gained > 0):.0%}")
 
 
 def write_mosaic(path: Path, images: Path, size: int) -> None:

@@ -132,10 +132,9 @@ def compare(folders: dict[str, Path], arrays: Path, split: Path) -> dict[str, di
     import numpy as np
 
     from unetseg.dataset.subsets import subset_rows
-    from unetseg.evaluation.evaluation import predict
     from unetseg.evaluation.scores import count, dice, stack
     from unetseg.model.file import load_model
-    from unetseg.prediction.forward import forward
+    from unetseg.prediction.predictor import Predictor, forward
 
     chosen = [int(row["index"]) for row in subset_rows(arrays / "samples.csv", split, "test")]
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r")[chosen] for name in ("images", "masks"))
@@ -145,7 +144,7 @@ def compare(folders: dict[str, Path], arrays: Path, split: Path) -> dict[str, di
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for name, model in models.items():
         for key, tta in (("test_dice", False), ("test_dice_tta", True)):
-            predicted = predict(model, images, np.arange(len(chosen)), BATCH, tta)
+            predicted = Predictor(model, tta=tta).fitted(images)
             counts = [count(mask > 0, probability >= 0.5) for mask, probability in zip(masks, predicted, strict=True)]
             facts[name][key] = float(dice(stack(counts)).mean())
     for _ in range(ROUNDS):

@@ -4,12 +4,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from spots import MODEL, spots
 
 from unetseg.cli import main
 from unetseg.files import read_csv
 from unetseg.model.file import save_model
 from unetseg.model.unet import build_unet
+from unetseg.prediction import arrays as api
 
 TWO_PARTS = build_unet(
     32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
@@ -83,7 +85,7 @@ def test_the_threshold_is_the_models_own_unless_another_is_given():
     assert cv2.imread("out/faint.png")[16, 16, 0] == 0
 
 
-@pytest.mark.parametrize(("mode", "scale"), [(None, "resize"), ("resize", "resize"), ("tiles", "native")])
+@pytest.mark.parametrize(("mode", "scale"), [(None, "resize"), ("resize", "resize"), ("tiles", "tiles")])
 def test_the_scale_is_that_of_the_models_training_unless_another_is_given(mode, scale):
     save_model(
         Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32, **({"mode": mode} if mode else {})}}}
@@ -92,6 +94,16 @@ def test_the_scale_is_that_of_the_models_training_unless_another_is_given(mode, 
     assert json.loads(Path("out/predict.json").read_text())["scale"] == scale
     predict("--scale", "resize", "images/a.png")
     assert json.loads(Path("out/predict.json").read_text())["scale"] == "resize"
+
+
+def test_views_are_averaged_on_demand():
+    save_model(Path("m.keras"), TWO_PARTS, {})
+    image = spots(40, 50)
+    cv2.imwrite("images/a.png", image)
+    assert predict("--tta", "--write", "probability", "images/a.png") == 0
+    expected = api.predict(image, TWO_PARTS, tta=True).probability
+    assert np.abs(tifffile.imread("out/a.probability.tif") / 65535 - expected).max() < 1e-4
+    assert json.loads(Path("out/predict.json").read_text())["tta"] is True
 
 
 def test_the_model_that_comes_along_is_used_where_none_is_named():

@@ -3,44 +3,16 @@ import pytest
 from brightness import SIZE, brightness_model, write_samples
 
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import evaluate, predict, predict_subset
+from unetseg.evaluation.evaluation import evaluate, predict_subset
 from unetseg.files import read_csv
+from unetseg.prediction.predictor import Predictor
 
 
-def subsets(folder, kinds, tta=False):
+def subsets(folder, kinds):
     arrays, samples, split = write_samples(folder, kinds)
-    model = brightness_model()
-    made = [predict_subset(model, arrays, split, name=n, out=folder / n, tta=tta) for n in ("test", "validation")]
+    predictor = Predictor(brightness_model())
+    made = [predict_subset(predictor, arrays, samples, split, name=n, out=folder / n) for n in ("test", "validation")]
     return *made, samples
-
-
-def test_predictions_come_in_the_order_asked_for_whatever_the_batch_size():
-    images = np.random.default_rng(0).integers(0, 255, (5, SIZE, SIZE, 3), np.uint8)
-    model, order = brightness_model(), np.array([4, 0, 2])
-    alone = [next(predict(model, images, np.array([index]), 1, tta=False)) for index in order]
-    together = list(predict(model, images, order, 2, tta=False))
-    np.testing.assert_allclose(together, alone, atol=1e-6)
-    assert together[0].dtype == np.float32
-
-
-def test_averaging_the_eight_views_makes_a_prediction_that_turns_with_its_image():
-    image = np.random.default_rng(1).integers(0, 255, (1, SIZE, SIZE, 3), np.uint8)
-    model, first = brightness_model(), np.array([0])
-
-    def predict_one(pixels, tta):
-        return next(predict(model, np.ascontiguousarray(pixels), first, 8, tta))
-
-    for turned in (np.rot90(image, 1, (1, 2)), image[:, ::-1], np.rot90(image, 3, (1, 2))[:, :, ::-1]):
-        plain, averaged = predict_one(turned, False), predict_one(turned, True)
-        assert np.abs(plain - averaged).max() > 0.01
-    averaged = predict_one(image, True)
-    np.testing.assert_allclose(predict_one(np.rot90(image, 1, (1, 2)), True), np.rot90(averaged), atol=1e-5)
-    np.testing.assert_allclose(predict_one(image[:, ::-1], True), averaged[::-1], atol=1e-5)
-
-
-def test_a_model_that_predicts_nan_is_told_to_the_user():
-    with pytest.raises(InputError, match="NaN"):
-        list(predict(brightness_model(np.nan), np.zeros((1, SIZE, SIZE, 3), np.uint8), np.array([0]), 1, False))
 
 
 def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):

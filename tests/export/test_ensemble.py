@@ -7,7 +7,7 @@ from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
 from unetseg.model.file import load_model, read_facts, save_model
 from unetseg.model.unet import build_unet
-from unetseg.prediction.native import NativeModel
+from unetseg.prediction.predictor import Predictor
 
 SMALL = {
     "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": True,
@@ -28,8 +28,8 @@ def test_the_mean_of_the_members_is_predicted_at_both_scales():
     expected = np.mean([member.predict_on_batch(IMAGES) for member in members], axis=0)
     np.testing.assert_allclose(joined.predict_on_batch(IMAGES), expected, atol=1e-6)
     image = np.random.default_rng(1).integers(0, 256, (40, 24, 3)).astype(np.uint8)
-    expected = np.mean([NativeModel(member).predict_array(image) for member in members], axis=0)
-    np.testing.assert_allclose(NativeModel(joined).predict_array(image), expected, atol=1e-6)
+    expected = np.mean([next(Predictor(member, "tiles").images([image])) for member in members], axis=0)
+    np.testing.assert_allclose(next(Predictor(joined, "tiles").images([image])), expected, atol=1e-6)
 
 
 def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_path):

@@ -1,6 +1,5 @@
 import doctest
 
-import keras
 import numpy as np
 import pytest
 from spots import MODEL, SIZE, spots
@@ -9,8 +8,7 @@ import unetseg
 from unetseg.errors import InputError
 from unetseg.images.resampling import fit, restore
 from unetseg.objects.separation import separated_objects
-from unetseg.prediction import arrays as inference
-from unetseg.prediction.arrays import model_size, predict, predict_fitted
+from unetseg.prediction.arrays import predict
 
 
 def test_an_image_is_fitted_predicted_and_restored():
@@ -23,8 +21,8 @@ def test_an_image_is_fitted_predicted_and_restored():
     assert np.array_equal(predicted.labels > 0, predicted.mask)
 
 
-def test_at_native_size_nothing_is_resized():
-    predicted = predict(spots(50, 70), MODEL, scale="native")
+def test_in_tiles_nothing_is_resized():
+    predicted = predict(spots(50, 70), MODEL, scale="tiles")
     assert np.array_equal(predicted.mask[10:19, :50], spots(50, 70)[10:19, :50, 0] > 127)
 
 
@@ -71,24 +69,6 @@ def test_the_threshold_depth_and_smallest_object_are_the_callers():
     predicted = predict(image, MODEL, threshold=0.9, depth=0.5, min_size=2)
     assert np.array_equal(predicted.mask, predicted.probability >= np.float32(0.9))
     assert np.array_equal(predicted.labels, separated_objects(predicted.probability, 0.9, 0.5, 2))
-
-
-def test_the_model_always_sees_batches_of_one_shape(monkeypatch):
-    shapes = set()
-
-    def remember(_, batch):
-        shapes.add(batch.shape)
-        return batch[..., 0]
-
-    monkeypatch.setattr(inference, "forward", remember)
-    assert len(list(predict_fitted(MODEL, np.zeros((11, SIZE, SIZE, 3), np.uint8)))) == 11
-    assert shapes == {(inference.BATCH, SIZE, SIZE, 3)}
-
-
-def test_a_model_for_something_else_is_told():
-    image = keras.Input((8, 16, 1))
-    with pytest.raises(InputError, match=r"\(None, 8, 16, 1\)"):
-        model_size(keras.Model(image, image))
 
 
 def test_the_docstrings_example_is_true(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from unetseg.images.inputs import find_inputs
 from unetseg.images.resampling import restore
 from unetseg.prediction import folder as prediction
 from unetseg.prediction.folder import predict_files
+from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings
 
@@ -26,23 +27,24 @@ def folder(tmp_path, monkeypatch):
     Path("images").mkdir()
 
 
-def run(scale="resize", words=("images",), kinds=()):
+def run(scale="resize", words=("images",), kinds=(), tta=False):
     sources = find_inputs(list(words), Path("out"))
     results = Results(Path("out"), Settings(scale=scale), kinds, Path("m.keras"))
-    return list(predict_files(MODEL, sources, results, scale))
+    return list(predict_files(Predictor(MODEL, scale, tta=tta), sources, results))
 
 
 def mask(name):
     return cv2.imread(f"out/{name}.png", cv2.IMREAD_UNCHANGED)
 
 
-def evaluated(samples, model, size):
+def evaluated(samples, model, size, tta=False):
     """The masks that `evaluate` scores at native size, by sample."""
     write_arrays(samples, Path("arrays"), size=size, skip_bad=False)
     ids = sorted(folder.name for folder in samples.iterdir())
     rows = [{"id": name, "subset": "test", "group": name, "stratum": "x"} for name in ids]
     write_csv(Path("split.csv"), rows, ("id", "subset", "group", "stratum"))
-    subset = predict_subset(model, Path("arrays"), Path("split.csv"), name="test", out=Path("predicted"), tta=False)
+    predictor = Predictor(model, tta=tta)
+    subset = predict_subset(predictor, Path("arrays"), samples, Path("split.csv"), name="test", out=Path("predicted"))
     sizes = {name: read_sample(samples / name).labels.shape for name in ids}
     seen = zip((row["id"] for row in subset.rows), subset.probabilities, strict=True)
     return {name: restore(np.array(probability), *sizes[name]) >= np.float32(0.5) for name, probability in seen}
@@ -55,14 +57,15 @@ def write_sample(name, pixels, suffix="png"):
         assert cv2.imwrite(str(path), content)
 
 
-def test_the_masks_are_to_the_pixel_those_that_evaluate_scored():
+@pytest.mark.parametrize("tta", [False, True])
+def test_the_masks_are_to_the_pixel_those_that_evaluate_scored(tta):
     write_sample("a", spots(50, 70))
     write_sample("b", spots(32, 45), "tif")
     write_sample("c", spots(200, 90).astype(np.uint16) * 15)
     write_sample("d", np.concatenate([spots(60, 41), spots(60, 41)[..., :1]], axis=2))
     write_sample("e", spots(33, 64), "bmp")
-    expected = evaluated(Path("samples"), MODEL, SIZE)
-    assert run(words=["samples/*/images/*"]) == [None] * 5
+    expected = evaluated(Path("samples"), MODEL, SIZE, tta)
+    assert run(words=["samples/*/images/*"], tta=tta) == [None] * 5
     for name, scored in expected.items():
         assert np.array_equal(mask(f"{name}/images/{name}") > 0, scored)
         assert scored.any()
@@ -79,7 +82,7 @@ def test_on_real_images_the_masks_are_to_the_pixel_those_that_evaluate_scored(re
         assert np.array_equal(mask(f"{name}/images/{name}") > 0, scored)
 
 
-@pytest.mark.parametrize("scale", ["resize", "native"])
+@pytest.mark.parametrize("scale", ["resize", "tiles"])
 def test_a_broken_image_is_named_and_the_others_are_done(scale):
     for name in ("a", "b", "d"):
         cv2.imwrite(f"images/{name}.png", spots(40, 50))
@@ -98,7 +101,7 @@ def test_a_plane_that_breaks_in_the_middle_leaves_no_result():
     content = bytearray(Path("images/a.tif").read_bytes())
     content[offset : offset + 9] = bytes(9)
     Path("images/a.tif").write_bytes(content)
-    fine, broken = run("native")
+    fine, broken = run("tiles")
     assert fine is None
     assert "images/a.tif" in broken
     assert {path.name for path in Path("out").rglob("*") if path.is_file()} == {"a_0000.png", "a_0000.jsonl"}
@@ -112,7 +115,7 @@ def test_each_plane_of_a_stack_gets_a_mask():
     assert mask("a_0000").any()
 
 
-@pytest.mark.parametrize("scale", ["resize", "native"])
+@pytest.mark.parametrize("scale", ["resize", "tiles"])
 def test_every_kind_agrees_with_the_mask(scale):
     cv2.imwrite("images/a.png", spots(60, 90))
     assert run(scale, kinds=("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")) == [None]
@@ -124,5 +127,5 @@ def test_a_large_image_says_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(prediction, "LARGE", 100)
     image = np.tile(spots(40, 50), (5, 3, 1))
     cv2.imwrite("images/a.png", image)
-    assert run("native") == [None]
+    assert run("tiles") == [None]
     assert "a.png: 1 strips" in capsys.readouterr().err

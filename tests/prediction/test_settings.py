@@ -18,8 +18,8 @@ def test_the_smallest_object_grows_with_the_image_that_is_fitted(height, width, 
     assert Settings(min_size=8).smallest(height, width, 256) == expected
 
 
-def test_the_smallest_object_is_the_same_at_native_size():
-    assert Settings(scale="native", min_size=8).smallest(5000, 5000, 256) == 8
+def test_the_smallest_object_is_the_same_in_tiles():
+    assert Settings(scale="tiles", min_size=8).smallest(5000, 5000, 256) == 8
 
 
 def test_the_depth_of_a_waist_grows_with_the_image_that_is_fitted():

@@ -89,7 +89,7 @@ def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
     for row in read_csv(paths["per_image"]):
         sample = read_sample(paths["samples"] / row["id"])
-        found = predict(sample.image, model, scale="native", threshold=PARAMS.evaluate.threshold)
+        found = predict(sample.image, model, scale="tiles", threshold=PARAMS.evaluate.threshold)
         assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
         place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
         np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))

@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument("--model", type=Path, metavar="M.keras", help=f"default: {PRETRAINED}, which comes along")
     scale_help = (
-        "resize: fit each image to the model's size; native: tiles at the image's own size; "
+        "resize: fit each image to the model's size; tiles: the image at its own size, in tiles; "
         "default: as the model was trained (image.mode), which scores best"
     )
-    parser.add_argument("--scale", choices=("resize", "native"), help=scale_help)
+    parser.add_argument("--scale", type=_scale, choices=("resize", "tiles"), help=scale_help)
+    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
     parser.add_argument("--threshold", type=_share, metavar="P", help="foreground from here; default: the model's own")
     objects_help = "separated: touching ones apart; connected: together; none: only masks, which is fastest"
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
@@ -45,15 +46,17 @@ def run(options: argparse.Namespace) -> int:
         sources = find_inputs(options.paths, options.out)
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
+        from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
 
         file = options.model or _pretrained()
         model, facts = load_model(file), read_facts(file)
         scale, threshold = options.scale or _trained_scale(facts), options.threshold or facts.get("threshold", 0.5)
-        settings = Settings(scale, threshold, options.depth, options.min_size, options.objects)
+        settings = Settings(scale, threshold, options.depth, options.min_size, options.objects, options.tta)
+        predictor = Predictor(model, scale, tta=options.tta)
         results = Results(options.out, settings, options.write, file)
         results.check(sources)
         left = [source for source in sources if not (options.resume and results.record(source))]
-        outcomes = predict_files(model, left, results, scale)
+        outcomes = predict_files(predictor, left, results)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -68,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _trained_scale(facts: dict[str, Any]) -> "Scale":
     """Give the scale of what the model was trained on; one without facts saw images of its size."""
-    return "native" if facts.get("trained_with", {}).get("image", {}).get("mode") == "tiles" else "resize"
+    return "tiles" if facts.get("trained_with", {}).get("image", {}).get("mode") == "tiles" else "resize"
 
 
 def _pretrained() -> Path:
@@ -76,6 +79,10 @@ def _pretrained() -> Path:
     if not file.is_file():
         raise InputError(f"{file} is missing; name a model with --model")
     return file
+
+
+def _scale(word: str) -> str:
+    return "tiles" if word == "native" else word  # its former name
 
 
 def _share(word: str) -> float:

@@ -1,9 +1,8 @@
 """Predict new images: arrays in; probability, mask and labels out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import overload
 
 import numpy as np
@@ -11,14 +10,10 @@ from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.pictures import to_rgb
-from unetseg.images.resampling import fit, restore
 from unetseg.model import keras
 from unetseg.objects.strips import Number
-from unetseg.prediction.forward import forward
-from unetseg.prediction.native import NativeModel
+from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Scale, Settings
-
-BATCH = 8
 
 Image = Shaped[np.ndarray, "..."]  # checked by hand: this is where users come in
 
@@ -54,6 +49,7 @@ def predict(
     model: keras.Model,
     *,
     scale: Scale = ...,
+    tta: bool = ...,
     threshold: float = ...,
     depth: float = ...,
     min_size: int = ...,
@@ -66,6 +62,7 @@ def predict(
     model: keras.Model,
     *,
     scale: Scale = ...,
+    tta: bool = ...,
     threshold: float = ...,
     depth: float = ...,
     min_size: int = ...,
@@ -77,6 +74,7 @@ def predict(
     model: keras.Model,
     *,
     scale: Scale = "resize",
+    tta: bool = False,
     threshold: float = 0.5,
     depth: float = 1.0,
     min_size: int = 8,
@@ -87,8 +85,9 @@ def predict(
         images: (height, width) or (height, width, channels), grey or RGB, with or without alpha, of any size. 8 bit is
             taken as 0 to 255, any other type is scaled by the image's own range, as in training.
         model: from `unetseg.load_model`.
-        scale: "resize" fits the image to the model's size, as the model was trained; "native" predicts at the image's
+        scale: "resize" fits the image to the model's size, as the model was trained; "tiles" predicts at the image's
             own size, in tiles.
+        tta: whether to average over the 8 flips and quarter turns: eight times slower, often a little better.
         threshold: probability from which a pixel is foreground.
         depth: how deep a waist parts two objects, in pixels of what the model sees; see `separated_objects`.
         min_size: smaller objects, in pixels of what the model sees, are left out of the labels.
@@ -111,52 +110,18 @@ def predict(
     """
     several = [images] if isinstance(images, np.ndarray) else images
     pictures = [_as_rgb(image) for image in several]
-    size = model_size(model)
-    if scale == "native":
-        native = _taken_apart(model)
-        probabilities = [native.predict_array(picture) for picture in pictures]
-    else:
-        fitted = predict_fitted(model, (fit(picture, size) for picture in pictures))
-        probabilities = [restore(seen, *picture.shape[:2]) for seen, picture in zip(fitted, pictures, strict=True)]
-    settings = Settings(scale, threshold, depth, min_size)
+    predictor, settings = _predictor(model, scale, tta), Settings(scale, threshold, depth, min_size)
     predictions = [
-        Prediction(each, threshold, settings.number(each.shape[0], each.shape[1], size)) for each in probabilities
+        Prediction(each, threshold, settings.number(each.shape[0], each.shape[1], predictor.size))
+        for each in predictor.images(pictures)
     ]
     return predictions[0] if isinstance(images, np.ndarray) else predictions
 
 
-def predict_fitted(
-    model: keras.Model, images: Iterable[UInt8[np.ndarray, "size size 3"]], batch_size: int = BATCH
-) -> Iterator[Float32[np.ndarray, "size size"]]:
-    """Predict images of the model's size, always in batches of one shape, so that the model is compiled once.
-
-    Raises:
-        InputError: if the model predicts NaN.
-    """
-    pending = iter(images)
-    batch = np.zeros((batch_size, *model.input_shape[1:]), np.float32)
-    while taken := list(islice(pending, batch_size)):
-        batch[: len(taken)] = taken
-        yield from forward(model, batch)[: len(taken)]
-
-
-def model_size(model: keras.Model) -> int:
-    """Give the height and width of the images that a model takes.
-
-    Raises:
-        InputError: if it does not take RGB images of one size or does not give one probability a pixel.
-    """
-    _, height, width, channels = taken = model.input_shape
-    if height != width or channels != 3 or model.output_shape[1:] != (height, width, 1):
-        rule = "it must take (None, size, size, 3) and give (None, size, size, 1)"
-        raise InputError(f"the model takes {taken} and gives {model.output_shape}; {rule}")
-    return int(height)
-
-
 @lru_cache(maxsize=1)
-def _taken_apart(model: keras.Model) -> NativeModel:
-    """Keep the last one: Keras compiles a new one again."""
-    return NativeModel(model)
+def _predictor(model: keras.Model, scale: Scale, tta: bool) -> Predictor:
+    """Keep the last one: taken apart for tiles, a model is compiled again."""
+    return Predictor(model, scale, tta=tta)
 
 
 def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:

@@ -8,7 +8,7 @@ from typing import Literal
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.objects.strips import Number
 
-Scale = Literal["resize", "native"]
+Scale = Literal["resize", "tiles"]
 Objects = Literal["separated", "connected", "none"]
 
 
@@ -17,13 +17,14 @@ class Settings:
     """How to predict.
 
     Attributes:
-        scale: "resize" fits an image to the model's size, as the model was trained; "native" predicts at the image's
+        scale: "resize" fits an image to the model's size, as the model was trained; "tiles" predicts at the image's
             own size, in tiles.
         threshold: probability from which a pixel is foreground.
         depth: how deep a waist parts two objects, in pixels of what the model sees; see `separated_objects`.
         min_size: smaller objects, in pixels of what the model sees, are left out.
         objects: "separated" parts those that touch; "connected" does not and takes a tenth of the time; "none": masks
             are all that is wanted.
+        tta: whether to average over the 8 flips and quarter turns.
     """
 
     scale: Scale = "resize"
@@ -31,6 +32,7 @@ class Settings:
     depth: float = 1.0
     min_size: int = 8
     objects: Objects = "separated"
+    tta: bool = False
 
     def smallest(self, height: int, width: int, size: int) -> int:
         """Give the pixels of an image's smallest object; `size` is the model's."""

@@ -6,7 +6,7 @@ import pytest
 
 from unetseg.errors import InputError
 from unetseg.model.unet import build_unet
-from unetseg.prediction.native import NativeModel
+from unetseg.prediction.predictor import Predictor
 
 SHAPE = {
     "base_filters": 4,
@@ -33,9 +33,7 @@ def textured(height, width, mean):
 
 
 def native(model, image, **options):
-    height, width = image.shape[:2]
-    strips = NativeModel(model, **options).predict(lambda start, stop: image[start:stop], height, width)
-    return np.concatenate(list(strips))
+    return next(Predictor(model, "tiles", **options).images([image]))
 
 
 @pytest.mark.parametrize("stem_stride", [1, 2])
@@ -79,9 +77,9 @@ def test_statistics_are_those_of_the_whole_image_and_not_of_a_tile():
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 90), (33, 31)])
 def test_any_size_comes_back_as_it_was(height, width):
     image = textured(height, width, 60)
-    model = NativeModel(made(), tile=32, overlap=8)
-    strips = list(model.predict(lambda start, stop: image[start:stop], height, width))
-    assert len(strips) == model.count_strips(height)
+    predictor = Predictor(made(), "tiles", tile=32, overlap=8)
+    strips = list(predictor.strips(lambda start, stop: image[start:stop], height, width))
+    assert len(strips) == predictor.count_strips(height)
     assert np.concatenate(strips).shape == (height, width)
 
 
@@ -95,4 +93,4 @@ def test_taking_a_model_apart_leaves_it_as_it_was():
 def test_a_model_of_another_make_is_refused():
     image = keras.Input((32, 32, 3))
     with pytest.raises(InputError, match="'normalise' and 'unet'"):
-        NativeModel(keras.Model(image, keras.layers.Conv2D(1, 1)(image)))
+        Predictor(keras.Model(image, keras.layers.Conv2D(1, 1)(image)), "tiles")

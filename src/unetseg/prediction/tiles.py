@@ -1,22 +1,25 @@
-"""Apply a model's U-Net to an image at its own size, normalised by the whole image, however large that is."""
+"""A model's U-Net for tiles of an image of any size, normalised by the whole image, however large that is."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from unetseg.errors import InputError
-from unetseg.images.tiling import Rows, blend, lay
+from unetseg.images.tiling import Rows, Score, blend, lay
 from unetseg.model import keras
-from unetseg.prediction.forward import forward
 
 TILE = 1024  # pixels; the larger, the less of a tile is near its border, where the model sees too little
 REACH = 12  # how far tiles overlap, in the coarsest steps of the model: a pixel sees six of them to either side
 STRIP = 2**22  # pixels whose brightness is counted together
 
 
-class NativeModel:
-    """A model that takes images of any size, in tiles larger than those it was trained on."""
+class TiledModel:
+    """A model taken apart, so that its U-Net takes tiles larger than the images it was trained on.
+
+    Attributes:
+        unet: normalised tiles of any size that its poolings divide to probabilities.
+    """
 
     def __init__(self, model: keras.Model, tile: int = TILE, overlap: int | None = None) -> None:
         """Take a model apart.
@@ -31,53 +34,30 @@ class NativeModel:
             InputError: if the model is not made of the two parts "normalise" and "unet".
         """
         if {"normalise", "unet"} - {layer.name for layer in model.layers}:
-            raise InputError("the model has no parts 'normalise' and 'unet': it cannot be used at native size")
+            raise InputError("the model has no parts 'normalise' and 'unet': it cannot predict tiles")
         self._normalise, unet = model.get_layer("normalise"), model.get_layer("unet")
         self._size = unet.input_shape[1]
         self._multiple = self._size // min(layer.output.shape[1] for layer in unet.layers)
         self._tile = max(1, tile // self._multiple) * self._multiple
         self._overlap = min(REACH * self._multiple, self._tile // 2) if overlap is None else overlap
-        self._unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
+        self.unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
 
     def count_strips(self, height: int) -> int:
-        """Count the strips that `predict` gives for an image of this height."""
+        """Count the strips that `blend` gives for an image of this height."""
         return len(lay(height, self._tile, self._overlap, self._multiple).starts)
 
-    def predict_array(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width"]:
-        """Predict the probability of foreground of an image that is held in memory."""
-        return np.concatenate(list(self.predict(lambda start, stop: image[start:stop], *image.shape[:2])))
+    def blend(self, rows: Rows, score: Score, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
+        """Score an image tile by tile; see `unetseg.images.tiling.blend`."""
+        tile, pixels = self._tile, self._tile**2
+        lay_out = {"tile": tile, "overlap": self._overlap, "multiple": self._multiple, "batch_pixels": pixels}
+        return blend(rows, score, height, width, **lay_out)
 
-    def predict(self, rows: Rows, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Predict the probability of foreground, strip by strip from the top.
-
-        Args:
-            rows: gives the image's rows from a first one to one before the last; they are asked for up to three times.
-            height: of the image.
-            width: of the image.
-        """
-        scale, offset = self._scaling(*_mean_and_deviation(rows, height, width))
-
-        def score(
-            tiles: UInt8[np.ndarray, "n tile_height tile_width 3"],
-        ) -> Float32[np.ndarray, "n tile_height tile_width"]:
-            return forward(self._unet, tiles * np.float32(scale) + np.float32(offset))
-
-        yield from blend(
-            rows,
-            score,
-            height,
-            width,
-            tile=self._tile,
-            overlap=self._overlap,
-            multiple=self._multiple,
-            batch_pixels=self._tile**2,
-        )
+    def scaling(self, rows: Rows, height: int, width: int) -> tuple[float, float]:
+        """Find what the model multiplies the values of an image by, and what it then adds."""
+        return self._scaling(*_mean_and_deviation(rows, height, width))
 
     def _scaling(self, mean: float, deviation: float) -> tuple[float, float]:
-        """Find what the model multiplies an image of such values by, and what it then adds.
-
-        The model is asked, with an image of the same mean and deviation, so that its arithmetic stands in one place.
-        """
+        """Ask the model, with an image of the same mean and deviation, so that its arithmetic stands in one place."""
         dark, bright = mean - max(deviation, 1e-3), mean + max(deviation, 1e-3)
         image = np.full((1, self._size, self._size, 3), dark, np.float32)
         image[:, ::2] = bright

@@ -1,0 +1,151 @@
+"""The one way from images to probabilities; `evaluate`, `unetseg predict` and the Python API all call it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+from unetseg.errors import InputError
+from unetseg.images.resampling import fit, restore
+from unetseg.images.tiling import Rows
+from unetseg.model import keras
+from unetseg.prediction.settings import Scale
+from unetseg.prediction.tiles import TILE, TiledModel
+
+BATCH = 8
+VIEWS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))
+
+Score = Callable[[Shaped[np.ndarray, "n height width 3"]], Float32[np.ndarray, "n height width"]]
+
+
+class Predictor:
+    """A model, how images are brought to it, and whether it is asked once or for eight views of each.
+
+    Attributes:
+        size: height and width of the images that the model takes.
+        scale: "resize" fits an image to that size; "tiles" predicts it at its own size, in tiles.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        scale: Scale = "resize",
+        *,
+        tta: bool = False,
+        tile: int = TILE,
+        overlap: int | None = None,
+    ) -> None:
+        """Check the model.
+
+        Args:
+            model: takes float32 (B, size, size, 3) in 0..255, gives probabilities (B, size, size, 1).
+            scale: see above.
+            tta: whether to average over the 8 flips and quarter turns: eight times the cost.
+            tile: see `TiledModel`.
+            overlap: see `TiledModel`.
+
+        Raises:
+            InputError: if it does not take RGB images of one size or does not give one probability a pixel, or if it
+                has no parts to predict tiles with and `scale` is "tiles".
+        """
+        self.size = model_size(model)
+        self.scale = scale
+        self._model, self._views, self._tile, self._overlap = model, VIEWS if tta else VIEWS[:1], tile, overlap
+        if scale == "tiles":
+            _ = self._tiled  # an unsuitable model is told before any image is read
+
+    def images(self, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[Float32[np.ndarray, "_ _"]]:
+        """Predict images of any size, each at its own size."""
+        if self.scale == "tiles":
+            yield from map(self._in_tiles, images)
+            return
+        sizes: list[tuple[int, int]] = []
+
+        def fitted() -> Iterator[UInt8[np.ndarray, "size size 3"]]:
+            for image in images:
+                sizes.append(image.shape[:2])
+                yield fit(image, self.size)
+
+        for seen in self.fitted(fitted()):
+            yield restore(seen, *sizes.pop(0))
+
+    def fitted(self, images: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "size size"]]:
+        """Predict images of the model's size, always in batches of one shape, so that the model is compiled once."""
+        pending = iter(images)
+        batch = np.zeros((BATCH, self.size, self.size, 3), np.float32)
+        while taken := list(islice(pending, BATCH)):
+            batch[: len(taken)] = taken
+            yield from self._average(lambda view: forward(self._model, view), batch)[: len(taken)]
+
+    def strips(self, rows: Rows, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
+        """Predict an image at its own size in tiles, strip by strip from the top.
+
+        Args:
+            rows: gives the image's rows from a first one to one before the last; they are asked for up to three times.
+            height: of the image.
+            width: of the image.
+        """
+        tiled = self._tiled
+        scale, offset = tiled.scaling(rows, height, width)
+
+        def score(
+            tiles: UInt8[np.ndarray, "n tile_height tile_width 3"],
+        ) -> Float32[np.ndarray, "n tile_height tile_width"]:
+            seen = tiles * np.float32(scale) + np.float32(offset)
+            return self._average(lambda view: forward(tiled.unet, view), seen)
+
+        return tiled.blend(rows, score, height, width)
+
+    def _in_tiles(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width"]:
+        return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], *image.shape[:2])))
+
+    def count_strips(self, height: int) -> int:
+        """Count the strips that `strips` gives for an image of this height."""
+        return self._tiled.count_strips(height)
+
+    @cached_property
+    def _tiled(self) -> TiledModel:
+        return TiledModel(self._model, self._tile, self._overlap)
+
+    def _average(
+        self, score: Score, images: Shaped[np.ndarray, "n height width 3"]
+    ) -> Float32[np.ndarray, "n height width"]:
+        """Average over the views of the images; what is predicted of a turned view is turned back."""
+        return np.asarray(sum(_score_view(score, images, *view) for view in self._views) / np.float32(len(self._views)))
+
+
+def model_size(model: keras.Model) -> int:
+    """Give the height and width of the images that a model takes.
+
+    Raises:
+        InputError: if it does not take RGB images of one size or does not give one probability a pixel.
+    """
+    _, height, width, channels = taken = model.input_shape
+    if height != width or channels != 3 or model.output_shape[1:] != (height, width, 1):
+        rule = "it must take (None, size, size, 3) and give (None, size, size, 1)"
+        raise InputError(f"the model takes {taken} and gives {model.output_shape}; {rule}")
+    return int(height)
+
+
+def forward(
+    model: keras.Model, batch: Float32[np.ndarray, "n height width 3"]
+) -> Float32[np.ndarray, "n height width"]:
+    """Predict a batch at once.
+
+    Raises:
+        InputError: if the model predicts NaN.
+    """
+    probability = np.asarray(model.predict_on_batch(batch), np.float32)[..., 0]
+    if np.isnan(probability).any():
+        raise InputError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
+    return probability
+
+
+def _score_view(
+    score: Score, images: Shaped[np.ndarray, "n height width 3"], turns: int, mirrored: bool
+) -> Float32[np.ndarray, "n height width"]:
+    turned = np.rot90(images, turns, axes=(1, 2))
+    probability = score(np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned))
+    return np.rot90(probability[:, :, ::-1] if mirrored else probability, -turns, axes=(1, 2))
