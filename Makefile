@@ -23,7 +23,8 @@ check: .venv/dev
 	zizmor --offline --quiet .github
 
 docs: .venv/dev
-	mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "$(CURDIR)/site/index.html"
 
 # The pinned requirements, made anew from pyproject.toml; needs uv.
 requirements:

@@ -1,4 +1,4 @@
-"""What README says is so: its commands exist, its figures are those of the files beside it."""
+"""What README and docs say is so: their commands exist, README's figures are those of the files beside it."""
 
 import json
 import re
@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from unetseg.cli import COMMANDS as COMMANDS_OF_UNETSEG
+from unetseg.cli import main
 from unetseg.files import read_csv
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = [
     line.split("#")[0].strip()
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for page in PAGES
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
     for line in block.splitlines()
 ]
+LINKS = [page.parent / link for page in PAGES for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text())]
 RUNS = ROOT / "metrics" / "stage1_train"
 
 
@@ -37,35 +42,38 @@ def row(name, scores):
 
 
 @pytest.mark.parametrize("target", words_after("make"))
-def test_every_make_target_of_readme_exists(target):
+def test_every_make_target_that_a_page_names_exists(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_every_unetseg_command_of_readme_exists():
-    shown = subprocess.run([sys.executable, "-m", "unetseg.cli", "--help"], capture_output=True, text=True, check=True)
-    for command in words_after("unetseg"):
-        assert re.search(rf"^    {command} ", shown.stdout, re.MULTILINE), command
+def test_every_unetseg_command_that_a_page_names_exists():
+    assert set(words_after("unetseg")) <= set(COMMANDS_OF_UNETSEG)
 
 
-def test_every_option_of_unetseg_in_readme_exists():
-    for line in COMMANDS:
-        for command, rest in re.findall(r"\bunetseg (\w+)([^|;&)]*)", line):
-            shown = subprocess.run(
-                [sys.executable, "-m", "unetseg.cli", command, "--help"], capture_output=True, text=True, check=True
-            )
-            for option in re.findall(r"--[\w-]+", rest):
-                assert option in shown.stdout, f"unetseg {command} {option}"
+def test_every_option_of_unetseg_that_a_page_names_exists(capsys):
+    used = {
+        (command, option)
+        for line in COMMANDS
+        for command, rest in re.findall(r"\bunetseg (\w+)([^|;&)]*)", line)
+        for option in re.findall(r"--[\w-]+", rest)
+    }
+    for command in {command for command, _ in used}:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        for option in (option for name, option in used if name == command):
+            assert option in shown, f"unetseg {command} {option}"
 
 
-def test_every_dvc_command_of_readme_exists():
+def test_every_dvc_command_that_a_page_names_exists():
     shown = subprocess.run([sys.executable, "-m", "dvc", "--help"], capture_output=True, text=True, check=True)
     for command in words_after("dvc"):
         assert re.search(rf"^    (?:\w+ \()?{command}\b", shown.stdout, re.MULTILINE), command
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_every_file_that_readme_links_to_exists(link):
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("target", LINKS, ids=lambda target: target.name)
+def test_every_file_that_a_page_links_to_exists(target):
+    assert target.exists()
 
 
 @pytest.mark.parametrize("method", ["random", "grouped"])

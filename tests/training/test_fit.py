@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv, write_csv
@@ -12,7 +13,7 @@ from unetseg.training.fit import train
 from unetseg.training.losses import LOSSES
 
 SMALL = {
-    "size": 32, "base_filters": 4, "max_filters": 8, "depth": 2, "stem_stride": 1, "normalization": "batch",
+    "size": 32, "base_filters": 4, "max_filters": 8, "depth": 1, "stem_stride": 1, "normalization": "batch",
     "residual": True, "separable": False, "activation": "relu", "standardize": True,
 }  # fmt: skip
 STRENGTH = {
@@ -24,6 +25,22 @@ TRAIN = {
     "epochs": 4, "learning_rate": 0.01, "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice",
     "clip_norm": 1.0, "ema": 0.5, "patience": 9, "jit_compile": False, "seed": 0, "start_from": "",
 }  # fmt: skip
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")  # eager steps, compiled input
+
+
+@pytest.fixture(autouse=True)
+def eager(request):
+    """Train without compiling, which takes far longer than these trainings, but for tests that ask for `compiled`."""
+    tf.config.run_functions_eagerly("compiled" not in request.fixturenames)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled():
+    """Ask for compiled steps."""
 
 
 @pytest.fixture
@@ -113,6 +130,15 @@ def test_a_killed_training_goes_on_to_the_same_bits(data, killed_after, changed)
     assert_same_bits(whole, run(data, data / "killed", **changed))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_a_killed_training_of_compiled_steps_goes_on_to_the_same_bits(data):
+    whole = run(data, data / "whole", crop_epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, data / "killed", crop_epochs=2, callbacks=[killed(3)])
+    assert_same_bits(whole, run(data, data / "killed", crop_epochs=2))
+
+
 def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
     whole = run_tiles(data, data / "whole", epochs=12)
     assert whole[1].best_dice > 0.8
@@ -161,6 +187,7 @@ def test_patience_survives_a_kill(data):
     assert_same_bits(whole, run(data, data / "killed", **arguments))
 
 
+@pytest.mark.slow
 def test_eight_tiny_samples_are_learned_by_heart(data):
     images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
     np.save(data / "images.npy", np.concatenate([images, images]))
@@ -211,7 +238,7 @@ def test_a_training_can_start_from_a_model(data, tmp_path):
     tuned, _ = run(data, data / "second", start_from=str(tmp_path / "m.keras"), **still)
     np.testing.assert_allclose(tuned.trainable_weights[0], model.trainable_weights[0], atol=1e-6)
     with pytest.raises(InputError, match="has another shape"):
-        run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 1})
+        run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 2})
 
 
 def test_the_history_has_a_row_an_epoch_with_the_columns_of_history_csv(data):
