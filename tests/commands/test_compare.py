@@ -60,3 +60,31 @@ def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
     assert code == 1
     assert err.startswith("nowhere: its metrics/per_image.csv cannot be read")
     assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_before(tmp_path):
+    def run(*words):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def commit(name):
+        run("git", "add", ".")
+        run("git", "commit", "-q", "-m", name)
+        run("git", "tag", name)
+
+    run("git", "init", "-q", "-b", "main")
+    run("git", "config", "user.email", "test@example.org")
+    run("git", "config", "user.name", "test")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    scores, stage = tmp_path / "metrics" / "per_image.csv", 'cmd: "true"\n    params: [split]'
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    {stage}\n    outs: [metrics/per_image.csv]\n")
+    (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
+    table(scores, one=0.5, two=0.6)
+    run(sys.executable, "-m", "dvc", "commit", "-q", "-f")
+    commit("scored")
+    (tmp_path / "params.yaml").write_text("split: {fold: 1}\n")
+    commit("unfinished")
+    code, out, err = run(sys.executable, "-m", "unetseg.cli", "compare", "--rev", "scored", "unfinished")
+    assert (code, out) == (1, "")
+    assert err.startswith("unfinished: is not yet scored: metrics/per_image.csv is of a run with other split;")

@@ -15,9 +15,9 @@ BASE = evaluation(0, spread=0)
 
 
 @pytest.mark.parametrize(
-    ("shift", "word"), [(0.05, "B is better than A"), (-0.05, "B is worse than A"), (0, "not to be told apart")]
+    ("shift", "word"), [(0.05, "B is better than A"), (-0.05, "B is worse than A"), (0, "no significant difference")]
 )
-def test_the_verdict_says_better_worse_or_not_to_be_told_apart(shift, word):
+def test_the_verdict_says_better_worse_or_no_significant_difference(shift, word):
     compared = compare(BASE, evaluation(shift))
     sentence = verdict(compared, "A", "B")
     assert word in sentence
@@ -32,14 +32,14 @@ def test_pairing_tells_a_small_difference_from_a_large_spread_between_images():
     assert high == pytest.approx(0.01)
 
 
-def test_an_evaluation_is_not_to_be_told_apart_from_itself():
-    assert "not to be told apart" in verdict(compare(BASE, BASE), "A", "B")
+def test_an_evaluation_does_not_differ_from_itself():
+    assert "no significant difference" in verdict(compare(BASE, BASE), "A", "B")
 
 
 def test_images_of_a_single_group_decide_nothing():
     alone = {name: Scored("one", scored.dice) for name, scored in BASE.items()}
     sentence = verdict(compare(alone, evaluation(0.05)), "A", "B")
-    assert "not to be told apart" in sentence
+    assert "no significant difference" in sentence
     assert "single group" in sentence
 
 
@@ -66,7 +66,13 @@ def test_scores_are_taken_from_the_columns_of_a_table():
         ("id,iou\na,1\n", "x.csv: has no column group, dice"),
         ("", "x.csv: has no column id, group, dice"),
         ("id,group,dice\na,g,0.5\nb,g,good\n", "x.csv:3: dice: 'good' is no number"),
-        ("id,group,dice\na,g\n", "x.csv:2: dice: None is no number"),
+        ("id,group,dice\na,g\n", "x.csv:2: dice: '' is no number from 0 to 1"),
+        ("id,group,dice\na,g,nan\n", "x.csv:2: dice: 'nan' is no number from 0 to 1"),
+        ("id,group,dice\na,g,5\n", "x.csv:2: dice: '5' is no number from 0 to 1"),
+        ("id,group,dice\na,g,-inf\n", "x.csv:2: dice: '-inf' is no number from 0 to 1"),
+        ("id,group,dice\na,g,1\na,g,1\n", "x.csv:3: id: 'a' stands twice"),
+        ("id,group,dice\n" + "a" * 200_000 + ",g,1\n", "x.csv:1: is no table: field larger than field limit"),
+        ('id,group,dice\n"a,g,1\n', "x.csv:2: is no table: unexpected end of data"),
     ],
 )
 def test_a_table_that_is_no_evaluation_is_refused_by_name_and_line(text, message):

@@ -10,7 +10,7 @@ def _experiment(fold: int, dice: float, *, epochs: int = 3, method: str = "kfold
     split = {"method": method, "folds": 3, "fold": fold}
     params = {"params.yaml": {"data": {"split": split, "train": {"epochs": epochs}}}}
     metrics = {METRICS: {"data": {"dice": {"mean": dice}, "kind": "text", "none": None, **more}}}
-    return {"name": "x", "revs": [{"data": {"params": params, "metrics": metrics}}]}
+    return {"name": "x", "revs": [{"data": {"rev": f"r{fold}", "params": params, "metrics": metrics}}]}
 
 
 def _shown(*experiments: dict) -> list[dict]:
@@ -60,3 +60,16 @@ def test_a_number_that_only_some_folds_have_is_left_out():
 def test_without_a_scored_fold_the_error_says_how_to_run_them(experiments):
     with pytest.raises(InputError, match=r"split\.method=kfold .*dvc exp run"):
         gather(_shown(*experiments), METRICS)
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "failed"])
+def test_the_metrics_of_unfinished_work_are_the_commits_and_do_not_count(state):
+    unfinished = _experiment(1, 0.9) | {"executor": {"state": state}}
+    finished = _experiment(0, 0.8) | {"executor": {"state": "success"}}
+    (folds,) = gather(_shown(unfinished, finished), METRICS)
+    assert folds.scores == {0: {"dice.mean": 0.8}}
+
+
+def test_an_experiment_whose_metrics_are_not_its_own_does_not_count():
+    (folds,) = gather(_shown(_experiment(1, 0.9), _experiment(0, 0.8)), METRICS, scored=lambda rev: rev == "r0")
+    assert folds.missing == [1, 2]

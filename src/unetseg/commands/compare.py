@@ -7,9 +7,11 @@ from pathlib import Path
 import dvc.api
 from dvc.exceptions import DvcException
 from dvc.scm import SCMError
+from dvc.utils.serialize import parse_yaml
 
 from unetseg.errors import InputError
 from unetseg.evaluation.comparison import compare, parse_scores, verdict
+from unetseg.evaluation.revisions import unfinished
 
 PER_IMAGE = "metrics/per_image.csv"
 
@@ -36,8 +38,23 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _read_revision(revision: str) -> str:
-
+    rev = None if revision == "workspace" else revision
     try:
-        return str(dvc.api.read(PER_IMAGE, rev=None if revision == "workspace" else revision))
+        text = str(dvc.api.read(PER_IMAGE, rev=rev))
+        stale = not_its_own(revision, PER_IMAGE)
     except (DvcException, SCMError, FileNotFoundError) as error:
         raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {error}") from error
+    if stale:
+        reason = f"{PER_IMAGE} is of a run with other {', '.join(stale)}"
+        raise InputError(f"{revision}: is not yet scored: {reason}; wait for its end, or run it again")
+    return text
+
+
+def not_its_own(revision: str, result: str) -> list[str]:
+    """List what a revision's result was not made from; see `unetseg.evaluation.revisions`."""
+    rev = None if revision == "workspace" else revision
+    try:
+        lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), "dvc.lock")
+        return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result)
+    except FileNotFoundError:
+        return []  # not a pipeline's: there is nothing to tell by

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+from unetseg.commands.compare import not_its_own
 from unetseg.errors import InputError
 from unetseg.evaluation.folds import gather, lines
 
@@ -22,7 +23,7 @@ def run(_options: argparse.Namespace) -> int:
     shown = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - these words only
     if shown.returncode:
         raise InputError(f"dvc exp show failed: {shown.stderr.strip()}")
-    gathered = gather(json.loads(shown.stdout), EVALUATE)
+    gathered = gather(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
     print("\n".join(lines(gathered)))
     for folds in gathered:
         if folds.missing:

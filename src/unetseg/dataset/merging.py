@@ -25,7 +25,7 @@ def merge_masks(paths: Sequence[Path], image: Picture | None) -> tuple[Labels, l
     """Merge the mask files of an image into one label map.
 
     Several files are an object each, numbered from 1 in their order; where two overlap, the first keeps the pixel. A
-    single file holds any number of objects: its 8-connected parts.
+    single file holds any number of objects: its parts, connected by edges as those of a prediction are (4-connected).
 
     Args:
         paths: one file or more, in one folder.
@@ -148,7 +148,7 @@ def _odd_values(values: Shaped[np.ndarray, "rows columns *colours"]) -> str | No
 
 
 def _number_parts(labels: Labels, path: Path) -> Labels:
-    count, parts = cv2.connectedComponents(labels.astype(np.uint8), connectivity=8)
+    count, parts = cv2.connectedComponents(labels.astype(np.uint8), connectivity=4)
     _check_count(count - 1, path)
     return parts.astype(np.uint16)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -36,19 +37,37 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
     """Take the scores, by id, out of the text of a per_image.csv.
 
     Raises:
-        InputError: if a column is missing or a Dice is no number from 0 to 1; `name` says where.
+        InputError: if the text is no such table, an id stands twice or a Dice is no number from 0 to 1; `name` says
+            where.
     """
-    rows = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-    if missing:
-        raise InputError(f"{name}: has no column {', '.join(missing)}: give the per_image.csv of an evaluation")
-    parsed = {}
-    for row in rows:
-        try:
-            parsed[row["id"]] = Scored(row["group"], float(row["dice"]))
-        except (TypeError, ValueError):
-            raise InputError(f"{name}:{rows.line_num}: dice: {row['dice']!r} is no number") from None
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    parsed: dict[str, Scored] = {}
+    try:
+        if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
+            raise InputError(f"{name}: has no column {', '.join(missing)}: give the per_image.csv of an evaluation")
+        for row in rows:
+            at = f"{name}:{rows.line_num}"
+            if row["id"] in parsed:
+                raise InputError(f"{at}: id: {_shorten(row['id'])} stands twice; give the table as it was written")
+            parsed[row["id"]] = Scored(row["group"] or "", _share(row["dice"], at))
+    except csv.Error as error:
+        raise InputError(f"{name}:{rows.line_num}: is no table: {error}") from None
     return parsed
+
+
+def _share(text: str | None, at: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise InputError(f"{at}: dice: {_shorten(text or '')} is no number from 0 to 1")
+    return value
+
+
+def _shorten(text: str, length: int = 40) -> str:
+    """Quote a value so that it fits a line."""
+    return repr(text if len(text) <= length else f"{text[:length]}…")
 
 
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
@@ -79,10 +98,10 @@ def verdict(compared: Comparison, first: str, second: str) -> str:
     of_what = f"{compared.images} images of {compared.groups} groups"
     by = f"mean Dice {compared.difference:+.4f}"
     if compared.interval is None:
-        by += ", no interval of a single group"
+        by += " (no interval from a single group)"
     else:
         low, high = compared.interval
         by += f" (95 % interval {low:+.4f} to {high:+.4f})"
         if not low <= 0 <= high:
             return f"{second} is {'better' if low > 0 else 'worse'} than {first}: {by} on {of_what}"
-    return f"{second} and {first} are not to be told apart with these {of_what}: {by}"
+    return f"no significant difference between {second} and {first}: {by} on {of_what}"

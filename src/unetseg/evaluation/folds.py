@@ -1,7 +1,7 @@
 """Gather what the folds of a cross-validation scored: the mean and the spread of every number over the folds."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,13 +24,22 @@ class Folds:
         return sorted(set(range(self.params[FOLDS])) - self.scores.keys())
 
 
-def gather(shown: Iterable[Mapping[str, Any]], metrics: str, params: str = "params.yaml") -> list[Folds]:
+def gather(
+    shown: Iterable[Mapping[str, Any]],
+    metrics: str,
+    params: str = "params.yaml",
+    *,
+    scored: Callable[[str], bool] = lambda _revision: True,
+) -> list[Folds]:
     """Sort experiments by their parameters; of several runs of one fold the newest counts.
+
+    Queued, running and failed experiments count as not scored: what DVC shows of them is the commit's.
 
     Args:
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
         params: the parameters file, likewise.
+        scored: tells of a finished experiment's revision whether the metrics are its own.
 
     Raises:
         InputError: if there is no scored experiment with `split.method` kfold.
@@ -39,7 +48,7 @@ def gather(shown: Iterable[Mapping[str, Any]], metrics: str, params: str = "para
     for data in _experiments(shown):
         settings = dict(_flat(data.get("params", {}).get(params, {}).get("data", {})))
         scores = dict(_flat(data.get("metrics", {}).get(metrics, {}).get("data", {})))
-        if settings.get(METHOD) == "kfold" and scores:
+        if settings.get(METHOD) == "kfold" and scores and scored(data["rev"]):
             fold = settings.pop(FOLD)
             folds = found.setdefault(tuple((key, repr(settings[key])) for key in sorted(settings)), Folds(settings))
             numbers = {name: float(value) for name, value in scores.items() if type(value) in (int, float)}
@@ -69,11 +78,12 @@ def _differs(name: str, gathered: list[Folds]) -> bool:
 
 
 def _experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Pass over the workspace and the commits, whose metrics may be older than their parameters."""
+    """Give finished experiments; the metrics of the workspace and of commits may be older than their parameters."""
     for revision in shown:
         for experiment in revision.get("experiments") or []:
             newest = (experiment.get("revs") or [{}])[0]
-            if newest.get("data"):
+            state = (experiment.get("executor") or {"state": "success"})["state"]
+            if newest.get("data") and state == "success":
                 yield newest["data"]
 
 

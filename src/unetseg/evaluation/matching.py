@@ -4,10 +4,12 @@ A predicted object is right if its IoU with a true one is greater than a thresho
 be so for either object, hence no assignment problem. An image without objects, predicted without objects, scores 1.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Integer
+from skimage.metrics import contingency_table
 
 BOWL_THRESHOLDS = tuple(step / 20 for step in range(10, 20))  # 0.5, 0.55, … 0.95
 
@@ -21,17 +23,24 @@ class Match(NamedTuple):
 
 
 def match(truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"]) -> Match:
-    """Pair the objects of two label maps (0 background; numbers may have gaps)."""
-    base = int(predicted.max(initial=0)) + 1
-    pairs = truth.ravel().astype(np.int64) * base + predicted.ravel()
-    starts = np.flatnonzero(np.diff(pairs, prepend=-1))  # neighbours mostly agree: sorting runs is cheaper than pixels
-    keys, key_of_run = np.unique(pairs[starts], return_inverse=True)
-    overlap = np.bincount(key_of_run, weights=np.diff(starts, append=pairs.size))
-    true_areas, predicted_areas = (np.bincount(labels.ravel(), minlength=1) for labels in (truth, predicted))
-    one, other = keys // base, keys % base
-    ious = np.where((one > 0) & (other > 0), overlap / (true_areas[one] + predicted_areas[other] - overlap), 0)
-    true, found = (int(np.count_nonzero(areas[1:])) for areas in (true_areas, predicted_areas))
-    return Match(ious[ious > 0.5], true, found)
+    """Pair the objects of two label images (0 background; numbers may have gaps)."""
+    return match_from(truth, predicted, (1,))[0]
+
+
+def match_from(
+    truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"], min_sizes: Sequence[int]
+) -> list[Match]:
+    """Pair the objects of two label images, once for each least size in pixels of a predicted object."""
+    table = contingency_table(truth, predicted)  # type: ignore[no-untyped-call]
+    true_areas, predicted_areas = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
+    pairs = table.tocoo()
+    areas = true_areas[pairs.row], predicted_areas[pairs.col]
+    ious = np.where((pairs.row > 0) & (pairs.col > 0), pairs.data / (areas[0] + areas[1] - pairs.data), 0)
+    true = int(np.count_nonzero(true_areas[1:]))
+    return [
+        Match(ious[(ious > 0.5) & (areas[1] >= size)], true, int(np.count_nonzero(predicted_areas[1:] >= size)))
+        for size in min_sizes
+    ]
 
 
 def f1(matched: Match, threshold: float) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 from unetseg.dataset.subsets import Prediction, Subset
 from unetseg.errors import InputError
 from unetseg.evaluation import scores
-from unetseg.evaluation.matching import match, mean_average_precision
-from unetseg.objects.separation import separated_objects, without_small
+from unetseg.evaluation.matching import match_from, mean_average_precision
+from unetseg.objects.separation import separated_objects
 from unetseg.parallel import in_parallel
 from unetseg.progress import progress
 
@@ -66,9 +66,5 @@ def best_separation(subset: Subset, threshold: float) -> Separation:
 
 def _score_separations(image: Prediction, threshold: float) -> list[float]:
     """Compute the mean average precision of each of `SEPARATIONS`, with one watershed a depth."""
-    parted = [separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS]
-    return [
-        mean_average_precision(match(image.labels, without_small(found, size)))
-        for found in parted
-        for size in MIN_SIZES
-    ]
+    parted = (separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS)
+    return [mean_average_precision(found) for labels in parted for found in match_from(image.labels, labels, MIN_SIZES)]
