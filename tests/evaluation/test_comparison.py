@@ -71,7 +71,7 @@ def test_scores_are_taken_from_the_columns_of_a_table():
         ("id,group,dice\na,g,5\n", "x.csv:2: dice: '5' is no number from 0 to 1"),
         ("id,group,dice\na,g,-inf\n", "x.csv:2: dice: '-inf' is no number from 0 to 1"),
         ("id,group,dice\na,g,1\na,g,1\n", "x.csv:3: id: 'a' stands twice"),
-        ("id,group,dice\n" + "a" * 200_000 + ",g,1\n", "x.csv:1: is no table: field larger than field limit"),
+        ("id,group,dice\n" + "a" * 200_000 + ",g,1\n", "x.csv:2: is no table: field larger than field limit"),
         ('id,group,dice\n"a,g,1\n', "x.csv:2: is no table: unexpected end of data"),
     ],
 )

@@ -83,14 +83,26 @@ def test_nothing_in_the_page_can_load_from_elsewhere(tmp_path):
     assert "default-src 'none'; img-src data:;" in text
 
 
-def test_scores_of_text_become_numbers_and_what_is_none_stays_none(tmp_path):
-    scores = {"dice": "0.5", "objects": "12", "group": "a_1", "iou": "", "ap": math.nan, "flag": None, "size": 3}
+def test_scores_become_numbers_and_names_that_look_like_numbers_stay_text(tmp_path):
+    scores = {
+        "dice": "0.5",
+        "objects": "12",
+        "group": "1_2",
+        "plate": "001",
+        "well": "nan",
+        "iou": "",
+        "ap": math.nan,
+        "flag": None,
+        "size": 3,
+    }
     given = Entry("x", *(getattr(entry(0), name) for name in ("image", "mask", "truth")), None, scores)
     (record,) = data_of(write(tmp_path / "page.html", [given]))["entries"]
     assert record["scores"] == {
         "dice": 0.5,
         "objects": 12,
-        "group": "a_1",
+        "group": "1_2",
+        "plate": "001",
+        "well": "nan",
         "iou": None,
         "ap": None,
         "flag": None,

@@ -53,8 +53,8 @@ def _read_revision(revision: str) -> str:
 def not_its_own(revision: str, result: str) -> list[str]:
     """List what a revision's result was not made from; see `unetseg.evaluation.revisions`."""
     rev = None if revision == "workspace" else revision
-    try:
-        lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), "dvc.lock")
-        return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result)
-    except FileNotFoundError:
+    files = dvc.api.DVCFileSystem(rev=rev)
+    if not files.exists("dvc.lock"):
         return []  # not a pipeline's: there is nothing to tell by
+    lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")
+    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result)

@@ -51,7 +51,7 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
                 raise InputError(f"{at}: id: {_shorten(row['id'])} stands twice; give the table as it was written")
             parsed[row["id"]] = Scored(row["group"] or "", _share(row["dice"], at))
     except csv.Error as error:
-        raise InputError(f"{name}:{rows.line_num}: is no table: {error}") from None
+        raise InputError(f"{name}:{rows.reader.line_num}: is no table: {error}") from None
     return parsed
 
 

@@ -1,6 +1,7 @@
 """Write the page on which a run is looked through: one HTML file that needs no network and no server."""
 
 import base64
+import contextlib
 import hashlib
 import html
 import json
@@ -118,7 +119,7 @@ def _page(title: str, subtitle: str) -> tuple[str, str]:
     The page's policy lets only this very style and script run and only data URIs load, nothing that a file name
     smuggles in.
     """
-    folder = resources.files("unetseg.pages") / "templates"
+    folder = resources.files("unetseg.report") / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8")
     script = "".join((folder / name).read_text(encoding="utf-8") for name in ("charts.js", "report.js"))
     before, after = (folder / "report.html").read_text(encoding="utf-8").split("$data")
@@ -137,15 +138,16 @@ def _json(content: Mapping[str, Any]) -> str:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the text of a CSV row into numbers where it is numbers, and what has no value into None."""
+    """Turn what a CSV row holds of numbers into numbers, and what has no value into None; other text stays text."""
     return {name: _number(value) for name, value in row.items()}
 
 
 def _number(value: Any) -> Any:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
+    """Take text for a number only if that number is written so: the groups 001, 1_2 and nan are names."""
+    if isinstance(value, str):
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                if str(number := kind(value)) == value and math.isfinite(number):
+                    return number
         return value or None
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and "." not in str(value) else number
+    return None if isinstance(value, float) and not math.isfinite(value) else value
