@@ -26,11 +26,11 @@ docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	@echo "$(CURDIR)/site/index.html"
 
-# The pinned requirements, made anew from pyproject.toml; needs uv.
+# Compile the pinned requirements from pyproject.toml; needs uv. The tests do without the extra napari, which brings Qt.
 requirements:
 	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade \
 	    pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --all-extras --group dev --group docs \
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --extra export --group dev --group docs \
 	    -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:

@@ -1,0 +1,87 @@
+"""The napari plugin (napari.yaml): open a folder of predictions, and find the objects of an image in a widget."""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import tifffile
+from jaxtyping import Int32, Shaped
+from PIL import Image
+
+from unetseg.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+    import napari
+
+Layer = tuple[np.ndarray, dict[str, Any], str]  # as napari takes them: data, what is shown of them, kind of layer
+PRETRAINED = Path(str(files("unetseg"))) / "pretrained" / "nuclei.keras"
+
+
+def get_reader(path: str | list[str]) -> Callable[[str], list[Layer]] | None:
+    """Give the reader of a folder that `unetseg predict` wrote, None for anything else."""
+    return read_predictions if isinstance(path, str) and (Path(path) / "predict.json").is_file() else None
+
+
+def read_predictions(path: str) -> list[Layer]:
+    """Read the objects of each image, or its mask where no label image was written, as a labels layer."""
+    folder = Path(path)
+    images = json.loads((folder / "predict.json").read_text("utf-8"))["images"]
+    return [(_labels(folder, image), {"name": image["image"]}, "labels") for image in images]
+
+
+def find_objects(
+    image: "napari.layers.Image", model: Path = PRETRAINED, channel: int = -1, zoom: float = 1.0
+) -> "napari.types.LayerDataTuple":
+    """Find the objects of an image layer.
+
+    Args:
+        image: the layer.
+        model: a .keras file.
+        channel: which channel of a colour image, or which plane of a stack, from 0; -1: the whole colour image.
+        zoom: enlarges the image before the model sees it, so that objects have the size that the model was trained on.
+    """
+    pixels = np.asarray(image.data)
+    if channel >= 0:
+        pixels = pixels[..., channel] if image.rgb else pixels[channel]
+    return label(pixels, model, zoom), {"name": f"{image.name} objects", "scale": image.scale[-2:]}, "labels"
+
+
+def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[np.ndarray, "height width"]:
+    """Number the objects of an image.
+
+    Args:
+        pixels: (height, width), or (height, width, 3 or 4) for RGB without and with alpha.
+        model: a .keras file.
+        zoom: enlarges the image before the model sees it.
+
+    Raises:
+        InputError: if the pixels are a stack, or the model cannot be used.
+    """
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
+        raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
+    from unetseg.prediction.arrays import predict  # noqa: PLC0415 - imports Keras, for which napari should not wait
+
+    height, width = pixels.shape[:2]
+    seen = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+    labels = predict(seen, _load(model), scale="tiles").labels
+    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _labels(folder: Path, image: dict[str, Any]) -> np.ndarray:
+    written = folder / f"{image['image']}.labels.tif"
+    if written.is_file():
+        return tifffile.imread(written)
+    return np.asarray(Image.open(folder / image["mask"])) // np.uint8(255)
+
+
+@lru_cache(maxsize=1)
+def _load(model: Path) -> "keras.Model":
+    from unetseg.model.file import load_model  # noqa: PLC0415
+
+    return load_model(model)

@@ -1,0 +1,66 @@
+import importlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from spots import MODEL, spots
+
+from unetseg import viewer
+from unetseg.cli import main
+from unetseg.errors import InputError
+from unetseg.model.file import save_model
+
+MANIFEST = Path(viewer.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture
+def model(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {})
+    return tmp_path / "m.keras"
+
+
+def test_every_command_of_the_manifest_is_a_function_of_the_plugin():
+    for command in yaml.safe_load(MANIFEST.read_text())["contributions"]["commands"]:
+        module, name = command["python_name"].split(":")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_napari_accepts_the_manifest():
+    if not (npe2 := shutil.which("npe2")):
+        pytest.skip("npe2 is not installed")
+    checked = subprocess.run([npe2, "validate", MANIFEST], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_folder_of_predictions_opens_as_a_labels_layer_per_image(tmp_path, model, labels):
+    cv2.imwrite(str(tmp_path / "a.png"), spots(40, 50))
+    words = ["--write", "labels"] if labels else []
+    assert (
+        main(["predict", "--model", str(model), "--out", str(tmp_path / "out"), *words, str(tmp_path / "a.png")]) == 0
+    )
+    read = viewer.get_reader(str(tmp_path / "out"))
+    ((found, shown, kind),) = read(str(tmp_path / "out"))
+    assert (shown["name"], kind, found.shape) == ("a", "labels", (40, 50))
+    assert found.max() == (2 if labels else 1)
+
+
+def test_other_files_and_folders_are_left_to_other_plugins(tmp_path):
+    assert viewer.get_reader(str(tmp_path)) is None
+    assert viewer.get_reader([str(tmp_path)]) is None
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+def test_the_widget_numbers_the_objects_at_the_size_of_the_image(model, zoom):
+    found = viewer.label(spots(80, 100), model, zoom)
+    assert found.shape == (80, 100)
+    assert set(np.unique(found)) == {0, 1, 2}
+
+
+def test_a_stack_without_a_chosen_plane_is_refused_in_a_line(model):
+    with pytest.raises(InputError, match=r"shape \(9, 40, 50\): choose one plane of it with `channel`"):
+        viewer.label(np.zeros((9, 40, 50), np.uint8), model, 1.0)
