@@ -1,4 +1,4 @@
-"""Read test images beside what is true of them and what was predicted."""
+"""Read test images with their truth and their prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

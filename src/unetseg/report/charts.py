@@ -1,4 +1,4 @@
-"""Draw what a run's numbers say: its training, and how Dice spreads and on what it depends."""
+"""Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -85,7 +85,7 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
         interval = f"95 % interval of the mean {dice['low']:.3f} to {dice['high']:.3f}"
         axes.axvspan(dice["low"], dice["high"], color="#f7dfa8", linewidth=0, zorder=0, label=interval)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="Dice of an image", ylabel="images", title=f"How Dice spreads over the {len(values)} test images")
+    axes.set(xlabel="Dice of an image", ylabel="images", title=f"Dice of the {len(values)} test images")
     axes.legend(loc="upper left")
     figure.set_figheight(3.3)
 
@@ -140,10 +140,10 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
             right.plot(size[chosen], dice[chosen], marker, **style)
     left.set_ylabel("Dice of an image")
     _scale_by_ratio(left, "share of foreground", FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    _scale_by_ratio(right, "mean area of an object, pixels", ScalarFormatter())
+    _scale_by_ratio(right, "mean object area (pixels)", ScalarFormatter())
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
     figure.set_figheight(3.5)
-    figure.suptitle("Dice against how much there is to find, and how large it is")
+    figure.suptitle("Dice against share of foreground and size of objects")
 
 
 def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
@@ -157,7 +157,7 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
     axes.plot(_column(bins, "confidence"), _column(bins, "frequency"), "o-", color=BLUE, label="model")
-    axes.set(ylabel="share that is foreground", xlim=(0, 1), ylim=(0, 1), title="Can the probabilities be believed?")
+    axes.set(ylabel="observed share of foreground", xlim=(0, 1), ylim=(0, 1), title="Calibration of the probabilities")
     axes.annotate(f"expected calibration error {error:.4f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
     axes.legend(loc="upper left")
     low, high = _column(bins, "low"), _column(bins, "high")
@@ -182,7 +182,7 @@ def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
     _plot_curve(axes, subsets["test"], "recall", "recall, test", color=PURPLE, linewidth=1)
     axes.axvline(used, color=BLACK, linestyle=":", linewidth=1.2, label=f"used: {used:.2f}")
     axes.set(xlabel="probability from which a pixel is foreground", ylabel="mean over images", xlim=(0, 1))
-    axes.set_title("How much the threshold matters")
+    axes.set_title("Effect of the threshold")
     figure.set_figheight(3.3)
     figure.legend(loc="outside right center")
 

@@ -1,4 +1,4 @@
-"""Write the page on which a run is looked through: one HTML file that needs no network and no server."""
+"""Write the report page: one HTML file that needs no network and no server."""
 
 import base64
 import contextlib
@@ -19,8 +19,8 @@ from unetseg.images.resampling import resize
 from unetseg.report import thumbnails
 from unetseg.report.entries import Entry, scored_entries
 
-PAGE_BYTES = 12_000_000  # what all pictures together may take; few images are shown larger than many
-BYTES_A_PIXEL = 0.28  # of an image and its layers, encoded, as measured on the images of BBBC038
+PAGE_BYTES = 12_000_000  # size limit of all pictures together; the fewer images, the larger they are shown
+BYTES_A_PIXEL = 0.28  # of an image with its layers, encoded; measured on BBBC038
 SIDES = (256, 1024)  # smallest and largest longer side of a picture, pixels
 
 
@@ -84,7 +84,7 @@ def write_scored_report(
         scored_entries(arrays, predictions, per_image, scores["threshold"]),
         total=len(per_image),
         title=f"Test subset: Dice {scores['dice']['mean']:.3f}",
-        subtitle="Each image at the size that the model saw, beside what it found; the worst first.",
+        subtitle="Each test image with its prediction, at the size the model saw; the worst first.",
         metrics=scores,
         params=params,
         history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],

@@ -1,4 +1,4 @@
-"""Draw images beside what is true, what was predicted and what is wrong."""
+"""Draw test images beside their true mask, predicted mask and errors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -54,7 +54,7 @@ def panels(
     best, median = per_image[::-1][:wanted], per_image[middle:][:wanted]
     return {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
-        "examples_median": partial(draw_examples, cases=read(median), title="Images about the median Dice"),
+        "examples_median": partial(draw_examples, cases=read(median), title="Images near the median Dice"),
         "examples_worst": partial(draw_examples, cases=read(per_image[:wanted]), title="Images with the lowest Dice"),
         "worst": partial(draw_worst, cases=read(per_image[:12])),
         "outlines": partial(draw_outlines, cases=read([per_image[step] for step in steps])),

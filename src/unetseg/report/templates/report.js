@@ -12,7 +12,7 @@ const CARDS = [
 ];
 const LAYERS = {
   errors: ["Errors", [["false-positive", "false positive"], ["false-negative", "false negative"], ["true-outline", "true outline"]]],
-  outlines: ["Outlines", [["predicted-outline", "predicted outline"], ["doubt", "in doubt"]]],
+  outlines: ["Outlines", [["predicted-outline", "predicted outline"], ["doubt", "uncertain"]]],
   prediction: ["Predicted mask", []],
   truth: ["True mask", []],
 };
