@@ -1,4 +1,6 @@
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,14 +27,41 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project that was committed and has not run. Shared by all tests: work on copies of it."""
-    return make_project(tmp_path_factory.mktemp("fresh") / "project")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def finished(fresh: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def fresh(shared: Path) -> Project:
+    """A small project that was committed and has not run. Shared by all tests: work on copies of it."""
+    return once(shared / "fresh", make_project)
+
+
+@pytest.fixture(scope="session")
+def finished(fresh: Project, shared: Path) -> Project:
     """The same project after `dvc repro`, nothing of it committed. Shared by all tests: work on copies of it."""
-    project = fresh.copy(tmp_path_factory.mktemp("finished") / "project")
-    project.dvc("repro")
-    return project
+
+    def make(folder: Path) -> None:
+        fresh.copy(folder).dvc("repro")
+
+    return once(shared / "finished", make)
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Project:
+    """Make a project, or wait for the process that makes it."""
+    done = folder.with_suffix(".done")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return Project(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run dvc as slow."""
+    for item in items:
+        if {"fresh", "finished"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")

@@ -133,7 +133,7 @@ def make_project(folder: Path) -> Project:
         source, target = ROOT / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "pretrained"))
         else:
             shutil.copy(source, target)
     shutil.copy(ROOT / "params.yaml", folder)

@@ -28,7 +28,7 @@ def project(finished, tmp_path, monkeypatch):
     (folder / "my_images").mkdir()
     for sample in sorted((folder / "data" / "unzipped").iterdir())[:2]:
         shutil.copy(next((sample / "images").iterdir()), folder / "my_images")
-    for name in ("pretrained", "presets"):
+    for name in ("src/unetseg/pretrained", "presets"):
         (folder / name).symlink_to(ROOT / name)
     program = tmp_path / "bin" / "unetseg"
     program.parent.mkdir()
@@ -39,7 +39,6 @@ def project(finished, tmp_path, monkeypatch):
     return project
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page, project):
     project.run("bash", "-euo", "pipefail", "-c", commands(page))

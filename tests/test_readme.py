@@ -100,3 +100,16 @@ def test_the_neighbours_are_those_of_the_run_that_is_kept():
 def test_the_figures_of_the_sample_are_those_of_the_run_that_is_kept():
     scores = json.loads((ROOT / "metrics" / "sample" / "evaluate.json").read_text())
     assert f"Dice {scores['dice']['mean']:.3f}" in section("sample")
+
+
+def test_every_file_that_contributing_names_exists():
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("Which file do I touch?")[2].partition("\n##")[0]
+    for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", table):
+        assert any((folder / name).exists() for folder in (ROOT / "src" / "unetseg", ROOT)), name
+
+
+def test_contributing_lists_every_layer_of_the_library():
+    layers = (ROOT / "CONTRIBUTING.md").read_text().partition("```text")[2].partition("```")[0]
+    for path in (ROOT / "src" / "unetseg").iterdir():
+        if path.is_dir() and (path / "__init__.py").exists():
+            assert re.search(rf"\b{path.stem}\b", layers), path.stem
