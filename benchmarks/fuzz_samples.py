@@ -1,7 +1,7 @@
 """Feed damaged pictures to the sample reader: whatever they hold, the only exception may be InputError.
 
 Needs `pip install atheris` (Linux, CPython 3.11 to 3.13). Inputs that end in another exception, hang or take too much
-memory are kept in --folder; each belongs into tests/test_pictures.py or tests/test_merging.py.
+memory are kept in --folder; each belongs into tests/images/test_rasters.py or test_tiffs.py, or tests/dataset/test_merging.py.
 
     python benchmarks/fuzz_samples.py --minutes 30 --executions 1e6
 """
@@ -28,11 +28,12 @@ from PIL import Image
 with atheris.instrument_imports(include=["unetseg"]):
     from unetseg.dataset import merging
     from unetseg.errors import InputError
-    from unetseg.images import headers, pictures
+    from unetseg.images import opening, rasters
 
 MAX_PIXELS = 100_000  # in place of the reader's own limit: small pictures go through the same code in less time
 SECONDS_AN_INPUT = 10
 MEGABYTES = 4096
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Target:
@@ -67,15 +68,14 @@ class Target:
     def read(self, data: bytes) -> None:
         """Read one input, and see to it that what is accepted is of the kind that it must be."""
         content = mended(data)
-        picture = pictures.decode(content)
-        image = pictures.to_rgb(picture.pixels)
-        if image.shape != (picture.header.height, picture.header.width, 3) or image.dtype != np.uint8:
-            raise RuntimeError(f"{picture.header} came as {image.shape} of {image.dtype}")
-        self.images += 1
         self.file.write_bytes(content)
-        labels, _ = merging.merge_masks([self.file], picture)
+        stored, image = opening.read_stored(self.file), opening.read_image(self.file)
+        if image.shape != (*stored.pixels.shape[:2], 3) or image.dtype != np.uint8:
+            raise RuntimeError(f"{stored.pixels.shape} came as {image.shape} of {image.dtype}")
+        self.images += 1
+        labels, _ = merging.merge_masks([self.file], stored)
         if labels.shape != image.shape[:2]:
-            raise RuntimeError(f"{picture.header} came as labels of {labels.shape}")
+            raise RuntimeError(f"{image.shape} came as labels of {labels.shape}")
         self.masks += 1
 
     def report(self) -> None:
@@ -91,9 +91,9 @@ class Target:
 
 def mended(data: bytes) -> bytes:
     """Correct the checksums of a PNG, which would otherwise stop almost every change at the gate."""
-    if not data.startswith(headers.PNG):
+    if not data.startswith(PNG):
         return data
-    content, position = bytearray(data), len(headers.PNG)
+    content, position = bytearray(data), len(PNG)
     while position + 12 <= len(content):
         end = position + 8 + struct.unpack_from(">I", content, position)[0]
         if end + 4 > len(content):
@@ -109,7 +109,7 @@ def seeds() -> Iterator[bytes]:
     mask[2:5, 3:9] = 255
     grey = np.arange(99, dtype=np.uint8).reshape(9, 11)
     exif = Image.Exif()
-    exif[headers.ORIENTATION] = 6
+    exif[rasters.ORIENTATION] = 6
     palette = Image.fromarray(mask // 255)
     palette.putpalette([0, 0, 0, 200, 0, 0])
     forms = [Image.fromarray(each) for each in (mask, grey, np.dstack([grey] * 3), np.dstack([grey] * 4), mask > 0)]
@@ -142,7 +142,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
-    headers.MAX_PIXELS = MAX_PIXELS
+    rasters.MAX_PIXELS = MAX_PIXELS
     limits = ["-max_len=2048", f"-timeout={SECONDS_AN_INPUT}", f"-rss_limit_mb={MEGABYTES}", "-verbosity=0"]
     quiet = "-close_fd_mask=2"  # the codecs tell each damage on stderr
     arguments = [sys.argv[0], *limits, quiet, f"-artifact_prefix={options.folder}/", str(corpus)]

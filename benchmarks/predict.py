@@ -27,8 +27,7 @@ from unetseg.evaluation.scores import count, dice, stack
 from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
-from unetseg.images.opening import open_image
-from unetseg.images.pictures import read_image
+from unetseg.images.opening import open_image, read_image
 from unetseg.images.resampling import fit
 from unetseg.model.file import load_model
 from unetseg.prediction.folder import predict_files

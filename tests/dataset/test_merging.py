@@ -12,10 +12,9 @@ from PIL import Image
 
 from unetseg.dataset.merging import merge_masks, read_mask
 from unetseg.errors import InputError
-from unetseg.images.headers import Header
-from unetseg.images.pictures import Picture
+from unetseg.images.opening import Stored
 
-IMAGE = Picture(np.arange(96, dtype=np.uint8).reshape(8, 12, 1), Header(8, 12, 1))
+IMAGE = Stored(np.arange(96, dtype=np.uint8).reshape(8, 12, 1))
 
 
 def block(rows, columns, value=255, dtype=np.uint8):
@@ -128,7 +127,7 @@ def test_values_that_only_a_tiff_can_hold_are_refused_too(tmp_path, value):
 
 
 def test_an_image_that_a_viewer_turns_and_a_mask_that_it_does_not_are_refused(tmp_path):
-    turned = Picture(IMAGE.pixels, Header(8, 12, 1, orientation=6))
+    turned = Stored(IMAGE.pixels, orientation=6)
     with pytest.raises(InputError, match="has orientation 1, its image 6; save both upright"):
         read_mask(save(tmp_path, block(1, 1))[0], turned)
 
@@ -146,7 +145,7 @@ def test_more_objects_than_numbers_are_refused(tmp_path):
     dots[::2, ::2] = 255
     (path,) = save(tmp_path, dots)
     with pytest.raises(InputError, match="holds 67,600 objects; at most 65,535 of an image can be told apart"):
-        merge_masks([path], Picture(dots[..., None], Header(520, 520, 1)))
+        merge_masks([path], Stored(dots[..., None]))
     with pytest.raises(InputError, match="holds 65,536 objects"):
         merge_masks([path] * 65_536, None)
 

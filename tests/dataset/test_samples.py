@@ -7,7 +7,8 @@ import pytest
 
 from unetseg.dataset.samples import check_samples, find_samples, modality, read_sample
 from unetseg.errors import InputError
-from unetseg.images.pictures import decode, to_rgb
+from unetseg.images.intensity import to_rgb
+from unetseg.images.rasters import read_raster
 
 RGB = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
 
@@ -135,5 +136,5 @@ def test_the_kind_of_an_image_is_told_from_its_pixels(background, object_colour,
 def test_the_real_images_are_of_the_kinds_that_were_counted_by_eye(realdata):
     with zipfile.ZipFile(realdata / "stage1_train.zip") as archive:
         images = [name for name in archive.namelist() if "/images/" in name and name.endswith(".png")]
-        kinds = Counter(modality(to_rgb(decode(archive.read(name)).pixels)) for name in images)
+        kinds = Counter(modality(to_rgb(read_raster(archive.read(name))[0])) for name in images)
     assert kinds == {"dark_grey": 541, "colour": 107, "bright_grey": 16}

@@ -1,35 +1,44 @@
-from pathlib import Path
+import io
+import re
+import struct
 
 import numpy as np
 import pytest
 import tifffile
 
 from unetseg.errors import InputError
-from unetseg.images.tiffs import count_planes, open_plane
+from unetseg.images import tiffs
+from unetseg.images.opening import count_images, open_image, read_stored
 
 STACK = np.random.default_rng(0).integers(0, 65536, (4, 30, 40), np.uint16)
 COLOUR = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+GREY = np.arange(64 * 48, dtype=np.uint8).reshape(64, 48)
+OME = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{}</OME>'
 
 
-def planes(path):
-    read = []
-    for number in range(count_planes(path)):
-        with open_plane(path, number) as plane:
-            read.append(plane.rows(0, plane.height))
-    return np.array(read)
+def planes(path, **options):
+    return np.array([read_stored(path, number, **options).pixels for number in range(count_images(path))])
+
+
+def pixel(path):
+    with open_image(path, 0) as opened:
+        return opened.pixel
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"imagej": True},
+        {"imagej": True, "metadata": {"axes": "TYX"}},
         {"metadata": {"axes": "ZYX"}},
         {"ome": True, "metadata": {"axes": "TYX"}},
         {"bigtiff": True},
         {"byteorder": ">"},
         {"compression": "zlib", "rowsperstrip": 7},
         {"compression": "zlib", "predictor": True, "rowsperstrip": 7},
+        {"compression": "lzw"},
+        {"compression": "zstd"},
         {"tile": (16, 16)},
+        {"metadata": None},
     ],
 )
 def test_a_stack_is_read_plane_by_plane(tmp_path, options):
@@ -51,13 +60,61 @@ def test_a_hyperstack_has_a_plane_for_each_time_and_depth(tmp_path):
     assert np.array_equal(planes(tmp_path / "a.tif")[..., 0], STACK)
 
 
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_a_hyperstack_has_channels_and_their_names(tmp_path, kind):
+    path, stack = tmp_path / "a.tif", STACK.reshape(2, 2, 30, 40)
+    facts = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"]}, "Labels": ["DAPI", "GFP"] * 2}
+    tifffile.imwrite(path, stack, **{kind: True}, metadata=facts)
+    assert np.array_equal(planes(path, channel=1)[..., 0], stack[:, 1])
+    assert np.array_equal(planes(path, channel="dapi")[..., 0], stack[:, 0])
+    assert np.array_equal(read_stored(path, channel=0, project="max").pixels[..., 0], stack[:, 0].max(axis=0))
+    with pytest.raises(InputError, match=r"has 2 channels \(DAPI, GFP\), which are neither grey nor RGB"):
+        read_stored(path, 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ("YXC", {"planarconfig": "contig", "photometric": "minisblack"}),
+        ("YXC", {"metadata": {"axes": "YXC"}, "photometric": "minisblack"}),
+        ("CYX", {"planarconfig": "separate", "photometric": "minisblack"}),
+        ("CYX", {"planarconfig": "separate", "photometric": "minisblack", "compression": "zlib", "rowsperstrip": 7}),
+        ("YXC", {"planarconfig": "contig", "photometric": "rgb", "extrasamples": ["unspecified"]}),
+    ],
+)
+def test_samples_that_are_no_colours_are_channels(tmp_path, shape, options):
+    stored = STACK if shape == "CYX" else np.moveaxis(STACK, 0, -1)
+    tifffile.imwrite(tmp_path / "a.tif", stored, **options)
+    for channel in range(4):
+        assert np.array_equal(read_stored(tmp_path / "a.tif", channel=channel).pixels[..., 0], STACK[channel])
+    with pytest.raises(InputError, match=r"has 4 channels.*data\.channel .* --channel"):
+        read_stored(tmp_path / "a.tif")
+
+
+def test_depth_inside_of_a_page_is_depth(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (4, 32, 48), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, volumetric=True, tile=(4, 16, 16), photometric="minisblack")
+    assert np.array_equal(planes(tmp_path / "a.tif")[..., 0], values)
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colour_is_one_plane_without_its_alpha(tmp_path, planar, channels):
-    colour = np.concatenate([COLOUR, COLOUR], axis=2)[..., :channels]
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_colour_is_one_plane_without_constant_alpha(tmp_path, planar, channels, compression):
+    colour = np.dstack([COLOUR, np.full(COLOUR.shape[:2], 200, np.uint8)])[..., :channels]
     stored = colour if planar == "contig" else np.moveaxis(colour, 2, 0)
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar, compression=compression)
     assert np.array_equal(planes(tmp_path / "a.tif"), [COLOUR])
+
+
+def test_alpha_that_varies_is_refused_wherever_the_rows_are(tmp_path):
+    colour = np.dstack([COLOUR, np.full(COLOUR.shape[:2], 200, np.uint8)])
+    colour[60, 5, 3] = 0
+    tifffile.imwrite(tmp_path / "a.tif", colour, photometric="rgb")
+    with open_image(tmp_path / "a.tif", large=100) as opened:
+        assert np.array_equal(opened.rows(20, 50), COLOUR[20:50])
+        with pytest.raises(InputError, match=r"a\.tif: has an alpha channel that varies"):
+            opened.rows(50, 70)
 
 
 @pytest.mark.parametrize("start", [0, 15, 16, 17, 40])
@@ -65,19 +122,103 @@ def test_colour_is_one_plane_without_its_alpha(tmp_path, planar, channels):
 @pytest.mark.parametrize("options", [{}, {"tile": (16, 32)}, {"rowsperstrip": 9}, {"tile": (16, 32), "compression": 8}])
 def test_some_rows_are_those_of_the_whole(tmp_path, options, start, stop):
     tifffile.imwrite(tmp_path / "a.tif", COLOUR, photometric="rgb", **options)
-    with open_plane(tmp_path / "a.tif", 0) as plane:
-        assert np.array_equal(plane.rows(start, stop), COLOUR[start:stop])
+    with open_image(tmp_path / "a.tif", large=100) as opened:
+        assert np.array_equal(opened.stored(start, stop), COLOUR[start:stop])
 
 
-def test_previews_of_another_size_are_no_planes(tmp_path):
+@pytest.mark.parametrize("declared", [True, False])
+def test_of_a_pyramid_the_full_resolution_is_read(tmp_path, declared):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(STACK[0], subifds=int(declared))
+        file.write(STACK[0, ::2, ::2], subfiletype=int(declared))
+    assert np.array_equal(planes(tmp_path / "a.tif")[..., 0], STACK[:1])
+
+
+def test_images_of_other_sizes_are_never_dropped_in_silence(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(STACK[0])
-        file.write(STACK[0, ::2, ::2])
-    assert count_planes(tmp_path / "a.tif") == 1
+        file.write(STACK[0, :20])
+    with pytest.raises(InputError, match="holds images of 30x40 and 20x40 pixels; save each as a file of its own"):
+        count_images(tmp_path / "a.tif")
+
+
+def test_an_even_palette_only_displays_values_and_any_other_is_the_colours(tmp_path):
+    ramp = np.zeros((3, 256), np.uint16)
+    ramp[1] = np.arange(256) * 257
+    tifffile.imwrite(tmp_path / "green.tif", GREY, photometric="palette", colormap=ramp)
+    assert np.array_equal(read_stored(tmp_path / "green.tif").pixels[..., 0], GREY)
+    odd = np.random.default_rng(0).integers(0, 65536, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "odd.tif", GREY, photometric="palette", colormap=odd)
+    assert np.array_equal(read_stored(tmp_path / "odd.tif").pixels, (odd.T >> 8)[GREY])
+    assert read_stored(tmp_path / "odd.tif").palette
+
+
+def test_16_bit_values_may_have_a_palette(tmp_path):
+    ramp = np.zeros((3, 65536), np.uint16)
+    ramp[2] = np.arange(65536)
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], photometric="palette", colormap=ramp)
+    assert np.array_equal(read_stored(tmp_path / "a.tif").pixels[..., 0], STACK[0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_where_0_is_white_it_is_read_as_white(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), photometric="miniswhite")
+    read = read_stored(tmp_path / "a.tif")
+    assert np.array_equal(read.pixels[..., 0], np.iinfo(dtype).max - GREY.astype(dtype))
+    assert read.white_is_zero
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_are_stretched_to_eight(tmp_path, bits):
+    values = GREY % 2**bits
+    tifffile.imwrite(tmp_path / "a.tif", values, bitspersample=bits, photometric="minisblack")
+    assert np.array_equal(read_stored(tmp_path / "a.tif").pixels[..., 0], values * (255 // (2**bits - 1)))
+
+
+def ome(path, xml):
+    tifffile.imwrite(path, GREY, description=OME.format(xml), metadata=None)
+
+
+PIXELS = (
+    '<Image ID="Image:0"><Pixels ID="P" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="64" {}</Pixels></Image>'
+)
+ONE = 'SizeZ="1" SizeC="1" SizeT="1"'
 
 
 @pytest.mark.parametrize(
-    ("options", "pixel"),
+    ("xml", "size"),
+    [
+        ("", None),
+        ('<BinaryOnly MetadataFile="x.companion.ome" UUID="urn:uuid:1"/>', None),
+        (PIXELS.format(ONE + ' PhysicalSizeX="0,25" PhysicalSizeY="0,5"><TiffData/>'), (0.5, 0.25)),
+        (PIXELS.format(ONE + ' PhysicalSizeX="wide" PhysicalSizeY="0.5"><TiffData/>'), None),
+        (PIXELS.format(ONE + ' PhysicalSizeX="1e999" PhysicalSizeY="0.5"><TiffData/>'), None),
+        (PIXELS.format('SizeZ="1" SizeC="1" SizeT="1000000"><TiffData IFD="0" PlaneCount="1"/>'), None),
+        (PIXELS.format(ONE + '><TiffData IFD="0" PlaneCount="1000000000"/>'), None),
+        (PIXELS.format('SizeZ="1" SizeC="3" SizeT="1"><TiffData/>'), None),
+        ("<Image>", None),
+    ],
+)
+def test_metadata_that_are_missing_or_wrong_cost_at_most_the_size_of_a_pixel(tmp_path, xml, size):
+    ome(tmp_path / "a.ome.tif", xml)
+    assert count_images(tmp_path / "a.ome.tif") == 1
+    assert np.array_equal(read_stored(tmp_path / "a.ome.tif").pixels[..., 0], GREY)
+    assert pixel(tmp_path / "a.ome.tif") == size
+
+
+def test_no_other_file_is_read_whatever_the_metadata_name(tmp_path):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "secret.tif", np.full((64, 48), 77, np.uint8))
+    parts = "".join(
+        f'<TiffData FirstT="{time}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{time}</UUID></TiffData>'
+        for time, name in enumerate(["a.ome.tif", "../secret.tif"])
+    )
+    ome(tmp_path / "in/a.ome.tif", PIXELS.format(f'SizeZ="1" SizeC="1" SizeT="2">{parts}'))
+    assert np.array_equal(planes(tmp_path / "in/a.ome.tif")[..., 0], [GREY])
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
     [
         ({"resolution": (40000, 20000), "resolutionunit": "CENTIMETER"}, (0.5, 0.25)),
         ({"imagej": True, "resolution": (4, 2), "metadata": {"unit": "um"}}, (0.5, 0.25)),
@@ -89,20 +230,75 @@ def test_previews_of_another_size_are_no_planes(tmp_path):
             (0.5, 0.25),
         ),
         ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
+        ({"extratags": [(282, 11, 1, 2.5, True), (283, 11, 1, 2.5, True)], "resolutionunit": None}, None),
         ({}, None),
     ],
 )
-def test_the_size_of_a_pixel_is_told_where_the_file_has_it(tmp_path, options, pixel):
+def test_the_size_of_a_pixel_is_told_where_the_file_has_it(tmp_path, options, size):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], **options)
-    with open_plane(tmp_path / "a.tif", 0) as plane:
-        assert plane.pixel == (None if pixel is None else pytest.approx(pixel, rel=1e-6))
+    assert pixel(tmp_path / "a.tif") == (None if size is None else pytest.approx(size, rel=1e-6))
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"II*\0", b"II*\0" + b"\xff" * 100])
+def test_a_claim_of_a_thousand_million_planes_is_refused_at_once(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, description='{"shape": [1000000000, 64, 48]}', metadata=None)
+    with pytest.raises(InputError, match="claims to hold 1,000,000,000 planes, and has room for 1"):
+        count_images(tmp_path / "a.tif")
+
+
+def test_a_strip_that_unpacks_beyond_the_limit_is_refused(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, compression="zlib")
+    monkeypatch.setattr(tiffs, "MAX_BYTES", GREY.size - 1)
+    with open_image(tmp_path / "a.tif", large=100) as opened, pytest.raises(InputError, match="in strips or tiles of"):
+        opened.rows(0, 8)
+
+
+def segments(path):
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        return page.dataoffsets, page.databytecounts, page.tags["StripOffsets"].valueoffset
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma", "zstd", "packbits", "jpeg", "webp", "jpeg2000", "png"])
+def test_a_strip_that_is_damaged_is_an_error_and_never_black(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", compression=compression, rowsperstrip=16)
+    assert read_stored(path).pixels.any()
+    offsets, lengths, _ = segments(path)
+    content = bytearray(path.read_bytes())
+    content[offsets[2] : offsets[2] + lengths[2]] = bytes(lengths[2])
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.tif: is (damaged|a damaged JPEG)"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("what", ["StripOffsets", "StripByteCounts"])
+def test_a_strip_that_is_missing_is_an_error_and_never_black(tmp_path, compression, what):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", compression=compression, rowsperstrip=16)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        tag = file.pages.first.tags[what]
+        tag.overwrite([*tag.value[:2], 0, *tag.value[3:]])
+    with pytest.raises(InputError, match="lacks a part of its pixels: strip or tile 3 of 5 is empty"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize("code", [99, 32895, 33003, 34712, 50002, 52546, 65000])
+def test_a_compression_that_cannot_be_decoded_is_an_error(tmp_path, code):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, compression="zlib", metadata=None)
+    content = path.read_bytes()
+    entry = re.search(struct.pack("<HHI", 259, 3, 1), content).end()
+    path.write_bytes(content[:entry] + struct.pack("<H", code) + content[entry + 2 :])
+    with pytest.raises(InputError, match=r"a\.tif: is damaged, or of a kind that cannot be read"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize("content", [b"II*\0", b"II*\0" + b"\xff" * 100])
 def test_what_is_no_tiff_is_named(tmp_path, content):
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.tif"):
-        count_planes(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: is damaged"):
+        count_images(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
@@ -110,22 +306,54 @@ def test_a_cut_file_is_named_when_its_rows_are_read(tmp_path, options):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0], **options)
     path.write_bytes(path.read_bytes()[:1500])
-    with pytest.raises(InputError, match=r"a\.tif"), open_plane(path, 0) as plane:
-        plane.rows(0, 30)
+    with pytest.raises(InputError, match=r"a\.tif"):
+        read_stored(path)
 
 
-def test_a_missing_file_is_named():
-    with pytest.raises(InputError, match=r"none\.tif"):
-        count_planes(Path("none.tif"))
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"photometric": "separated"}, "kind SEPARATED; save it as grey or RGB"),
+        ({"photometric": "cielab"}, "kind CIELAB"),
+        ({"photometric": "rgb", "extratags": [(274, 3, 1, 6, True)]}, "orientation 6; save it upright"),
+    ],
+)
+def test_other_colours_and_turned_images_are_refused(tmp_path, options, rule):
+    values = np.dstack([COLOUR, COLOUR[..., :1]]) if options["photometric"] == "separated" else COLOUR
+    tifffile.imwrite(tmp_path / "a.tif", values, planarconfig="contig", **options)
+    with pytest.raises(InputError, match=rule):
+        read_stored(tmp_path / "a.tif")
 
 
-def test_a_palette_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", COLOUR[..., 0], photometric="palette", colormap=np.zeros((3, 256), np.uint16))
-    with pytest.raises(InputError, match="PALETTE"), open_plane(tmp_path / "a.tif", 0):
-        pass
+@pytest.mark.parametrize(
+    ("tag", "kind", "count", "value"),
+    [
+        (256, 4, 2, 8),  # two widths
+        (258, 3, 3, 8),  # three depths for one channel
+        (258, 2827, 1, 8),  # a depth of no known type
+        (273, 2827, 1, 8),  # no place of the pixels
+        (277, 3, 1, 3),  # more channels than are there
+        (277, 3, 1, 0),
+        (278, 4, 1, 0),
+        (279, 4, 1, 2**32 - 1),  # more bytes than are there
+    ],
+)
+def test_a_tiff_with_a_wrong_entry_is_an_input_error_or_an_image_of_its_size(tmp_path, tag, kind, count, value):
+    file = io.BytesIO()
+    tifffile.imwrite(file, GREY, metadata=None)
+    content = bytearray(file.getvalue())
+    (entries,) = struct.unpack_from("<H", content, 8)
+    for at in range(10, 10 + 12 * entries, 12):
+        if struct.unpack_from("<H", content, at)[0] == tag:
+            struct.pack_into("<HHII", content, at, tag, kind, count, value)
+    (tmp_path / "a.tif").write_bytes(content)
+    try:
+        assert read_stored(tmp_path / "a.tif").pixels.shape == (64, 48, 1)
+    except InputError as error:
+        assert "\n" not in str(error)
 
 
 def test_an_error_of_the_caller_stays_what_it_is(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
-    with pytest.raises(ZeroDivisionError), open_plane(tmp_path / "a.tif", 0):
+    with pytest.raises(ZeroDivisionError), open_image(tmp_path / "a.tif", 0):
         raise ZeroDivisionError

@@ -6,13 +6,13 @@ import pytest
 import tifffile
 
 from unetseg.images.fingerprint import traits
-from unetseg.images.pictures import read_picture
+from unetseg.images.opening import read_stored
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, random_split
 
 
 def find(paths):
-    return find_relatives(list(paths), np.stack([traits(read_picture(path).pixels) for path in paths.values()]))
+    return find_relatives(list(paths), np.stack([traits(read_stored(path).pixels) for path in paths.values()]))
 
 
 def _tiles(seed: int) -> list[np.ndarray]:

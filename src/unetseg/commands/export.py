@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from unetseg.export.runtimes import export_model
-from unetseg.images.pictures import read_image
+from unetseg.images.opening import read_image
 from unetseg.images.resampling import fit
 from unetseg.model.file import load_model
 

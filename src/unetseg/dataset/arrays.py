@@ -72,7 +72,7 @@ def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
         "id": folder.name,
         "height": height,
         "width": width,
-        "channels": sample.stored.header.channels,
+        "channels": sample.stored.channels,
         "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
         "foreground": float((sample.labels > 0).mean()),
         "modality": modality(sample.image),

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Shaped, UInt16
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
-from unetseg.images.headers import read_header
-from unetseg.images.pictures import Picture, read_picture
+from unetseg.images.opening import Stored, read_stored
+from unetseg.images.rasters import MAX_PIXELS
 
 MAX_OBJECTS = 65_535
 OBJECT_VALUES = (255, 1, 65535)
@@ -21,7 +21,7 @@ RULE = "a mask holds 0 for background and 255 (or 1) for the object"
 Labels = UInt16[np.ndarray, "height width"]
 
 
-def merge_masks(paths: Sequence[Path], image: Picture | None) -> tuple[Labels, list[str]]:
+def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, list[str]]:
     """Merge the mask files of an image into one label map.
 
     Several files are an object each, numbered from 1 in their order; where two overlap, the first keeps the pixel. A
@@ -75,7 +75,7 @@ class Mask(NamedTuple):
     inside: Bool[np.ndarray, "rows columns"]
 
 
-def read_mask(path: Path, image: Picture | None) -> Mask:
+def read_mask(path: Path, image: Stored | None) -> Mask:
     """Read a mask file.
 
     The object may be written as 1, 255 or 65535. In a mask with a palette of colours, black is the background and any
@@ -87,24 +87,26 @@ def read_mask(path: Path, image: Picture | None) -> Mask:
     """
     if mask := _read_plain(path, image):
         return mask
-    picture = read_picture(path)
-    values = _one_channel(picture)
+    stored = read_stored(path)
+    values = _one_channel(stored)
+    if stored.white_is_zero:
+        raise InputError(
+            f"{path}: is a TIFF in which 0 is white, which programs take in two ways; save 0 as background"
+        )
     box = _box(values)
-    if problem := (image and _mismatch(picture, image)) or _odd_values(values[box]):
-        same = image is not None and np.array_equal(picture.pixels, image.pixels)
+    if problem := (image and _mismatch(stored, image)) or _odd_values(values[box]):
+        same = image is not None and np.array_equal(stored.pixels, image.pixels)
         raise InputError(f"{path}: {f'is the image itself; {RULE}' if same else problem}")
     return Mask(box, values[box] > 0)
 
 
-def _read_plain(path: Path, image: Picture | None) -> Mask | None:
+def _read_plain(path: Path, image: Stored | None) -> Mask | None:
     """Read a mask as nearly all are, and twice as fast; `None` for any other and for one that is wrong."""
     try:
-        header = read_header(data := path.read_bytes())
-    except (OSError, InputError):
+        found = decode_boxed(path.read_bytes(), image.pixels[..., 0].size if image else MAX_PIXELS)
+    except OSError:
         return None
-    if image and (image.header.orientation != 1 or image.pixels.shape[:2] != (header.height, header.width)):
-        return None
-    if (found := decode_boxed(data, header)) is None:
+    if found is None or (image and (image.orientation != 1 or image.pixels.shape[:2] != found[:2])):
         return None
     value = found.values.max(initial=0)
     inside = found.values == value
@@ -112,19 +114,19 @@ def _read_plain(path: Path, image: Picture | None) -> Mask | None:
     return Mask(found.box, inside) if plain or not found.values.size else None
 
 
-def _one_channel(mask: Picture) -> Shaped[np.ndarray, "height width *colours"]:
+def _one_channel(mask: Stored) -> Shaped[np.ndarray, "height width *colours"]:
     """Reduce a mask to one channel where its colours mean no more than that."""
     first = mask.pixels[..., 0]
     if all(np.array_equal(first, mask.pixels[..., other]) for other in range(1, mask.pixels.shape[2])):
         return first
-    return np.any(mask.pixels, axis=2) if mask.header.palette else mask.pixels
+    return np.any(mask.pixels, axis=2) if mask.palette else mask.pixels
 
 
-def _mismatch(mask: Picture, image: Picture) -> str | None:
+def _mismatch(mask: Stored, image: Stored) -> str | None:
     (height, width), (image_height, image_width) = mask.pixels.shape[:2], image.pixels.shape[:2]
     if (height, width) != (image_height, image_width):
         return f"is {height}x{width} pixels, its image {image_height}x{image_width}; they must be of one size"
-    turns = mask.header.orientation, image.header.orientation
+    turns = mask.orientation, image.orientation
     if turns[0] != turns[1]:
         return f"has orientation {turns[0]}, its image {turns[1]}; save both upright, so that both mean the same"
     return None

@@ -12,11 +12,12 @@ from jaxtyping import UInt8, UInt16
 from unetseg.dataset.merging import merge_masks
 from unetseg.dataset.problems import Findings, attempt
 from unetseg.errors import InputError
-from unetseg.images.pictures import Picture, read_picture, to_rgb
+from unetseg.images.intensity import to_rgb
+from unetseg.images.opening import Stored, read_stored
 from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
-COLOUR_SPREAD = 4.0  # a grey picture saved as RGB has 0; the slight tint of a camera stays below
+COLOUR_SPREAD = 4.0  # a grey image saved as RGB has 0; the slight tint of a camera stays below
 BRIGHT_MEDIAN = 128.0
 
 
@@ -33,7 +34,7 @@ class Sample:
     """
 
     path: Path
-    stored: Picture
+    stored: Stored
     image: UInt8[np.ndarray, "height width 3"]
     labels: UInt16[np.ndarray, "height width"]
     warnings: Sequence[str]
@@ -59,15 +60,15 @@ def read_sample(folder: Path) -> Sample:
     Raises:
         InputError: with a line for every problem of the sample, naming the file, the value and the rule.
     """
-    found, problems = attempt(_read_picture, folder / "images")
-    path, picture = found or (None, None)
-    merged, mask_problems = attempt(_read_masks, folder / "masks", picture)
-    if path is None or picture is None or merged is None:
+    found, problems = attempt(_read_stored, folder / "images")
+    path, stored = found or (None, None)
+    merged, mask_problems = attempt(_read_masks, folder / "masks", stored)
+    if path is None or stored is None or merged is None:
         raise InputError("\n".join(problems + mask_problems))
-    image, (labels, warnings) = to_rgb(picture.pixels), merged
+    image, (labels, warnings) = to_rgb(stored.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is it the image that was meant?")
-    return Sample(path, picture, image, labels, warnings)
+    return Sample(path, stored, image, labels, warnings)
 
 
 def check_samples(folder: Path) -> Findings:
@@ -100,20 +101,20 @@ def _check(folder: Path) -> tuple[Sequence[str], bool]:
     return sample.warnings, bool(sample.labels.any())
 
 
-def _read_picture(folder: Path) -> tuple[Path, Picture]:
+def _read_stored(folder: Path) -> tuple[Path, Stored]:
     paths = _files(folder)
     if not paths:
         raise InputError(f"{folder}: no image; a sample has one")
     if len(paths) > 1:
         raise InputError(f"{folder}: {len(paths)} files, such as {paths[0].name} and {paths[1].name}; a sample has one")
-    return paths[0], read_picture(paths[0])
+    return paths[0], read_stored(paths[0])
 
 
-def _read_masks(folder: Path, picture: Picture | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:
+def _read_masks(folder: Path, stored: Stored | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:
     paths = _files(folder)
     if not paths:
         raise InputError(f"{folder}: no mask; where an image has no objects, put one mask that is all zero")
-    return merge_masks(paths, picture)
+    return merge_masks(paths, stored)
 
 
 def _files(folder: Path) -> list[Path]:

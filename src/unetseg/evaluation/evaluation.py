@@ -14,7 +14,7 @@ from unetseg.evaluation.calibration import reliability
 from unetseg.evaluation.summary import ImageScore, score_image, summarise
 from unetseg.evaluation.tuning import best_separation, best_threshold, threshold_curve
 from unetseg.files import write_csv
-from unetseg.images.pictures import read_image
+from unetseg.images.opening import read_image
 from unetseg.images.resampling import resize
 from unetseg.parallel import in_parallel
 from unetseg.prediction.predictor import Predictor

@@ -9,49 +9,65 @@ from jaxtyping import UInt8
 from PIL import Image
 from zlib_ng import zlib_ng
 
-from unetseg.images.headers import PNG, Header
+from unetseg.images.rasters import MIN_SIDE
 
+START = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
 GREY_OF_8_BIT = bytes((8, 0, 0, 0, 0))  # depth, colour type, compression, filters, not interlaced
-FIRST = len(PNG) + 25  # the first part of a PNG, IHDR, ends here
+FIRST = 33  # the first part of a PNG, IHDR, ends here
+END = b"\0\0\0\0IEND\xaeB`\x82"
 FILTERS = 5
 AROUND = 12  # bytes of a part around its content: length, kind, checksum
 
 
 class Boxed(NamedTuple):
-    """The rows and columns around all that is not zero, and the values there."""
+    """The height and width of an image, the rows and columns around all that is not zero, and the values there."""
 
+    height: int
+    width: int
     box: tuple[slice, slice]
     values: UInt8[np.ndarray, "rows columns"]
 
 
-def decode_boxed(data: bytes, header: Header) -> Boxed | None:
+def decode_boxed(data: bytes, most: int) -> Boxed | None:
     """Decode the content of a PNG of the plainest kind: grey, 8 bit, all of it in one part.
 
     Args:
-        data: whose parts and checksums `read_header` found to be in order.
-        header: what it found.
+        data: the file's.
+        most: pixels to decode.
 
     Returns:
-        What `unetseg.images.pictures.decode` would find, without the zeros around it; `None` if the file is of another
-        kind or cannot be decoded.
+        What `unetseg.images.rasters` would find, without the zeros around it; `None` if the file is of another kind,
+        larger or damaged.
     """
-    length = int.from_bytes(data[FIRST : FIRST + 4])
-    last = FIRST + AROUND + length
-    if not data.startswith(PNG) or data[FIRST - 9 : FIRST - 4] != GREY_OF_8_BIT:
+    last = FIRST + AROUND + int.from_bytes(data[FIRST : FIRST + 4])
+    if not data.startswith(START) or data[FIRST - 9 : FIRST - 4] != GREY_OF_8_BIT:
         return None
-    if data[FIRST + 4 : FIRST + 8] != b"IDAT" or data[last + 4 : last + 8] != b"IEND":
+    if data[FIRST + 4 : FIRST + 8] != b"IDAT" or data[last:] != END or not _are_sound(data, last):
         return None
-    shape = header.height, 1 + header.width  # a row begins with the number of its filter
+    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    if height * width > most or min(height, width) < MIN_SIDE:
+        return None
+    shape = height, 1 + width  # a row begins with the number of its filter
     unpacker = zlib_ng.decompressobj()
     try:
         unpacked = unpacker.decompress(data[FIRST + 8 : last - 4], shape[0] * shape[1] + 1)  # whatever it holds beyond
         filtered = np.frombuffer(unpacked, np.uint8).reshape(shape)
-        return _unfilter(filtered) if unpacker.eof and filtered[:, 0].max() < FILTERS else None
+        if not unpacker.eof or filtered[:, 0].max() >= FILTERS:
+            return None
     except (zlib_ng.error, ValueError):  # type: ignore[misc]  # its stub takes this class for an instance
         return None
+    return Boxed(height, width, *_unfilter(filtered))
 
 
-def _unfilter(filtered: UInt8[np.ndarray, "height row"]) -> Boxed:
+def _are_sound(data: bytes, last: int) -> bool:
+    """Compare the checksums of both parts."""
+    parts = (12, FIRST - 4), (FIRST + 4, last - 4)
+    return all(zlib_ng.crc32(data[start:end]) == int.from_bytes(data[end : end + 4]) for start, end in parts)
+
+
+def _unfilter(
+    filtered: UInt8[np.ndarray, "height row"],
+) -> tuple[tuple[slice, slice], UInt8[np.ndarray, "rows columns"]]:
     """Undo the filters of PNG, each of which makes zeros of zeros below, right of or between zeros.
 
     So nothing stands above the first row that is not zero as it is stored. Below the last one goes on what its own
@@ -64,7 +80,7 @@ def _unfilter(filtered: UInt8[np.ndarray, "height row"]) -> Boxed:
         if stop < len(rows):
             break
     values = np.asarray(picture.crop((left, first, right, stop))).reshape(stop - first, right - left)
-    return Boxed((slice(top + first, top + stop), slice(left, right)), values)
+    return (slice(top + first, top + stop), slice(left, right)), values
 
 
 def _picture(filtered: UInt8[np.ndarray, "height row"]) -> Image.Image:

@@ -7,8 +7,9 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 
 from unetseg.errors import InputError
-from unetseg.images.tiffs import count_planes, is_tiff
+from unetseg.images.opening import count_images
 
+FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 
@@ -92,7 +93,7 @@ def _stem(image: str) -> str:
 
 def _planes(path: Path) -> Sequence[int | None]:
     try:
-        count = count_planes(path) if is_tiff(path) else 1
+        count = count_images(path) if path.suffix.lower() not in FLAT else 1
     except InputError:
         count = 1  # told when the image's turn comes, so that the others are done
     return range(count) if count > 1 else [None]

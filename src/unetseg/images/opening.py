@@ -1,20 +1,40 @@
-"""Open an image of any size for reading by rows."""
+"""Open an image file of any format, for training and prediction alike."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.pictures import read_image, to_rgb
-from unetseg.images.tiffs import Plane, is_tiff, open_plane
-from unetseg.images.tiling import Rows
+from unetseg.images.intensity import STRIP, Range, check_values, to_rgb, value_range
+from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, read_raster
+from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
+from unetseg.images.tiffs import MAGIC, open_tiff
 
-LARGE = 2**26  # pixels; a TIFF of more is not held in memory
-STRIP = 2**22  # pixels of a large image that are worked on together
+LARGE = 2**26  # pixels; of a larger image only the rows that are worked on are held in memory
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image as its file holds it.
+
+    Attributes:
+        pixels: of any type, grey or RGB, without alpha.
+        channels: of the file.
+        palette: whether the colours come from a palette.
+        orientation: as Exif has it, 1 to 8; the pixels are as stored, so that a mask drawn on them fits.
+        white_is_zero: whether the file stores white as 0; the pixels have 0 as black.
+    """
+
+    pixels: Shaped[np.ndarray, "height width channels"]
+    channels: int = 1
+    palette: bool = False
+    orientation: int = 1
+    white_is_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,64 +45,147 @@ class Opened:
         height: in pixels.
         width: in pixels.
         pixel: height and width of a pixel in µm, where the file has them.
-        rows: gives the rows from a first one to one before the last, RGB, 0 to 255, as training sees them.
+        stored: gives the rows from a first one to one before the last, as stored: of any type, grey or RGB.
+        rows: gives them as RGB, 0 to 255, as training sees them.
     """
 
     height: int
     width: int
     pixel: tuple[float, float] | None
+    stored: Rows
     rows: Rows
 
 
-@contextmanager
-def open_image(path: Path, plane: int | None = None, large: int = LARGE) -> Iterator[Opened]:
-    """Open an image, to be read while the context lasts.
-
-    Args:
-        path: the file.
-        plane: which image of a TIFF stack, from 0.
-        large: a TIFF of more pixels is read as rows are asked for, any other image at once.
+def read_image(
+    path: Path, plane: int | None = None, *, channel: Channel = "all", project: Project = "none"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Read an image as RGB, 0 to 255; see `open_image`, which gives the same values, and `read_stored`.
 
     Raises:
         InputError: naming the file and what is wrong with it.
     """
-    if not is_tiff(path):
-        yield _held(read_image(path), None)
-        return
-    with open_plane(path, plane or 0) as found:
-        if found.alone and found.height * found.width <= large:
-            yield _held(read_image(path), found.pixel)
-        else:
-            yield Opened(found.height, found.width, found.pixel, _rows(found, path))
+    return to_rgb(read_stored(path, plane, channel=channel, project=project).pixels)
 
 
-def _held(image: UInt8[np.ndarray, "height width 3"], pixel: tuple[float, float] | None) -> Opened:
-    return Opened(image.shape[0], image.shape[1], pixel, lambda start, stop: image[start:stop])
+def read_stored(path: Path, plane: int | None = None, *, channel: Channel = "all", project: Project = "none") -> Stored:
+    """Read an image as it is stored, all of it.
+
+    Raises:
+        InputError: naming the file and what is wrong with it; see `open_image` and `unetseg.images.rasters.check_size`.
+    """
+    with _naming(path), _open(path) as stack:
+        rows = choose(stack, plane, channel, project)
+        check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
+        pixels = rows(0, stack.height)
+        check_values(pixels)
+        channels = stack.channels + stack.alpha
+        return Stored(pixels, channels, stack.palette, stack.orientation, stack.white_is_zero)
 
 
-def _rows(plane: Plane, path: Path) -> Rows:
-    """Read rows of a plane, scaled as `to_rgb` does, but by the range of the whole plane."""
-    if plane.rows(0, 1).dtype == np.uint8:
-        return lambda start, stop: to_rgb(plane.rows(start, stop))
-    low, high = _range(plane)
-    if not np.isfinite([low, high]).all():
-        raise InputError(f"{path}: has values that are NaN or infinite")
-    scale = 255 / ((high - low) or 1)
+@contextmanager
+def open_image(
+    path: Path,
+    plane: int | None = None,
+    large: int = LARGE,
+    *,
+    channel: Channel = "all",
+    project: Project = "none",
+) -> Iterator[Opened]:
+    """Open an image, to be read while the context lasts.
 
-    def scaled(start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
-        pixels, step = plane.rows(start, stop), _step(plane)
-        parts = (pixels[top : top + step] for top in range(0, len(pixels), step))  # NumPy scales in 64 bit
-        return np.concatenate([to_rgb(np.rint(part * scale - low * scale).astype(np.uint8)) for part in parts])
+    Args:
+        path: the file.
+        plane: which image of a file that holds several, from 0; None: the only one.
+        large: an image of more pixels is read as rows are asked for, any other at once.
+        channel: a number from 0, a name from the file's metadata, or "all": grey or RGB as it is.
+        project: how depth becomes one image; "none": each depth is an image of its own.
 
-    return scaled
+    Raises:
+        InputError: naming the file and what is wrong with it.
+    """
+    with ExitStack() as opened:
+        with _naming(path):
+            stack = opened.enter_context(_open(path))
+            rows = choose(stack, plane, channel, project)
+            if min(stack.height, stack.width) < MIN_SIDE:
+                check_size(stack.height, stack.width, 1)
+            fits = stack.height * stack.width * stack.channels * stack.dtype.itemsize <= MAX_BYTES
+            if fits and stack.height * stack.width <= large:
+                held = rows(0, stack.height)
+                rows = lambda start, stop: held[start:stop]  # noqa: E731 - the same name for both
+            span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
+
+        def named(start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
+            with _naming(path):
+                return rows(start, stop)
+
+        def shown(start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
+            stored = named(start, stop)
+            with _naming(path):
+                return to_rgb(stored, span())
+
+        yield Opened(stack.height, stack.width, stack.pixel, named, shown)
 
 
-def _range(plane: Plane) -> tuple[float, float]:
-    step = _step(plane)
-    strips = (plane.rows(start, min(start + step, plane.height)) for start in range(0, plane.height, step))
-    ranges = np.array([(strip.min(), strip.max()) for strip in strips], np.float64)
-    return float(ranges[:, 0].min()), float(ranges[:, 1].max())
+def count_images(path: Path, project: Project = "none") -> int:
+    """Count the images of a file, each of which is predicted by itself.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    with _naming(path), _open(path) as stack:
+        return count_planes(stack, project)
 
 
-def _step(plane: Plane) -> int:
-    return max(1, STRIP // plane.width)
+def _span(rows: Rows, stack: Stack) -> Range | None:
+    """Find the range of values to show; 8 bit needs none."""
+    if stack.dtype in (np.uint8, np.bool_):
+        return None
+    step = max(1, STRIP // stack.width)
+    strips = (rows(top, min(top + step, stack.height)) for top in range(0, stack.height, step))
+    return value_range(strips, stack.height, stack.width)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Stack]:
+    """Open a file by what it is, not by its name."""
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in MAGIC
+    if is_tiff:
+        with open_tiff(path) as stack:
+            yield stack
+    else:
+        yield _raster(path.read_bytes())
+
+
+def _raster(data: bytes) -> Stack:
+    pixels, header = read_raster(data)
+    channels = pixels.shape[2]
+    return Stack(
+        pixels.shape[0],
+        pixels.shape[1],
+        times=1,
+        depths=1,
+        channels=channels,
+        colour=channels == 3,
+        names=[],
+        dtype=pixels.dtype,
+        pixel=None,
+        read=lambda _time, _depth, chosen, start, stop: (
+            pixels[start:stop] if len(chosen) == channels else pixels[start:stop, :, list(chosen)]
+        ),
+        alpha=header.channels > channels,
+        palette=header.palette,
+        orientation=header.orientation,
+    )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what is told of it."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,170 +1,325 @@
-"""Read TIFF files of any size and any number of planes, a few rows at a time."""
+"""Read TIFF files of any size, a few rows at a time: stacks, hyperstacks, OME-TIFF, pyramids."""
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import tifffile
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt16
+from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
-from unetseg.images.headers import TIFFS
+from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_jpeg, reason
+from unetseg.images.stacks import Stack, Values
 
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-PHOTOMETRICS = ("MINISBLACK", "RGB", "YCBCR")
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are left out, they say how to print, not what was measured
+COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
+SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # beside the slide they hold its label and previews
+DEPTHS = "ZIQ"  # depth, and pages of no known meaning
+RAMP = 256  # least number of entries of a palette that only says in which colour to display values
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a broken file is told once, in this project's words
 
 
-@dataclass(frozen=True)
-class Plane:
-    """One image of a TIFF file: the only one, or one of a stack over depth, time or channels.
-
-    Attributes:
-        height: in pixels.
-        width: in pixels.
-        pixel: height and width of a pixel in µm, where the file has them.
-        alone: whether the file holds nothing else.
-        series: what tifffile made of the file.
-        number: of the plane in `series`, from 0.
-    """
-
-    height: int
-    width: int
-    pixel: tuple[float, float] | None
-    alone: bool
-    series: tifffile.TiffPageSeries
-    number: int
-
-    def rows(self, start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
-        """Read rows as they are stored: of any type, one or three channels, without alpha.
-
-        Only these rows are read where the file is not compressed, or in strips or tiles; all where channels lie apart.
-
-        Raises:
-            InputError: if the file is damaged there, or compressed in a way that cannot be read.
-        """
-        read = (
-            self._apart if "S" in self.series.axes[:-1] else self._mapped if self.series.dataoffset else self._decoded
-        )
-        with _in_our_words(Path(self.series.keyframe.parent.filehandle.path)):
-            rows = read(start, stop)
-        return rows[..., :3] if rows.shape[2] >= 3 else rows[..., :1]
-
-    def _apart(self, start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
-        whole = np.asarray(self.series.pages[self.number].asarray())  # type: ignore[union-attr]
-        return np.moveaxis(whole, 0, -1)[start:stop]
-
-    def _mapped(self, start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
-        keyframe, parent = self.series.keyframe, self.series.keyframe.parent
-        stored = np.dtype(keyframe.dtype).newbyteorder(parent.byteorder)
-        shape = (stop - start, self.width, keyframe.samplesperpixel)
-        first = (self.number * self.height + start) * self.width * shape[2] * stored.itemsize
-        parent.filehandle.seek((self.series.dataoffset or 0) + first)
-        data = parent.filehandle.read(prod(shape) * stored.itemsize)
-        return np.frombuffer(data, stored).reshape(shape).astype(stored.newbyteorder("="), copy=False)
-
-    def _decoded(self, start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
-        page: Any = self.series.pages[self.number]
-        key, file = self.series.keyframe, self.series.keyframe.parent.filehandle
-        rows = np.zeros((stop - start, self.width, key.samplesperpixel), key.dtype)
-        down, across = key.chunks[0], key.chunked[1]
-        for index in range(start // down * across, -(-stop // down) * across):
-            file.seek(page.dataoffsets[index])
-            data = file.read(page.databytecounts[index])
-            segment, (_, _, row, column, _), _ = key.decode(data, index, jpegtables=key.jpegtables)
-            if segment is not None:
-                segment = segment[0, max(0, start - row) : max(0, stop - row), : self.width - column]
-                row = max(0, row - start)
-                rows[row : row + segment.shape[0], column : column + segment.shape[1]] = segment
-        return rows
-
-
-def is_tiff(path: Path) -> bool:
-    """Tell by its content whether a file is a TIFF; one that cannot be read is none."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in TIFFS
-    except OSError:
-        return False
-
-
-def count_planes(path: Path) -> int:
-    """Count the planes of a TIFF file that are as high and wide as the first one; others are previews and labels.
-
-    Raises:
-        InputError: if it is no TIFF file.
-    """
-    with _in_our_words(path), tifffile.TiffFile(path) as tiff:
-        return len(_planes(tiff))
-
-
 @contextmanager
-def open_plane(path: Path, number: int) -> Iterator[Plane]:
-    """Open a plane of a TIFF file, to be read while the context lasts.
+def open_tiff(path: Path) -> Iterator[Stack]:
+    """Open a TIFF file, to be read while the context lasts.
+
+    Only what this file holds is read, never another one that its metadata name. Metadata that are wrong cost no more
+    than what they tell: the size of a pixel, the names of channels, the meaning of pages.
 
     Raises:
-        InputError: if the file is no TIFF, damaged, or neither grey nor RGB.
+        InputError: without the file's name: if it is damaged, or neither grey nor RGB nor channels of grey.
     """
     with ExitStack() as stack:
-        with _in_our_words(path):
-            tiff = stack.enter_context(tifffile.TiffFile(path))
-            planes = _planes(tiff)
-            series, place = planes[number]
-            plane = Plane(*_size(series), _pixel_size(tiff), len(planes) == len(tiff.pages) == 1, series, place)
-            photometric = tifffile.PHOTOMETRIC(series.keyframe.photometric).name
-        if photometric not in PHOTOMETRICS:
-            raise InputError(f"{path}: is a TIFF of kind {photometric}; save it as grey or RGB")
-        yield plane
+        with in_our_words():
+            tiff = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+            if tiff.ome_metadata and _is_implausible(tiff.ome_metadata, len(tiff.pages)):
+                tiff = stack.enter_context(tifffile.TiffFile(path, is_ome=False))
+            parts = _alike(tiff)
+            first = parts[0]
+            opened = Stack(
+                first.height,
+                first.width,
+                times=len(parts) * first.times,
+                depths=first.depths,
+                channels=first.channels,
+                colour=first.colour,
+                names=_names(tiff, first.channels),
+                dtype=first.dtype,
+                pixel=_pixel_size(tiff),
+                read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
+                alpha=first.alpha,
+                palette=first.palette is not None,
+                white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
+            )
+        yield opened
 
 
 @contextmanager
-def _in_our_words(path: Path) -> Iterator[None]:
+def in_our_words() -> Iterator[None]:
+    """Tell what a library raises as an `InputError`: what damage leads codecs to has no common class."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
-        # what damage leads tifffile and its codecs to has no common class
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as a TIFF: {reason}") from error
+        raise InputError(f"is damaged, or of a kind that cannot be read: {reason(error)}") from error
 
 
-def _planes(tiff: tifffile.TiffFile) -> list[tuple[tifffile.TiffPageSeries, int]]:
-    first = _size(tiff.series[0])
-    return [
-        (series, number)
-        for series in tiff.series
-        if _size(series) == first
-        for number in range(prod(n for n, axis in zip(series.shape, series.axes, strict=True) if axis not in "YXS"))
-    ]
+class _Series:
+    """Images of a file that belong together, and where their rows are."""
+
+    def __init__(self, series: tifffile.TiffPageSeries) -> None:
+        self.series, page = series, series.keyframe
+        self.page = page
+        self.kind = PHOTOMETRIC(page.photometric)
+        _check_kind(page, self.kind)
+        self.palette = _palette(page)
+        dims = [each for each in zip(series.axes, map(int, series.shape), strict=True) if each[1] > 1]
+        inside = sum(length > 1 for length in page.shape)
+        axes = "".join(axis for axis, _ in dims)
+        self.together = "Z" in page.axes or not {"Y", "X"} <= set(axes[-inside:])
+        if self.together:  # several images in one page, or one in several: all of it is read at once
+            self.alpha, self.samples = False, 1
+            self.leading = [each for each in dims if each[0] not in "YX"]
+            sizes = dict(dims)
+            self.height, self.width = sizes["Y"], sizes["X"]
+            self.dims = axes
+        else:
+            self.alpha = page.samplesperpixel in (2, 4) and tuple(page.extrasamples) in ((1,), (2,))
+            self.samples = int(page.samplesperpixel) - self.alpha
+            self.leading = dims[:-inside]
+            self.height, self.width = int(page.imagelength), int(page.imagewidth)
+        self._check_claims()
+        self.depths, stains = (self._count(axes) for axes in (DEPTHS, "CS"))
+        self.times = prod(length for _, length in self.leading) // self.depths // stains
+        self.channels = 3 if self.palette is not None else stains * self.samples
+        self.colour = self.palette is not None or (self.channels == 3 and self.kind in COLOURS)
+        small = isinstance(page.bitspersample, int) and page.bitspersample < 8
+        self.dtype = np.dtype(np.uint8) if small or self.palette is not None else np.dtype(page.dtype)
+
+    def _count(self, axes: str) -> int:
+        return prod(length for axis, length in self.leading if axis in axes)
+
+    def _check_claims(self) -> None:
+        """Refuse a file that says it holds more planes than it has room for: lists are made of them."""
+        planes = prod(length for _, length in self.leading)
+        file, offset = self.page.parent.filehandle, self.series.dataoffset
+        if self.together:
+            if (size := self.series.nbytes) > MAX_BYTES:
+                raise InputError(f"holds all its planes in one, of {size / 2**20:,.0f} MiB; save them one by one")
+            return
+        held = len(self.page.parent.pages) if offset is None else (file.size - offset) // self.page.nbytes
+        if planes > held:
+            raise InputError(f"claims to hold {planes:,} planes, and has room for {held:,}")
+
+    def read(self, time: int, depth: int, channels: Sequence[int], start: int, stop: int) -> Values:
+        """See `Stack.read`."""
+        with in_our_words():
+            if self.palette is not None:
+                return np.asarray(self.palette[self._stored(time, depth, 0, start, stop)[..., 0]][..., list(channels)])
+            stains = {channel // self.samples for channel in channels}
+            read = {stain: self._stored(time, depth, stain, start, stop) for stain in stains}
+            parts = [read[channel // self.samples][..., channel % self.samples] for channel in channels]
+            if len(parts) == self.samples == read[min(stains)].shape[2] and len(stains) == 1:
+                return self._shown(read[min(stains)])
+            return self._shown(np.stack(parts, axis=-1))
+
+    def _shown(self, values: Values) -> Values:
+        """Stretch values of fewer than 8 bits to all of them, and make 0 black."""
+        bits = self.page.bitspersample
+        if isinstance(bits, int) and bits < 8:
+            values = values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
+        return np.invert(values) if self.kind == PHOTOMETRIC.MINISWHITE else values
+
+    def _stored(self, time: int, depth: int, stain: int, start: int, stop: int) -> Values:
+        """Read rows of all samples of a page but for alpha."""
+        place: list[int] = []
+        left = {"C": stain, "Z": depth, "T": time}
+        for axis, length in reversed(self.leading):
+            group = "C" if axis in "CS" else "Z" if axis in DEPTHS else "T"
+            left[group], index = divmod(left[group], length)
+            place.insert(0, index)
+        if self.together:
+            return self._whole[tuple(place)][start:stop, :, None]
+        number = int(np.ravel_multi_index(place, [length for _, length in self.leading])) if place else 0
+        if self.series.dataoffset is not None and (self.page.planarconfig == 1 or self.page.samplesperpixel == 1):
+            values = self._mapped(number, start, stop)
+        else:
+            values = self._decoded(number, start, stop)
+        if not self.alpha:
+            return values
+        corner = values[0, 0, -1] if start == 0 else self._decoded(number, 0, 1)[0, 0, -1]
+        check_alpha(values[..., -1], corner)
+        return values[..., :-1]
+
+    @cached_property
+    def _whole(self) -> Shaped[np.ndarray, "*leading height width"]:
+        for index in range(len(self.series)):
+            page: Any = self.series[index]
+            for segment in range(len(page.dataoffsets)):
+                _place(page, segment)
+        lengths = [length for length in self.series.shape if length > 1]
+        values = self.series.asarray().reshape(lengths)
+        return np.moveaxis(values, [self.dims.index(axis) for axis in "YX"], [-2, -1])
+
+    def _mapped(self, number: int, start: int, stop: int) -> Values:
+        """Read rows that lie in the file as they are."""
+        page, file = self.page, self.page.parent.filehandle
+        stored = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+        row = self.width * page.samplesperpixel * stored.itemsize
+        file.seek((self.series.dataoffset or 0) + number * page.nbytes + start * row)
+        values = np.frombuffer(file.read((stop - start) * row), stored)
+        return values.reshape(stop - start, self.width, -1).astype(stored.newbyteorder("="), copy=False)
+
+    def _decoded(self, number: int, start: int, stop: int) -> Values:
+        """Decode the strips or tiles that rows lie in."""
+        page: Any = self.series[number]
+        key: Any = self.page
+        file = key.parent.filehandle
+        dtype = np.dtype(key.dtype)
+        apart = key.samplesperpixel if key.planarconfig == 2 else 1
+        down, wide = (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, self.width)
+        together = key.samplesperpixel // apart
+        if (unpacked := min(down, self.height) * wide * together * dtype.itemsize) > MAX_BYTES:
+            rule = f"at most {MAX_BYTES // 2**20} are read; save it in smaller ones"
+            raise InputError(f"is compressed in strips or tiles of {unpacked / 2**20:,.0f} MiB; {rule}")
+        across, rows = -(-self.width // wide), -(-self.height // down)
+        values = np.empty((stop - start, self.width, key.samplesperpixel), dtype)
+        for sample in range(apart):
+            first = sample * rows * across
+            for index in range(first + start // down * across, first + -(-stop // down) * across):
+                offset, length = _place(page, index)
+                file.seek(offset)
+                data = file.read(length)
+                if key.compression == COMPRESSION.JPEG:
+                    check_jpeg(page.jpegtables[:-2] + data[2:] if page.jpegtables else data)
+                segment, (_, _, row, column, _), _ = key.decode(data, index, jpegtables=page.jpegtables)
+                segment = segment[0, max(0, start - row) : max(0, stop - row), : self.width - column]
+                row = max(0, row - start)
+                part = values[row : row + segment.shape[0], column : column + segment.shape[1]]
+                part[..., sample : sample + together] = segment
+        return values
 
 
-def _size(series: tifffile.TiffPageSeries) -> tuple[int, int]:
-    return series.keyframe.imagelength, series.keyframe.imagewidth
+def _place(page: Any, index: int) -> tuple[int, int]:
+    """Give the offset and the length of a strip or tile; one that is missing would be black."""
+    offset, length = int(page.dataoffsets[index]), int(page.databytecounts[index])
+    if not offset or not length:
+        raise InputError(f"lacks a part of its pixels: strip or tile {index + 1} of {len(page.dataoffsets)} is empty")
+    return offset, length
+
+
+def _check_kind(page: tifffile.TiffPage, kind: PHOTOMETRIC) -> None:
+    if kind not in COLOURS + GREYS or (
+        kind == PHOTOMETRIC.YCBCR and page.compression not in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
+    ):
+        raise InputError(f"is a TIFF of kind {kind.name}; save it as grey or RGB")
+    if kind == PHOTOMETRIC.MINISWHITE and page.dtype is not None and page.dtype.kind not in "bu":
+        raise InputError("is a TIFF of numbers with sign in which 0 is white; save it with 0 as black")
+    if (turned := page.tags.valueof(ORIENTATION, 1)) != 1:
+        raise InputError(f"is a TIFF with orientation {turned}; save it upright")
+
+
+def _palette(page: tifffile.TiffPage) -> Shaped[np.ndarray, "entries 3"] | None:
+    """Give the colours of a palette; None where the values themselves are the image.
+
+    Microscopes add a palette that says in which colour to display values: from black to that colour, evenly.
+    """
+    if page.photometric != PHOTOMETRIC.PALETTE:
+        return None
+    colours: UInt16[np.ndarray, "3 entries"] = np.asarray(page.colormap)
+    entries = colours.shape[1]
+    even = colours[:, -1:] * np.linspace(0, 1, entries)
+    if entries >= RAMP and colours[:, -1].any() and np.abs(colours - even).max() <= 257:
+        return None
+    return (colours.T >> 8).astype(np.uint8)
+
+
+def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
+    """Find the images at full resolution; what is not one of them must be known to be a smaller copy or a label."""
+    series = list(tiff.series)
+    largest = max(series, key=lambda each: int(each.keyframe.imagelength) * int(each.keyframe.imagewidth))
+    first = _Series(largest)
+    alike = [first]
+    for each in series:
+        if each is largest or each.kind in SLIDES or each.keyframe.is_reduced:
+            continue
+        key = each.keyframe
+        if (key.imagelength, key.imagewidth) != (largest.keyframe.imagelength, largest.keyframe.imagewidth):
+            factor = largest.keyframe.imagewidth / key.imagewidth
+            if factor > 1.5 and abs(key.imagelength * factor - largest.keyframe.imagelength) <= 2 * factor:
+                continue  # a level of a pyramid that is not declared as such
+            sizes = f"{first.height}x{first.width} and {key.imagelength}x{key.imagewidth}"
+            raise InputError(f"holds images of {sizes} pixels; save each as a file of its own")
+        other = _Series(each)
+        if (other.leading, other.channels, other.dtype) != (first.leading, first.channels, first.dtype):
+            raise InputError("holds series of different channels, depths or types; save each as a file of its own")
+        alike.append(other)
+    return sorted(alike, key=lambda part: series.index(part.series))
+
+
+def _is_implausible(xml: str, pages: int) -> bool:
+    """Tell OME metadata that promise more planes than there are pages: a list would be made of them."""
+    sizes = (re.findall(rf'\bSize{axis}="(\d+)"', xml) for axis in "ZCT")
+    planes = [prod(map(int, each)) for each in zip(*sizes, strict=False)]
+    runs = map(int, re.findall(r'\b(?:NumPlanes|PlaneCount)="(\d+)"', xml))
+    samples = max(map(int, re.findall(r'\bSamplesPerPixel="(\d+)"', xml)), default=1)
+    return any(count > pages for count in runs) or sum(planes) > pages * max(1, samples)
+
+
+def _names(tiff: tifffile.TiffFile, channels: int) -> list[str]:
+    """Find the names of the channels in OME's or ImageJ's metadata; empty where they are not all there."""
+    names: list[str] = []
+    if tiff.ome_metadata and (image := _first_image(tiff.ome_metadata)) is not None:
+        names = [each.get("Name", "") for each in image.iter() if each.tag.endswith("}Channel")]
+    elif tiff.imagej_metadata:
+        names = [str(each) for each in tiff.imagej_metadata.get("Labels") or []][:channels]
+    return names if len(names) == channels else []
+
+
+def _first_image(xml: str) -> ET.Element | None:
+    try:
+        return next((each for each in ET.fromstring(xml) if each.tag.endswith("Image")), None)  # noqa: S314
+    except ET.ParseError:
+        return None
 
 
 def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
     """Find the size of a pixel in µm, where OME or ImageJ say it or the resolution is in centimetres."""
+    try:
+        return _microns(_sizes(tiff))
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # metadata that nothing depends on may be wrong
+        return None
+
+
+def _sizes(tiff: tifffile.TiffFile) -> list[tuple[float, str]]:
     if tiff.ome_metadata:
-        images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-        pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
-        sizes = [(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"]
-        return _microns([(float(size or 0), unit) for size, unit in sizes])
+        image = _first_image(tiff.ome_metadata)
+        found = {} if image is None else next((p.attrib for p in image if p.tag.endswith("Pixels")), {})
+        names = [f"PhysicalSize{axis}" for axis in "YX"]
+        return [(float(found.get(name, "0").replace(",", ".")), found.get(f"{name}Unit", "µm")) for name in names]
     tags = tiff.pages.first.tags
     unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
         unit = "cm"
     resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
-    return _microns([(below / above if above else 0.0, unit) for above, below in resolutions])
+    return [(below / above if above else 0.0, unit) for above, below in resolutions]
 
 
 def _microns(sizes: list[tuple[float, str]]) -> tuple[float, float] | None:
     (height, down), (width, across) = sizes
-    if not (height > 0 and width > 0 and down in MICRONS and across in MICRONS):
+    if not (0 < height < np.inf and 0 < width < np.inf and down in MICRONS and across in MICRONS):
         return None
     return height * MICRONS[down], width * MICRONS[across]

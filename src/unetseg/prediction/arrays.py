@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.pictures import to_rgb
+from unetseg.images.intensity import to_rgb
+from unetseg.images.rasters import check_alpha
 from unetseg.model import keras
 from unetseg.objects.strips import Number
 from unetseg.prediction.predictor import Predictor
@@ -134,6 +135,10 @@ def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:
     ):
         rule = "an image is (height, width) or (height, width, channels), with 1 to 4 channels of numbers"
         raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {rule}")
-    if not np.isfinite(pixels).all():
-        raise InputError("an image has values that are NaN or infinite")
-    return to_rgb(pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1])
+    try:
+        if pixels.shape[2] in (2, 4):
+            check_alpha(pixels[..., -1], pixels[0, 0, -1])
+            pixels = pixels[..., :-1]
+        return to_rgb(pixels)
+    except InputError as error:
+        raise InputError(f"an image {error}; pass one channel, or RGB") from error

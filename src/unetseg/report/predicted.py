@@ -12,12 +12,13 @@ from jaxtyping import Float32, Shaped, UInt8
 from unetseg.errors import InputError
 from unetseg.images.opening import open_image
 from unetseg.images.resampling import resize
-from unetseg.images.tiffs import open_plane
 from unetseg.prediction.quality import uncertainty
 from unetseg.report.entries import Entry
 
 LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as it is read
 STRIP = 2**22  # pixels read together
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken mask is told once, in our words
+
 NOT_SCORES = {"image", "path", "plane", "mask", "probability"}
 
 Rows = Callable[[int, int], Shaped[np.ndarray, "rows width *channels"]]
@@ -92,16 +93,16 @@ def _read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
 
 def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], float]:
     """Read a probability that was written as whole numbers up to their largest, and its uncertainty at full size."""
-    with open_plane(path, 0) as plane:
+    with open_image(path, 0) as opened:
 
         def rows(start: int, stop: int) -> Float32[np.ndarray, "rows width"]:
-            stored = plane.rows(start, stop)[..., 0]
+            stored = opened.stored(start, stop)[..., 0]
             return stored / np.float32(np.iinfo(stored.dtype).max)
 
         parts = [
-            uncertainty(rows(start, stop)) * (stop - start) for start, stop in _strips(plane.height, plane.width, 1)
+            uncertainty(rows(start, stop)) * (stop - start) for start, stop in _strips(opened.height, opened.width, 1)
         ]
-        return shrink(rows, plane.height, plane.width), sum(parts) / plane.height
+        return shrink(rows, opened.height, opened.width), sum(parts) / opened.height
 
 
 def _strips(height: int, width: int, multiple: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,82 @@
+"""Bring values of any type to 8 bit."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from unetseg.errors import InputError
+
+PERCENTILES = (0.1, 99.9)
+SAMPLE = 2**22  # pixels that percentiles are taken of: a grid over a larger image, the same however it is read
+STRIP = 2**22  # pixels that are scaled together
+LARGEST = 1e30  # floats beyond are no measurements, and sums of them overflow
+
+
+class Range(NamedTuple):
+    """The values that become 0 and 255; those beyond are cut to them."""
+
+    low: float
+    high: float
+
+
+def to_rgb(
+    pixels: Shaped[np.ndarray, "height width channels"], span: Range | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Turn one or three channels of any type into RGB, 0 to 255.
+
+    8-bit values stay. Others are scaled by the image's own percentiles, over all its channels together: a 12-bit
+    camera's image in a 16-bit file is not black, one hot pixel does not make it so, and colours stay what they are.
+
+    Args:
+        pixels: an image, or rows of it.
+        span: of the whole image; None: `pixels` are the whole.
+    """
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype != np.uint8:
+        low, high = span or value_range([pixels], *pixels.shape[:2])
+        scaled = np.empty(pixels.shape, np.uint8)
+        step = max(1, STRIP // pixels.shape[1])
+        for top in range(0, len(pixels), step):  # NumPy scales in 64 bit
+            part = np.subtract(pixels[top : top + step], low, dtype=np.float64)
+            part *= 255 / ((high - low) or 1)
+            scaled[top : top + step] = np.rint(np.clip(part, 0, 255, out=part), out=part)
+        pixels = scaled
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def value_range(strips: Iterable[Shaped[np.ndarray, "_ width channels"]], height: int, width: int) -> Range:
+    """Find the percentiles of an image that is given in strips from its top.
+
+    Where the two are one value, as in an image that is empty but for a speck, the least and the largest value serve.
+
+    Raises:
+        InputError: if there are values that are NaN, infinite or beyond `LARGEST`.
+    """
+    step = max(1, int(np.ceil(np.sqrt(height * width / SAMPLE))))
+    sampled, ends, top = [], [], 0
+    for strip in strips:
+        check_values(strip)
+        sampled.append(strip[-top % step :: step, ::step].copy())
+        ends += [strip.min(), strip.max()]
+        top += len(strip)
+    values = np.concatenate([each.ravel() for each in sampled])
+    places = np.rint(np.array(PERCENTILES) / 100 * (values.size - 1)).astype(int)
+    low, high = np.partition(values, places)[places]
+    return Range(float(low), float(high)) if low < high else Range(float(min(ends)), float(max(ends)))
+
+
+def check_values(pixels: Shaped[np.ndarray, "..."]) -> None:
+    """Refuse values that nothing can be computed with.
+
+    Raises:
+        InputError: see `value_range`.
+    """
+    if pixels.dtype.kind not in "biuf":
+        raise InputError(f"holds values of type {pixels.dtype}; save them as whole numbers or floats")
+    if pixels.dtype.kind == "f":
+        most = min(LARGEST, float(np.finfo(pixels.dtype).max))
+        if unusable := pixels.size - np.count_nonzero(np.abs(pixels) <= most):
+            raise InputError(f"has {unusable} values that are NaN, infinite or beyond {LARGEST:g}")

@@ -1,0 +1,173 @@
+"""Decode PNG, JPEG, JPEG 2000 and BMP files, whole, by decoders that report damage."""
+
+import io
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import imagecodecs
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image
+
+from unetseg.errors import InputError
+
+MIN_SIDE = 8
+MAX_PIXELS = 100_000_000  # of an image that is held in memory whole
+MAX_BYTES = 2**29  # of decoded pixels that are held at once: a small file may claim and unpack to any size
+PADDING = 24  # bytes that encoders may leave behind the last pixel of a JPEG
+ORIENTATION = 0x0112  # of Exif
+
+SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"\0\0\0\x0cjP  ": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"BM": "BMP",
+}
+
+Image.MAX_IMAGE_PIXELS = None  # the limits above are told in this project's words
+for library in ("PIL", "imagecodecs"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)  # a broken file is told once
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image; height and width in pixels as stored, before any turning by its orientation."""
+
+    height: int
+    width: int
+    channels: int
+    palette: bool = False
+    orientation: int = 1
+
+
+def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"], Header]:
+    """Decode the content of a file, known by its content and not by its name.
+
+    A palette becomes its colours, alpha that is one value everywhere is dropped.
+
+    Raises:
+        InputError: without the file's name: for an empty, damaged or foreign file, one beyond the limits, an animation,
+            CMYK, or alpha that varies.
+    """
+    kind = next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
+    if kind is None:
+        raise InputError("is empty, 0 bytes" if not data else f"is none of {', '.join(KINDS)}, whatever its name says")
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            header = _header(image, data)
+            pixels = KINDS[kind](data, image)
+    except InputError:
+        raise
+    except Exception as error:  # what damage leads the decoders to has no common class
+        raise InputError(f"is damaged or cut off: {reason(error)}") from error
+    pixels = np.atleast_3d(pixels)
+    if pixels.shape[:2] != (header.height, header.width):
+        raise InputError("is damaged: its pixels are not as many as it says")
+    if pixels.shape[2] in (2, 4):
+        check_alpha(pixels[..., -1], pixels[0, 0, -1])
+        pixels = pixels[..., :-1]
+    return pixels, header
+
+
+def check_size(height: int, width: int, bytes_per_pixel: int) -> None:
+    """Refuse an image that is too small to have neighbourhoods, or too large to be held in memory.
+
+    Raises:
+        InputError: saying the size and the rule.
+    """
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} are needed")
+    if height * width > MAX_PIXELS:
+        rule = f"at most {MAX_PIXELS:,} in all are read at once, so cut it into parts"
+        raise InputError(f"is {height}x{width} pixels; {rule}")
+    if (needed := height * width * bytes_per_pixel) > MAX_BYTES:
+        raise InputError(f"unpacks to {needed / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read at once")
+
+
+def check_alpha(alpha: Shaped[np.ndarray, "height width"], corner: Shaped[np.ndarray, ""] | np.generic) -> None:
+    """Refuse alpha that is not one value everywhere: what is seen would depend on what lies behind.
+
+    Args:
+        alpha: of some rows.
+        corner: that of the first pixel.
+
+    Raises:
+        InputError: saying what to do.
+    """
+    if not (alpha == corner).all():
+        raise InputError("has an alpha channel that varies; save it flat, without transparency")
+
+
+def check_jpeg(data: bytes) -> None:
+    """Refuse a JPEG whose pixels are damaged, which libjpeg fills with grey and only warns of.
+
+    JPEG XL packs a JPEG losslessly, and for that every bit of it must have a meaning. One that is whole does so no
+    longer without its last bytes; one that is damaged may end early, with bytes left over.
+
+    Raises:
+        InputError: if it is damaged, or of a kind that is too rare to be checked.
+    """
+    try:
+        imagecodecs.jpegxl_encode_jpeg(data)
+    except Exception as error:
+        raise InputError("is a damaged JPEG, or one of a rare kind; save it as PNG") from error
+    if data.endswith(b"\xff\xd9"):
+        try:
+            imagecodecs.jpegxl_encode_jpeg(data[: -2 - PADDING] + data[-2:])
+        except Exception:  # as it should be
+            return
+        raise InputError("is a damaged JPEG: its pixels end before the file does")
+
+
+def reason(error: Exception) -> str:
+    """Give the first line of what a library says."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _header(image: Image.Image, data: bytes) -> Header:
+    """Check what is known before the pixels are decoded."""
+    deep = image.format == "PNG" and data[24] == 16
+    bands = 4 if image.mode == "P" else len(image.getbands())
+    check_size(image.height, image.width, bands * (2 if deep or image.mode.startswith("I;16") else 1))
+    if image.mode == "CMYK":
+        raise InputError("is a CMYK image; save it as RGB")
+    if image.format == "PNG" and getattr(image, "is_animated", False):
+        raise InputError("is animated; animated images are not supported")
+    tagged = image.format != "PNG" or b"eXIf" in data or b"exif" in data  # Pillow decodes a PNG to look for it
+    orientation = int(image.getexif().get(ORIENTATION, 1)) if tagged else 1
+    palette = image.mode == "P"
+    channels = 3 if palette else len(image.getbands())
+    return Header(image.height, image.width, channels, palette, orientation if 1 <= orientation <= 8 else 1)
+
+
+def _png(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+    """Decode by libpng, which knows 16 bit colours; Pillow looks through the checksums, and palettes."""
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as again:
+        again.verify()
+    palette = image.palette
+    if palette and np.asarray(image).max() >= len(palette.palette) // len(palette.mode):
+        raise InputError("is damaged: it has pixels of colours that its palette does not hold")
+    return np.asarray(imagecodecs.png_decode(data))
+
+
+def _jpeg(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+    check_jpeg(data)
+    return np.asarray(image)
+
+
+def _jpeg2000(data: bytes, _: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+    return np.asarray(imagecodecs.jpeg2k_decode(data))
+
+
+def _bmp(_: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+    return np.asarray(image.convert("RGB") if image.mode == "P" else image)
+
+
+KINDS: dict[str, Callable[[bytes, Image.Image], Shaped[np.ndarray, "height width *channels"]]] = {
+    "PNG": _png,
+    "JPEG": _jpeg,
+    "JPEG2000": _jpeg2000,
+    "BMP": _bmp,
+}

@@ -1,0 +1,135 @@
+"""Choose the one image to look at from what a file holds: a time, a depth or a projection over it, a channel."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Shaped
+
+from unetseg.errors import InputError
+
+Channel = int | str  # a number from 0, a name from the file's metadata, or "all": grey or RGB as it is
+Project = Literal["none", "max", "mean"]
+Values = Shaped[np.ndarray, "rows width channels"]  # as stored
+Rows = Callable[[int, int], Values]
+
+MAX_PLANES = 100_000  # of one file; a file may claim any number, and a list of them is made
+NAMED = 20  # channels listed in an error
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What an open image file holds, whatever its format.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        times: images that follow each other: over time, positions or series.
+        depths: images over depth, and pages whose meaning the file does not tell.
+        channels: colours and stains of each; three are RGB if `colour`.
+        colour: whether the channels are red, green and blue.
+        names: of the channels, as far as the file has them.
+        dtype: of the values as stored.
+        pixel: height and width of a pixel in µm, where the file has them.
+        read: gives rows from a first one to one before the last, of a time, a depth and some channels, as stored.
+        alpha: whether the file has alpha besides; it is one value everywhere, or reading fails.
+        palette: whether the colours come from a palette.
+        orientation: as Exif has it, 1 to 8; the pixels are taken as stored.
+        white_is_zero: whether the file stores white as 0; `read` gives it the other way round.
+    """
+
+    height: int
+    width: int
+    times: int
+    depths: int
+    channels: int
+    colour: bool
+    names: Sequence[str]
+    dtype: np.dtype[np.generic]
+    pixel: tuple[float, float] | None
+    read: Callable[[int, int, Sequence[int], int, int], Values]
+    alpha: bool = False
+    palette: bool = False
+    orientation: int = 1
+    white_is_zero: bool = False
+
+
+def count_planes(stack: Stack, project: Project = "none") -> int:
+    """Count the images of a file, each of which is predicted by itself.
+
+    Raises:
+        InputError: if there are more than `MAX_PLANES`.
+    """
+    count = stack.times * (stack.depths if project == "none" else 1)
+    if count > MAX_PLANES:
+        raise InputError(f"claims to hold {count:,} planes; at most {MAX_PLANES:,} of a file are read")
+    return count
+
+
+def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) -> Rows:
+    """Give the rows of one image of a file.
+
+    Args:
+        stack: the open file.
+        plane: which image, from 0; None: the only one.
+        channel: see `Channel`.
+        project: how depth becomes one image; "none": each depth is an image of its own.
+
+    Raises:
+        InputError: if the file has no such image or channel, or several and none is chosen: nothing is dropped in
+            silence.
+    """
+    count = count_planes(stack, project)
+    if plane is None and count > 1:
+        remedy = " or project its depth (data.project, --project)" if project == "none" and stack.depths > 1 else ""
+        raise InputError(f"holds {count} images; save the one that is meant as a file of its own{remedy}")
+    if not 0 <= (plane or 0) < count:
+        raise InputError(f"has no plane {plane}; it holds {count}, counted from 0")
+    channels = _channels(stack, channel)
+    if project == "none" or stack.depths == 1:
+        time, depth = divmod(plane or 0, stack.depths)
+        return lambda start, stop: stack.read(time, depth, channels, start, stop)
+    return lambda start, stop: _project(
+        project, (stack.read(plane or 0, depth, channels, start, stop) for depth in range(stack.depths))
+    )
+
+
+def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
+    """Find the numbers of the channels that are asked for."""
+    if channel == "all":
+        if stack.channels == 1 or stack.colour:
+            return range(stack.channels)
+        remedy = "name one with data.channel in params.yaml or --channel"
+        raise InputError(f"has {_listed(stack)}, which are neither grey nor RGB with or without alpha; {remedy}")
+    number = channel if isinstance(channel, int) else _number(stack.names, channel)
+    if number is None or not 0 <= number < stack.channels:
+        raise InputError(f"has no channel {channel!r}; it has {_listed(stack)}, counted from 0")
+    return [number]
+
+
+def _number(names: Sequence[str], name: str) -> int | None:
+    """Find a channel by its name, in any case if it is no other's."""
+    folded = [each.casefold() for each in names]
+    for found, wanted in ((list(names), name), (folded, name.casefold())):
+        if found.count(wanted) == 1:
+            return found.index(wanted)
+    return None
+
+
+def _listed(stack: Stack) -> str:
+    names = ", ".join(stack.names[:NAMED]) + ("…" if len(stack.names) > NAMED else "")
+    return f"{stack.channels} channel{'s' * (stack.channels != 1)}" + (f" ({names})" if any(stack.names) else "")
+
+
+def _project(project: Project, depths: Iterator[Values]) -> Values:
+    """Join the depths, one in memory at a time; a mean keeps the type of the values."""
+    first = next(depths)
+    if project == "max":
+        return reduce(np.maximum, depths, first)
+    total, count = first.astype(np.float64), 1
+    for count, values in enumerate(depths, 2):  # noqa: B007 - the count is wanted behind
+        total += values
+    total /= count
+    return (np.rint(total) if first.dtype.kind in "iu" else total).astype(first.dtype)
