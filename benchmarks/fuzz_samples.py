@@ -1,7 +1,7 @@
 """Feed damaged pictures to the sample reader: whatever they hold, the only exception may be InputError.
 
 Needs `pip install atheris` (Linux, CPython 3.11 to 3.13). Inputs that end in another exception, hang or take too much
-memory are kept in --folder; each belongs into tests/images/test_rasters.py or test_tiffs.py, or tests/dataset/test_merging.py.
+memory are kept in --folder; each belongs into tests/images or tests/dataset.
 
     python benchmarks/fuzz_samples.py --minutes 30 --executions 1e6
 """

@@ -10,8 +10,16 @@ from unetseg.params import Params
 
 def main(params: Params, samples: Path, out: Path, report: Path) -> None:
     """Write the arrays of every sample below `samples` into `out`, and what is wrong with samples into `report`."""
-    image, skip_bad = params.image, params.data.on_bad_sample == "skip"
-    findings = write_arrays(samples, out, size=image.size, skip_bad=skip_bad, tiles=image.mode == "tiles")
+    image, data = params.image, params.data
+    findings = write_arrays(
+        samples,
+        out,
+        size=image.size,
+        skip_bad=data.on_bad_sample == "skip",
+        tiles=image.mode == "tiles",
+        channel=data.channel,
+        project=data.project,
+    )
     for line in findings.first_lines():
         print(line, file=sys.stderr)
     files.write_json(report, findings.as_json())

@@ -27,6 +27,8 @@ class Data(Section):
     max_members: Positive
     max_gigabytes: float = Field(gt=0)
     max_ratio: float = Field(ge=1)
+    channel: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
+    project: Literal["none", "max", "mean"]
 
 
 class Image(Section):

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int32
 
 from unetseg.annotations.rasters import png_rows, tiff_rows
 from unetseg.annotations.vectors import geojson, roi_zip
+from unetseg.images.inputs import Input
 from unetseg.images.opening import open_image
 from unetseg.objects.strips import Strip
 
@@ -21,16 +22,14 @@ class About:
     """What is known of an image before it is predicted.
 
     Attributes:
-        path: of its file.
-        plane: which image of a TIFF stack, from 0.
+        source: its file, and what of it.
         height: in pixels.
         width: in pixels.
         threshold: probability from which a pixel is foreground.
         smallest: pixels of the smallest object.
     """
 
-    path: Path
-    plane: int | None
+    source: Input
     height: int
     width: int
     threshold: float
@@ -76,7 +75,11 @@ def write_overlay(path: Path, about: About) -> Iterator[Add]:
         above = np.concatenate([above, strip.labels])[-1:]
         rows(drawn)
 
-    with open_image(about.path, about.plane) as image, png_rows(path, about.height, about.width, 3) as rows:
+    source = about.source
+    with (
+        open_image(source.path, source.plane, channel=source.channel, project=source.project) as image,
+        png_rows(path, about.height, about.width, 3) as rows,
+    ):
         yield add
 
 

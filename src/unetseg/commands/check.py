@@ -17,11 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; see `unetseg.cli`."""
-    limits = load_params().data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
+    data = load_params().data
+    limits = data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
     with tempfile.TemporaryDirectory() as folder:
         with opened(options.archive, **limits) as contents:
             extract(contents, Path(folder) / "samples")
-        found = check_samples(Path(folder) / "samples")
+        found = check_samples(Path(folder) / "samples", data.channel, data.project)
     for line in found.lines():
         print(line.replace(f"{folder}/samples/", ""), file=sys.stderr)
     counts = f"{found.used} of {found.used + len(found.unusable)} samples can be used"

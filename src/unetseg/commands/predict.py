@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
     parser.add_argument("--depth", type=_over_zero, default=1.0, metavar="PIXELS", help="of a waist that parts objects")
     parser.add_argument("--min-size", type=int, default=8, metavar="PIXELS", help="smaller objects are not counted")
+    channel_help = "number from 0, or name in the file's metadata; all (default): grey or RGB as it is"
+    parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
+    project_help = "make one image of a stack over depth; none (default): predict each depth by itself"
+    parser.add_argument("--project", choices=("none", "max", "mean"), default="none", help=project_help)
     parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=f"besides masks: {', '.join(KINDS)}")
     parser.add_argument("--resume", action="store_true", help="leave out the images whose results are complete")
 
@@ -43,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from unetseg.progress import progress  # noqa: PLC0415
 
     try:
-        sources = find_inputs(options.paths, options.out)
+        sources = find_inputs(options.paths, options.out, options.channel, options.project)
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
         from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
@@ -83,6 +87,10 @@ def _pretrained() -> Path:
 
 def _scale(word: str) -> str:
     return "tiles" if word == "native" else word  # its former name
+
+
+def _channel(word: str) -> int | str:
+    return int(word) if word.isdecimal() else word
 
 
 def _share(word: str) -> float:

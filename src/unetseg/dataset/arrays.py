@@ -16,6 +16,7 @@ from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.dataset.tiles import Tile, cut, tiles_file
 from unetseg.images import resampling
 from unetseg.images.fingerprint import TRAITS, traits
+from unetseg.images.stacks import Channel, Project
 from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
@@ -33,7 +34,16 @@ class Prepared(NamedTuple):
     tiles: list[Tile]
 
 
-def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: bool = False) -> Findings:
+def write_arrays(
+    samples: Path,
+    out: Path,
+    *,
+    size: int,
+    skip_bad: bool,
+    tiles: bool = False,
+    channel: Channel = "all",
+    project: Project = "none",
+) -> Findings:
     """Read every sample, resize it, and write images.npy, masks.npy, labels.npy, traits.npy and samples.csv.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
@@ -45,6 +55,8 @@ def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: 
         size: height and width of the arrays, in pixels.
         skip_bad: whether to go on without the samples that cannot be used.
         tiles: whether to write the samples at their own size too; see `unetseg.dataset.tiles`.
+        channel: what of each image to look at; see `unetseg.images.stacks`.
+        project: how depth becomes one image.
 
     Raises:
         InputError: with a line for each problem of any sample, if there are unusable ones and `skip_bad` is false, or
@@ -54,19 +66,19 @@ def write_arrays(samples: Path, out: Path, *, size: int, skip_bad: bool, tiles: 
     findings = Findings()
     with files.atomic_path(out) as beside:
         beside.mkdir()
-        rows = _append_samples(folders, beside, size, tiles, findings)
+        rows = _append_samples(folders, beside, size, tiles, findings, channel, project)
         findings.raise_unusable(skip_bad)
         files.write_csv(beside / "samples.csv", rows, COLUMNS)
     return findings
 
 
-def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
+def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", project: Project = "none") -> Prepared:
     """Read a sample and resize it: the image by area, labels by the pixel nearest to each centre.
 
     Raises:
         InputError: with a line for every problem of the sample.
     """
-    sample = read_sample(folder)
+    sample = read_sample(folder, channel, project)
     height, width = sample.labels.shape
     row = {
         "id": folder.name,
@@ -84,10 +96,19 @@ def prepare(folder: Path, size: int, tiles: bool) -> Prepared:
     return Prepared(row, resampling.fit(sample.image, size), labels, known_by, list(sample.warnings), squares)
 
 
-def _append_samples(folders: list[Path], out: Path, size: int, tiles: bool, findings: Findings) -> list[dict[str, Any]]:
+def _append_samples(
+    folders: list[Path],
+    out: Path,
+    size: int,
+    tiles: bool,
+    findings: Findings,
+    channel: Channel,
+    project: Project,
+) -> list[dict[str, Any]]:
     """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
-    results = in_processes(partial(attempt, prepare, size=size, tiles=tiles), folders)
+    prepare_each = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
+    results = in_processes(partial(attempt, prepare_each), folders)
     with (
         growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,

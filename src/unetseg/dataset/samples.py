@@ -14,6 +14,7 @@ from unetseg.dataset.problems import Findings, attempt
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.opening import Stored, read_stored
+from unetseg.images.stacks import Channel, Project
 from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
@@ -52,15 +53,20 @@ def find_samples(folder: Path) -> list[Path]:
     return found
 
 
-def read_sample(folder: Path) -> Sample:
+def read_sample(folder: Path, channel: Channel = "all", project: Project = "none") -> Sample:
     """Read the image of a sample folder and merge its masks; see `unetseg.dataset.merging`.
 
     An image without objects has a mask file that is all zero; without any file, the masks may have been forgotten.
 
+    Args:
+        folder: of the sample.
+        channel: what of the image to look at; see `unetseg.images.stacks`.
+        project: how its depth becomes one image.
+
     Raises:
         InputError: with a line for every problem of the sample, naming the file, the value and the rule.
     """
-    found, problems = attempt(_read_stored, folder / "images")
+    found, problems = attempt(_read_stored, folder / "images", channel, project)
     path, stored = found or (None, None)
     merged, mask_problems = attempt(_read_masks, folder / "masks", stored)
     if path is None or stored is None or merged is None:
@@ -71,14 +77,14 @@ def read_sample(folder: Path) -> Sample:
     return Sample(path, stored, image, labels, warnings)
 
 
-def check_samples(folder: Path) -> Findings:
-    """Read every sample below a folder and gather what is wrong with them.
+def check_samples(folder: Path, channel: Channel = "all", project: Project = "none") -> Findings:
+    """Read every sample below a folder and gather what is wrong with them; see `read_sample`.
 
     Raises:
         InputError: if there is no sample.
     """
     folders, findings = find_samples(folder), Findings()
-    results = in_processes(partial(attempt, _check), folders)
+    results = in_processes(partial(attempt, partial(_check, channel=channel, project=project)), folders)
     for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
         if found is None:
             findings.add_unusable(path.name, problems)
@@ -96,18 +102,18 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     return "bright_grey" if np.median(green) >= BRIGHT_MEDIAN else "dark_grey"
 
 
-def _check(folder: Path) -> tuple[Sequence[str], bool]:
-    sample = read_sample(folder)
+def _check(folder: Path, channel: Channel, project: Project) -> tuple[Sequence[str], bool]:
+    sample = read_sample(folder, channel, project)
     return sample.warnings, bool(sample.labels.any())
 
 
-def _read_stored(folder: Path) -> tuple[Path, Stored]:
+def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:
     paths = _files(folder)
     if not paths:
         raise InputError(f"{folder}: no image; a sample has one")
     if len(paths) > 1:
         raise InputError(f"{folder}: {len(paths)} files, such as {paths[0].name} and {paths[1].name}; a sample has one")
-    return paths[0], read_stored(paths[0])
+    return paths[0], read_stored(paths[0], channel=channel, project=project)
 
 
 def _read_masks(folder: Path, stored: Stored | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:

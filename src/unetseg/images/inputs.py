@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from unetseg.errors import InputError
 from unetseg.images.opening import count_images
+from unetseg.images.stacks import Channel, Project
 
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
@@ -20,17 +21,21 @@ class Input:
     Attributes:
         path: the file.
         image: its path below the folder that was given, or the file's name.
-        plane: which image of a TIFF stack, from 0; None where the file is one image.
+        plane: which image of a stack, from 0; None where the file is one image.
         name: what its results are named after: `image` without suffix, and with the plane.
+        channel: see `unetseg.images.stacks`.
+        project: how its depth becomes one image.
     """
 
     path: Path
     image: str
     plane: int | None
     name: str
+    channel: Channel = "all"
+    project: Project = "none"
 
 
-def find_inputs(words: Sequence[str], out: Path) -> list[Input]:
+def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", project: Project = "none") -> list[Input]:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
     A folder of samples (`<id>/images`, `<id>/masks`) gives its images alone, a pattern whatever it matches.
@@ -38,6 +43,8 @@ def find_inputs(words: Sequence[str], out: Path) -> list[Input]:
     Args:
         words: as given by the user.
         out: the folder of the results; where it lies in a folder that is searched, it is left out.
+        channel: what of each image to look at; see `unetseg.images.stacks`.
+        project: how depth becomes one image.
 
     Raises:
         InputError: if a word names no image, or two images would have results of one name.
@@ -52,8 +59,8 @@ def find_inputs(words: Sequence[str], out: Path) -> list[Input]:
     named: dict[str, Input] = {}
     for path, image in files.items():
         base = image if stems[_stem(image)] > 1 else _stem(image)
-        for plane in _planes(path):
-            each = Input(path, image, plane, base if plane is None else f"{base}_{plane:04}")
+        for plane in _planes(path, project):
+            each = Input(path, image, plane, base if plane is None else f"{base}_{plane:04}", channel, project)
             if each.name in named:
                 both = f"{named[each.name].path} and {each.path}"
                 raise InputError(f"{both}: both would be written to {each.name!r}; predict them into two folders")
@@ -91,9 +98,9 @@ def _stem(image: str) -> str:
     return PurePosixPath(image).with_suffix("").as_posix()
 
 
-def _planes(path: Path) -> Sequence[int | None]:
+def _planes(path: Path, project: Project) -> Sequence[int | None]:
     try:
-        count = count_images(path) if path.suffix.lower() not in FLAT else 1
+        count = count_images(path, project) if path.suffix.lower() not in FLAT else 1
     except InputError:
         count = 1  # told when the image's turn comes, so that the others are done
     return range(count) if count > 1 else [None]

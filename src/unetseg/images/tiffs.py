@@ -152,7 +152,7 @@ class _Series:
             left[group], index = divmod(left[group], length)
             place.insert(0, index)
         if self.together:
-            return self._whole[tuple(place)][start:stop, :, None]
+            return np.asarray(self._whole[tuple(place)][start:stop, :, None])
         number = int(np.ravel_multi_index(place, [length for _, length in self.leading])) if place else 0
         if self.series.dataoffset is not None and (self.page.planarconfig == 1 or self.page.samplesperpixel == 1):
             values = self._mapped(number, start, stop)

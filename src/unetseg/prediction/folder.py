@@ -40,7 +40,7 @@ def predict_files(predictor: Predictor, sources: Sequence[Input], results: Resul
 def _resized(predictor: Predictor, sources: Sequence[Input], results: Results) -> Iterator[Failure | None]:
     def read(source: Input) -> Fitted | Failure:
         try:
-            with open_image(source.path, source.plane) as image:
+            with open_image(source.path, source.plane, channel=source.channel, project=source.project) as image:
                 known = Known(source, image.height, image.width, image.pixel)
                 return known, fit(image.rows(0, image.height), predictor.size)
         except InputError as error:
@@ -66,7 +66,7 @@ def _predict(predictor: Predictor, images: Iterator[Fitted | Failure]) -> Iterat
 def _in_tiles(predictor: Predictor, sources: Sequence[Input], results: Results) -> Iterator[Failure | None]:
     def predict(source: Input) -> Failure | None:
         try:
-            with open_image(source.path, source.plane) as image:
+            with open_image(source.path, source.plane, channel=source.channel, project=source.project) as image:
                 strips = predictor.strips(image.rows, image.height, image.width)
                 if image.height * image.width > LARGE:
                     strips = progress(strips, source.image, predictor.count_strips(image.height), "strip")

@@ -95,8 +95,8 @@ class Results:
         """
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(height, width, size)
-        about = About(source.path, source.plane, height, width, self._settings.threshold, smallest)
-        facts = {name: getattr(source, name) for name in ("image", "plane", "name")}
+        about = About(source, height, width, self._settings.threshold, smallest)
+        facts = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header = {"key": self._key(source), **facts, "height": height, "width": width, "pixel": known.pixel}
         with ExitStack() as stack:
             enter = stack.enter_context
@@ -133,6 +133,7 @@ class Results:
         path = Path(os.path.relpath(source.path, self._out)).as_posix()
         files = {kind: file.relative_to(self._out).as_posix() for kind, file in self.files(source).items()}
         listed: dict[str, Any] = {"image": source.name, "path": path, "plane": source.plane}
+        listed |= {"channel": source.channel, "project": source.project}
         if self._settings.objects != "none":
             listed["objects"] = sum(1 for _ in record.objects())
         listed["uncertainty"] = record.uncertainty()
@@ -144,4 +145,11 @@ class Results:
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
         status = source.path.stat()
-        return digest({**self._run, "file": [status.st_size, status.st_mtime_ns], "plane": source.plane})
+        return digest(
+            {
+                **self._run,
+                "file": [status.st_size, status.st_mtime_ns],
+                "plane": source.plane,
+                "of": [source.channel, source.project],
+            }
+        )

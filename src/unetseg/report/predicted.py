@@ -19,7 +19,7 @@ LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as i
 STRIP = 2**22  # pixels read together
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken mask is told once, in our words
 
-NOT_SCORES = {"image", "path", "plane", "mask", "probability"}
+NOT_SCORES = {"image", "path", "plane", "channel", "project", "mask", "probability"}
 
 Rows = Callable[[int, int], Shaped[np.ndarray, "rows width *channels"]]
 
@@ -28,7 +28,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     """Read predict.json, the list of what is in a folder of predictions.
 
     Its `images` hold for each image `image` (its name), `path` (the file; a relative one starts at the folder), `plane`
-    (of a TIFF stack, or null), `mask` and, where it was written, `probability` (both relative to the folder); whatever
+    (of a stack, or null), `channel` and `project`, `mask` and, where it was written, `probability` (both relative to the folder); whatever
     else it holds of an image is a score: `objects`, or `uncertainty` (of the pixels), by which the page sorts.
     Everything beside `images` is a parameter of the run.
 
@@ -58,7 +58,8 @@ def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iter
     """
     for image in images:
         scores = {name: value for name, value in image.items() if name not in NOT_SCORES}
-        with open_image(folder / image["path"], image.get("plane")) as opened:
+        chosen = {key: image[key] for key in ("channel", "project") if key in image}
+        with open_image(folder / image["path"], image.get("plane"), **chosen) as opened:
             seen = shrink(opened.rows, opened.height, opened.width)
         mask = _read_mask(folder / image["mask"])
         probability = None
