@@ -145,11 +145,5 @@ class Results:
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
         status = source.path.stat()
-        return digest(
-            {
-                **self._run,
-                "file": [status.st_size, status.st_mtime_ns],
-                "plane": source.plane,
-                "of": [source.channel, source.project],
-            }
-        )
+        chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
+        return digest({**self._run, "file": [status.st_size, status.st_mtime_ns], **chosen})
