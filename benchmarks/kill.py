@@ -27,7 +27,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from ruamel.yaml import YAML
+from dvc.utils.serialize import modify_yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["start", "unzip", "preprocess", "split", "train", "evaluate", "plot"]  # start: of dvc itself
@@ -124,11 +124,9 @@ def make_clone(source: Path, folder: Path) -> Path:
     """Clone the last commit, with an empty cache, and shorten its training."""
     subprocess.run(["git", "clone", "--quiet", source, folder], check=True)
     (folder / ".dvc" / "tmp").mkdir()
-    yaml = YAML()
-    content = yaml.load(folder / "params.yaml")
-    for section, values in SHORT.items():
-        content[section].update(values)
-    yaml.dump(content, folder / "params.yaml")
+    with modify_yaml(folder / "params.yaml") as content:
+        for section, values in SHORT.items():
+            content[section].update(values)
     return folder
 
 

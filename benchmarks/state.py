@@ -42,12 +42,11 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=15)
     options = parser.parse_args()
     params = load_params()
-    feeding = params.train.model_dump(include={"batch_size", "seed", "balance", "border"})
-    augmentation = params.augment.model_dump()
-    training, _ = open_batches(options.arrays, options.split, augmentation, mode="resize", **feeding)
-    unet = for_tiles(build_unet(size=params.image.size, **params.model.model_dump()), params.model.standardize)
-    others = {*feeding, "crop", "crop_epochs", "patience", "start_from", "ema"}
-    compile_unet(unet, steps=training.num_batches, **params.train.model_dump(exclude=others))
+    training, _ = open_batches(
+        options.arrays, options.split, mode="resize", settings=params.train, strength=params.augment
+    )
+    unet = for_tiles(build_unet(params.image.size, params.model), params.model.standardize)
+    compile_unet(unet, params.train, training.num_batches)
     unet.train_on_batch(*training[0])  # compiles
     batch = [timed(lambda number=number: unet.train_on_batch(*training[number])) for number in range(options.batches)]
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from dvc.utils.serialize import modify_yaml, parse_yaml
 
 from unetseg.files import read_csv, write_csv, write_json
 from unetseg.report.look import picture
@@ -76,24 +77,23 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
 
     TrainingBatches.__getitem__ = timed  # type: ignore[method-assign] - to look at it
     params = load_params(merged(preset, values, out / "params.yaml"))
-    feeding = {"batch_size", "balance", "border", "crop", "crop_epochs"}
-    feed = params.train.model_dump(include={*feeding, "seed"})
-    batches, validation = open_batches(arrays, split, params.augment.model_dump(), mode="resize", **feed)
+    batches, validation = open_batches(arrays, split, mode="resize", settings=params.train, strength=params.augment)
     clock = Clock()
     unet, past = train(
         batches,
         validation,
-        model={"size": params.image.size, **params.model.model_dump()},
+        size=params.image.size,
+        model=params.model,
+        settings=params.train,
         state=out / "state",
         callbacks=[clock],
-        **params.train.model_dump(exclude=feeding),
     )
     save_model(out / "model.keras", unet, {})
     last = clock.rows[-1]
     facts = {
         "epochs": last["epoch"],
         "best_val_dice": past.best_dice,
-        "images_per_second": batches.num_batches * batches.batch_size * last["epoch"] / last["wall"],
+        "images_per_second": batches.num_batches * params.train.batch_size * last["epoch"] / last["wall"],
         "waited_for_data": last["waited"] / last["wall"],
         "parameters": unet.count_params(),
         "multiply_adds": multiply_adds(unet),
@@ -106,13 +106,12 @@ def merged(preset: Path, values: list[str], target: Path) -> Path:
     """Write params.yaml with the values of a preset, and of key=value pairs, put in."""
     from unetseg.params_file import read_preset
 
-    yaml = YAML()
-    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for key, value in [*read_preset(preset).items(), *(pair.split("=", 1) for pair in values)]:
-        section, name = key.split(".")
-        params[section][name] = YAML(typ="safe").load(str(value))
-    with target.open("w", encoding="utf-8") as stream:
-        yaml.dump(params, stream)
+    shutil.copy(ROOT / "params.yaml", target)
+    given = {key: parse_yaml(value, target) for key, value in (pair.split("=", 1) for pair in values)}
+    with modify_yaml(target) as params:
+        for key, value in (read_preset(preset) | given).items():
+            section, name = key.split(".")
+            params[section][name] = value
     return target
 
 

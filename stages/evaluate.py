@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from unetseg import stage
+from unetseg.config import Params
 from unetseg.evaluation.evaluation import evaluate, predict_subset
 from unetseg.files import atomic_path, write_csv, write_json
 from unetseg.model.file import load_model
-from unetseg.params import Params
 from unetseg.prediction.predictor import Predictor
 from unetseg.provenance import provenance
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from unetseg import stage
+from unetseg.config import Params
 from unetseg.files import atomic_path, read_csv
-from unetseg.params import Params
 from unetseg.report.charts import charts
 from unetseg.report.look import picture
 from unetseg.report.page import write_scored_report

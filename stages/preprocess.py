@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from unetseg import files, stage
+from unetseg.config import Params
 from unetseg.dataset.arrays import write_arrays
-from unetseg.params import Params
 
 
 def main(params: Params, samples: Path, out: Path, report: Path) -> None:

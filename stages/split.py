@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from unetseg import stage
+from unetseg.config import Params
 from unetseg.files import read_csv, write_csv, write_json
-from unetseg.params import Params
 from unetseg.splitting.groups import connected, read_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, share_out, stratum

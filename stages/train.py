@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from unetseg import stage
+from unetseg.config import Params
 from unetseg.files import write_csv, write_json
 from unetseg.model.file import save_model
-from unetseg.params import Params
 from unetseg.provenance import code_digest, digest, provenance
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import forget_others
@@ -18,20 +18,8 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     start = [Path(file) for file in [params.train.start_from] if file]
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "revision": None, "code": code_digest()})
-    feeding = {"batch_size", "balance", "border", "crop", "crop_epochs"}
-    batches = open_batches(
-        arrays,
-        split,
-        params.augment.model_dump(),
-        mode=params.image.mode,
-        **params.train.model_dump(include={*feeding, "seed"}),
-    )
-    unet, past = train(
-        *batches,
-        model={"size": params.image.size, **params.model.model_dump()},
-        state=state,
-        **params.train.model_dump(exclude=feeding),
-    )
+    batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)
+    unet, past = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
     save_model(model, unet, {"run": origin, "trained_with": wanted, "best": scores})  # no seconds: same in, same out

@@ -5,9 +5,9 @@ import zlib
 from pathlib import Path
 
 from unetseg import stage
+from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
 from unetseg.files import write_csv, write_text
-from unetseg.params import Params, check_against_data
 
 
 def main(params: Params, archive: Path, out: Path, listing: Path) -> None:

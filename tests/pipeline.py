@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ruamel.yaml import YAML
+from dvc.utils.serialize import load_yaml, modify_yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = (
@@ -96,11 +96,9 @@ class Project:
 
     def change(self, params: Mapping[str, Mapping[str, Any]]) -> None:
         """Change values of params.yaml."""
-        file = self.folder / "params.yaml"
-        content = YAML().load(file)
-        for section, values in params.items():
-            content[section].update(values)
-        YAML().dump(content, file)
+        with modify_yaml(self.folder / "params.yaml") as content:
+            for section, values in params.items():
+                content[section].update(values)
 
     def copy(self, folder: Path) -> "Project":
         """Copy all of it, the cache of DVC included."""
@@ -109,7 +107,7 @@ class Project:
 
     def stages(self) -> dict[str, Any]:
         """Give what dvc.lock tells of each stage: its command, its deps, its outs."""
-        stages: dict[str, Any] = YAML(typ="safe").load(self.folder / "dvc.lock")["stages"]
+        stages: dict[str, Any] = load_yaml(self.folder / "dvc.lock")["stages"]
         return stages
 
     def outs(self, *stages: str) -> list[Path]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import grimp
 import pytest
-from ruamel.yaml import YAML
+from dvc.utils.serialize import load_yaml
 
 ROOT = Path(__file__).parents[1]
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STAGES = load_yaml(ROOT / "dvc.yaml")["stages"]
 
 
 def closure(stage):

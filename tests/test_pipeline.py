@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
+from dvc.utils.serialize import load_yaml
 from pipeline import Project, ran, remove, restored
-from ruamel.yaml import YAML
 
 STAGES = ["unzip", "preprocess", "split", "train", "evaluate", "plot"]
 
@@ -20,7 +20,7 @@ def project(finished, tmp_path):
 
 def uncached(project):
     """List the outputs that dvc does not keep: what is cheap to make again, and what git keeps."""
-    content = YAML(typ="safe").load(project.folder / "dvc.yaml")
+    content = load_yaml(project.folder / "dvc.yaml")
     outs = [out for stage in content["stages"].values() for out in stage["outs"] + stage.get("metrics", [])]
     paths = content["vars"][0]["path"]
     written = [path for out in outs if isinstance(out, dict) for path, how in out.items() if not how["cache"]]

@@ -1,88 +1,179 @@
-"""Read params.yaml and say of every value that cannot be used where it stands and why."""
+"""Read params.yaml: the values that DVC reads, and a line for each one that cannot be used."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pydantic
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+import yaml
 
+from unetseg.config import ImageSettings, ModelSettings, Params, TrainSettings
 from unetseg.errors import InputError
-from unetseg.params import Image, Model, Params, Train
+
+LARGEST = 1_000_000  # bytes
+DEEPEST = 16  # collections inside each other; params.yaml needs two
+
+Keys = tuple[str, ...]
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check params.yaml as DVC reads it (YAML 1.2: `1e-3` is a number, `yes` is text).
+    """Read and check params.yaml with the values that DVC sees (YAML 1.2: `1e-3` is a number, `yes` is text).
 
     Raises:
         InputError: with a line for each value that cannot be used, naming its line in the file, its key and the rule.
     """
-    content = _read_yaml(path)
-    problems = [*_section_problems(content)]
-    if problems:
-        raise InputError("\n".join(f"{path}:{line}: {message}" for line, message in sorted(problems)))
-    return Params.model_validate(_plain(content))
+    return Params.model_validate(_read(path, partial=False))
 
 
 def read_preset(path: Path) -> dict[str, Any]:
     """Read some values of params.yaml, by their dotted names, from a file of the same form.
 
     Raises:
-        InputError: naming a key that params.yaml does not have, or a value that is no plain one.
+        InputError: with a line for each key that params.yaml does not have and each value that it would not take.
     """
-    values = {}
-    for section, keys in _plain(_read_yaml(path)).items():
-        field = Params.model_fields.get(section)
-        known = getattr(field.annotation, "model_fields", {}) if field else {}
-        for key, value in keys.items() if isinstance(keys, dict) else [("", keys)]:
-            if key not in known or not isinstance(value, bool | int | float | str):
-                raise InputError(f"{path}: {section}.{key}: no value of params.yaml")
-            values[f"{section}.{key}"] = str(value).lower() if isinstance(value, bool) else value
-    return values
+    sections = _read(path, partial=True)
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
 
 
-def _read_yaml(path: Path) -> CommentedMap:
+def _read(path: Path, *, partial: bool) -> dict[str, Any]:
+    content, lines = _parse(path)
+    told = [
+        (lines.get(keys) or lines.get(keys[:1], 1), message)  # the section's line where the key is missing
+        for keys, message in _problems(content, partial)
+    ]
+    if told:
+        raise InputError("\n".join(f"{path}:{line}: {message}" for line, message in sorted(told)))
+    return content
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
+    """Read a YAML file of sections, and the line of each section and key."""
     try:
-        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        text = _text(path)
+        _refuse_extras(text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node else None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}:{line}: not usable YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+        raise InputError(f"{path}: has no sections; needed are {', '.join(Params.model_fields)}")
+    lines: dict[Keys, int] = {}
+    for section, values in node.value:
+        lines[section.value,] = section.start_mark.line + 1
+        for key, _ in values.value if isinstance(values, yaml.MappingNode) else []:
+            lines[section.value, key.value] = key.start_mark.line + 1
+    return content, lines
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise InputError(f"{path}: over {LARGEST} bytes, that is no params.yaml")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read: it is not UTF-8 text") from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except YAMLError as error:
-        raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, CommentedMap):
-        raise InputError(f"{path}: has no sections; needed are {', '.join(Params.model_fields)}")
-    return content
 
 
-def _section_problems(content: CommentedMap) -> Iterator[tuple[int, str]]:
+def _refuse_extras(text: str) -> None:
+    """Refuse what a list of values does not need, and what a short file can blow up the memory with."""
+    depth = 0
+    event: Any
+    for event in yaml.parse(text, Loader=_Loader):
+        problem = None
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            problem = "anchors and aliases are not allowed, write the values out"
+        elif getattr(event, "tag", None) or getattr(event, "version", None):
+            problem = "tags and versions are not allowed"
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            problem = f"more than {DEEPEST} levels"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 as ruamel.yaml resolves it for DVC; PyYAML's own rules are those of YAML 1.1."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's name; filled below
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse keys that are not plain names, and a key that stands twice, of which YAML leaves open which counts."""
+        seen = set()
+        for key, _ in node.value:
+            problem = None
+            if key.tag != "tag:yaml.org,2002:str":
+                problem = f"{str(key.value)[:40]} is no name of a value"
+            elif key.value in seen:
+                problem = f"{key.value} stands twice"
+            if problem:
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Name the line of a number or date that Python cannot hold."""
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            problem = f"{node.value[:40]!r} is no number and no date"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> int:
+        """Read a whole number, which a leading zero does not make octal."""
+        text = node.value.replace("_", "")
+        return int(text, {"0b": 2, "0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10))
+
+
+for _tag, _pattern, _first in (
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("float", r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9_]+([eE][-+][0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("int", "[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)", "-+0123456789"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", "<<", "<"),
+    ("timestamp", "[0-9]{4}-[0-9]{2}-[0-9]{2}", "0123456789"),
+):
+    for _character in _first:
+        _rules = _Loader.yaml_implicit_resolvers.setdefault(_character, [])
+        _rules.insert(0, (f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$")))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
+
+
+def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, str]]:
     """Check section by section, so that one bad section does not hide what is wrong between two others."""
     sections: dict[str, Any] = {}
-    for name in content:
-        if name not in Params.model_fields:
-            yield _line(content, (name,)), f"{name}: unknown section; there are {', '.join(Params.model_fields)}"
+    for name in content.keys() - Params.model_fields.keys():
+        yield (name,), f"{name}: unknown section; there are {', '.join(Params.model_fields)}"
     for name, field in Params.model_fields.items():
-        if name not in content:
-            yield 1, f"{name}: this section is missing"
-            continue
-        try:
-            sections[name] = field.annotation.model_validate(_plain(content[name]))  # type: ignore[union-attr]
-        except pydantic.ValidationError as error:
-            for detail in error.errors():
-                keys = (name, *detail["loc"][:1])
-                yield _line(content, keys), _message(keys, detail)
+        if name in content:
+            try:
+                sections[name] = field.annotation.model_validate(content[name])  # type: ignore[union-attr]
+            except pydantic.ValidationError as error:
+                for detail in error.errors():
+                    if not (partial and detail["type"] == "missing"):
+                        keys = (name, *map(str, detail["loc"][:1]))
+                        yield keys, _message(keys, detail)
+        elif not partial:
+            yield (name,), f"{name}: this section is missing"
     for key, rule in _problems_between(**sections):
         section, name = key.split(".")
-        yield _line(content, (section, name)), f"{key}: {getattr(sections[section], name):g} {rule}"
+        yield (section, name), f"{key}: {getattr(sections[section], name):g} {rule}"
 
 
 def _problems_between(
-    image: Image | None = None, model: Model | None = None, train: Train | None = None, **_others: Any
+    image: ImageSettings | None = None,
+    model: ModelSettings | None = None,
+    train: TrainSettings | None = None,
+    **_others: Any,
 ) -> Iterator[tuple[str, str]]:
     if image and model:
         divisor = model.stem_stride * 2**model.depth
@@ -95,33 +186,11 @@ def _problems_between(
         yield "train.border", "needs image.mode: resize; tiles have no label maps"
 
 
-def _message(keys: tuple[Any, ...], detail: Any) -> str:
-    name = ".".join(str(key) for key in keys)
+def _message(keys: Keys, detail: Any) -> str:
+    name = ".".join(keys)
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key"
     if detail["type"] == "missing":
         return f"{name}: this key is missing"
-    rule = detail["msg"].removeprefix("Value error, ")
-    return f"{name}: {rule}" if len(keys) == 1 else f"{name}: {detail['input']!r}: {rule[0].lower() + rule[1:]}"
-
-
-def _line(content: CommentedMap, keys: tuple[Any, ...]) -> int:
-    """Find the line of a key, or of its section where the key is missing."""
-    line, here = 0, content
-    for key in keys:
-        if not isinstance(here, CommentedMap) or key not in here:
-            break
-        line, here = here.lc.key(key)[0], here[key]
-    return line + 1
-
-
-def _plain(value: Any) -> Any:
-    """Turn ruamel's types, which remember their notation, into Python's own."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
+    rule, given = detail["msg"].removeprefix("Value error, "), repr(detail["input"])
+    return f"{name}: {rule}" if len(keys) == 1 else f"{name}: {given[:60]}: {rule[0].lower() + rule[1:]}"

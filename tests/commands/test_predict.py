@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 import tifffile
 from spots import MODEL, spots
+from values import small_unet
 
 from unetseg.cli import main
 from unetseg.files import read_csv
 from unetseg.model.file import save_model
-from unetseg.model.unet import build_unet
 from unetseg.prediction import arrays as api
 
-TWO_PARTS = build_unet(
-    32, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
-    separable=False, activation="relu", standardize=True,
-)  # fmt: skip
+TWO_PARTS = small_unet(32, depth=1, normalization="none")
 
 
 @pytest.fixture(autouse=True)

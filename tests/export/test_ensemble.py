@@ -1,25 +1,21 @@
 import keras
 import numpy as np
 import pytest
+from values import small_unet
 
 from unetseg.cli import main
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
 from unetseg.model.file import load_model, read_facts, save_model
-from unetseg.model.unet import build_unet
 from unetseg.prediction.predictor import Predictor
 
-SMALL = {
-    "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": True,
-    "separable": False, "activation": "relu", "standardize": True,
-}  # fmt: skip
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)
 
 
 def models(count):
     for seed in range(count):
         keras.utils.set_random_seed(seed)
-        yield build_unet(16, **SMALL)
+        yield small_unet(residual=True)
 
 
 def test_the_mean_of_the_members_is_predicted_at_both_scales():
@@ -47,8 +43,8 @@ def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_
 @pytest.mark.parametrize(
     ("other", "rule"),
     [
-        (lambda: build_unet(32, **SMALL), "model 2 takes images of"),
-        (lambda: build_unet(16, **SMALL | {"standardize": False}), "model 2 normalises its input differently"),
+        (lambda: small_unet(32, residual=True), "model 2 takes images of"),
+        (lambda: small_unet(residual=True, standardize=False), "model 2 normalises its input differently"),
         (lambda: keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Dense(1)]), "model 2 has no parts"),
     ],
 )

@@ -5,11 +5,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from values import small_unet
 
 from unetseg.errors import InputError
 from unetseg.export import runtimes as export
 from unetseg.export.runtimes import export_model
-from unetseg.model.unet import build_unet
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 PACKAGES = {"savedmodel": "tensorflow", "onnx": "onnxruntime", "litert": "ai_edge_litert"}
@@ -19,10 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters, about th
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return build_unet(
-        32, base_filters=2, max_filters=4, depth=2, stem_stride=2, normalization="batch", residual=False,
-        separable=False, activation="relu", standardize=True,
-    )  # fmt: skip
+    return small_unet(32, stem_stride=2)
 
 
 @pytest.mark.parametrize("to", PACKAGES)

@@ -4,14 +4,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from values import small_unet
 
 from unetseg.model.file import save_model
-from unetseg.model.unet import build_unet, for_tiles
+from unetseg.model.unet import for_tiles
 
-SMALL = {
-    "base_filters": 2, "max_filters": 4, "depth": 2, "stem_stride": 1, "normalization": "batch", "residual": False,
-    "separable": False, "activation": "relu", "standardize": True,
-}  # fmt: skip
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
 
 
@@ -24,7 +21,7 @@ def layers_of(model, kind):
 @pytest.mark.parametrize("kind", ["residual", "separable", None])
 def test_every_shape_of_model_maps_raw_images_to_probabilities(stem_stride, normalization, kind):
     changed = {"stem_stride": stem_stride, "normalization": normalization, **({kind: True} if kind else {})}
-    model = build_unet(16, **{**SMALL, **changed})
+    model = small_unet(**changed)
     probability = model.predict(IMAGE, verbose=0)
     assert probability.shape == (1, 16, 16, 1)
     assert ((probability >= 0) & (probability <= 1)).all()
@@ -32,13 +29,13 @@ def test_every_shape_of_model_maps_raw_images_to_probabilities(stem_stride, norm
 
 
 def test_separable_convolutions_need_fewer_weights():
-    usual, separable = (build_unet(16, **{**SMALL, "separable": kind}) for kind in (False, True))
+    usual, separable = (small_unet(separable=kind) for kind in (False, True))
     assert separable.count_params() < usual.count_params()
     assert len(layers_of(separable, keras.layers.SeparableConv2D)) == len(layers_of(usual, keras.layers.Conv2D)) - 1
 
 
 def test_it_is_a_u_net():
-    model = build_unet(16, **SMALL)
+    model = small_unet()
     assert len(layers_of(model, keras.layers.MaxPooling2D)) == 2
     assert len(layers_of(model, keras.layers.Conv2DTranspose)) == 2
     assert len(layers_of(model, keras.layers.Concatenate)) == 2
@@ -46,34 +43,34 @@ def test_it_is_a_u_net():
 
 def test_the_u_net_of_the_paper_is_a_few_parameters_away():
     paper = {"base_filters": 64, "max_filters": 1024, "depth": 4, "normalization": "none"}
-    assert build_unet(64, **{**SMALL, **paper}).count_params() == pytest.approx(31e6, rel=0.01)
+    assert small_unet(64, **paper).count_params() == pytest.approx(31e6, rel=0.01)
 
 
 @pytest.mark.parametrize(("gain", "shift"), [(0.1, 3.0), (0.5, 100.0), (-0.5, 250.0)])
 def test_standardised_input_does_not_depend_on_exposure_offset_or_inversion(gain, shift):
-    normalise = build_unet(16, **SMALL).get_layer("normalise")
+    normalise = small_unet().get_layer("normalise")
     dark = IMAGE / 4
     np.testing.assert_allclose(normalise(dark), normalise(gain * dark + shift), atol=1e-3)
 
 
 def test_an_image_of_one_value_has_a_finite_probability():
-    model = build_unet(16, **SMALL)
+    model = small_unet()
     for value in (0.0, 255.0):
         assert np.isfinite(model.predict(np.full_like(IMAGE, value), verbose=0)).all()
 
 
 def test_without_standardisation_values_are_divided_by_255():
-    normalise = build_unet(16, **{**SMALL, "standardize": False}).get_layer("normalise")
+    normalise = small_unet(standardize=False).get_layer("normalise")
     np.testing.assert_allclose(normalise(IMAGE), IMAGE / 255, rtol=1e-6)
 
 
 def test_a_size_that_pooling_cannot_halve_is_refused():
     with pytest.raises(ValueError, match="size 18 is not divisible by"):
-        build_unet(18, **SMALL)
+        small_unet(18)
 
 
 def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
-    model = build_unet(16, **SMALL)
+    model = small_unet()
     save_model(tmp_path / "m.keras", model, {})
     np.save(tmp_path / "image.npy", IMAGE)
     script = (
@@ -88,10 +85,10 @@ def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("brightness", [0.2, 0.8])
 def test_tiles_are_normalised_by_the_statistics_of_their_whole_image(standardize, brightness):
-    model = build_unet(16, **{**SMALL, "standardize": standardize, "normalization": "none"})
+    model = small_unet(standardize=standardize, normalization="none")
     whole = np.concatenate([IMAGE * brightness, IMAGE * brightness / 2 + 100], axis=1)
     statistics = np.array([[whole.mean(), whole.std()]], np.float32)
-    seen = build_unet(32, **{**SMALL, "standardize": standardize}).get_layer("normalise")
+    seen = small_unet(32, standardize=standardize).get_layer("normalise")
     normalised = np.asarray(seen(np.concatenate([whole, whole], axis=2)))[:, :16, :16]
     probability = for_tiles(model, standardize)({"tile": whole[:, :16], "statistics": statistics})
     np.testing.assert_allclose(probability, model.get_layer("unet")(normalised), atol=1e-5)
@@ -99,7 +96,7 @@ def test_tiles_are_normalised_by_the_statistics_of_their_whole_image(standardize
 
 @pytest.mark.parametrize("changed", [{}, {"residual": True, "stem_stride": 2}, {"separable": True}])
 def test_a_model_for_tiles_has_the_same_weights(changed):
-    model = build_unet(16, **{**SMALL, **changed})
+    model = small_unet(**changed)
     tiles = for_tiles(model, True)
     tiles.set_weights([weight + 1 for weight in tiles.get_weights()])
     assert [*map(id, tiles.weights)] == [*map(id, model.weights)]

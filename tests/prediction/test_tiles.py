@@ -3,26 +3,16 @@ import functools
 import keras
 import numpy as np
 import pytest
+from values import small_unet
 
 from unetseg.errors import InputError
-from unetseg.model.unet import build_unet
 from unetseg.prediction.predictor import Predictor
-
-SHAPE = {
-    "base_filters": 4,
-    "max_filters": 8,
-    "depth": 2,
-    "normalization": "batch",
-    "residual": False,
-    "separable": False,
-    "activation": "relu",
-}
 
 
 @functools.cache
 def made(stem_stride=1, standardize=True):
     keras.utils.set_random_seed(0)
-    return build_unet(32, **SHAPE, stem_stride=stem_stride, standardize=standardize)
+    return small_unet(32, base_filters=4, max_filters=8, stem_stride=stem_stride, standardize=standardize)
 
 
 def textured(height, width, mean):

@@ -5,19 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brightness import brightness_model, write_samples
+from values import PARAMS, params, small_unet
 
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.evaluation.scores import count, dice
 from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
-from unetseg.model.unet import build_unet
-from unetseg.params_file import load_params
 from unetseg.prediction.arrays import predict
 
 ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
-PARAMS = load_params(ROOT / "params.yaml")
 PER_IMAGE = (
     "id,subset,group,modality,height,width,objects,foreground,dice,iou,precision,recall,boundary_f1,"
     "dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
@@ -73,17 +71,13 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
 
 
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
-    model = build_unet(
-        16, base_filters=2, max_filters=4, depth=1, stem_stride=1, normalization="none", residual=False,
-        separable=False, activation="relu", standardize=True,
-    )  # fmt: skip
+    model = small_unet(depth=1, normalization="none")
     model.save(paths["model"])
     rows = read_csv(paths["arrays"] / "samples.csv")
     write_csv(
         paths["arrays"] / "samples.csv", [row | {"image": f"{row['id']}/images/1.png"} for row in rows], list(rows[0])
     )
-    params = PARAMS.model_copy(update={"image": PARAMS.image.model_copy(update={"mode": "tiles"})})
-    STAGE["main"](params, **paths)
+    STAGE["main"](params(image={"mode": "tiles"}), **paths)
     kept = np.load(paths["predictions"] / "probabilities.npy")
     assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]

@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2hed
-from strengths import NOTHING
+from values import no_augmentation
 
-from unetseg.training.augment import Augmentation, augment
+from unetseg.training.augment import augment
 
+NOTHING = no_augmentation()
 STRENGTHS = st.builds(
-    Augmentation,
+    no_augmentation,
     flip=st.booleans(), rotate90=st.booleans(), scale=st.floats(0, 0.9), rotate=st.floats(0, 180),
     elastic=st.floats(0, 10), brightness=st.floats(0, 1), contrast=st.floats(0, 0.9), gamma=st.floats(0, 0.9),
     channel=st.floats(0, 0.9), stain=st.floats(0, 0.9), blur=st.floats(0, 1), noise=st.floats(0, 1),
@@ -53,9 +54,7 @@ def test_shapes_types_and_ranges_hold_for_any_strength(strength, seed, shape):
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32), elastic=st.floats(0, 3))
 def test_image_and_mask_stay_a_pair_under_any_deformation(seed, elastic):
-    strength = Augmentation(
-        **{**vars(NOTHING), "flip": True, "rotate90": True, "scale": 0.3, "rotate": 45.0, "elastic": elastic}
-    )
+    strength = no_augmentation(flip=True, rotate90=True, scale=0.3, rotate=45.0, elastic=elastic)
     image, mask = scene(seed)
     after, mask_after = varied(image, mask, strength, np.random.default_rng(seed))
     # Linear and nearest sampling differ at most where the nearest pixel is on the other side of an edge.
@@ -77,7 +76,7 @@ def test_the_same_seed_gives_the_same_variation(strength, seed):
 
 def test_flips_and_turns_reach_all_eight_positions_and_change_no_value():
     image, mask = np.arange(27, dtype=np.uint8).reshape(3, 3, 3), np.eye(3, dtype=np.uint8)
-    strength = Augmentation(**{**vars(NOTHING), "flip": True, "rotate90": True})
+    strength = no_augmentation(flip=True, rotate90=True)
     seen = {varied(image, mask, strength, np.random.default_rng(seed))[0].round().tobytes() for seed in range(100)}
     assert len(seen) == 8
 
@@ -86,7 +85,7 @@ def test_flips_and_turns_reach_all_eight_positions_and_change_no_value():
 def test_each_change_of_colour_changes_the_image_and_not_the_mask(name):
     image, mask = scene(0)
     image[::2] //= 2
-    strength = Augmentation(**{**vars(NOTHING), name: 1.0 if name in ("blur", "invert") else 0.5})
+    strength = no_augmentation(**{name: 1.0 if name in ("blur", "invert") else 0.5})
     after, mask_after = varied(image, mask, strength, np.random.default_rng(3))
     assert np.abs(after - image).max() > 1
     np.testing.assert_array_equal(mask_after, mask)
@@ -94,14 +93,14 @@ def test_each_change_of_colour_changes_the_image_and_not_the_mask(name):
 
 def test_stains_vary_in_coloured_images_only_and_by_their_amounts():
     image, mask = np.full((8, 8, 3), (180, 120, 200), np.uint8), np.zeros((8, 8), np.uint8)
-    strength = Augmentation(**{**vars(NOTHING), "stain": 0.5})
+    strength = no_augmentation(stain=0.5)
     seen = np.stack([varied(image, mask, strength, np.random.default_rng(seed))[0][0, 0] for seed in range(50)])
     amounts = rgb2hed(seen[None] / 255)[0] / rgb2hed(image[:1, :1] / 255)[0]
     assert seen.std(axis=0).min() > 1
     assert 0.45 < amounts[:, 0].min() < amounts[:, 0].max() < 1.55
     for colour in ((10, 100, 10), (240, 200, 210)):  # of no mixture of the three
         image[:] = colour
-        almost = Augmentation(**{**vars(NOTHING), "stain": 1e-6})
+        almost = no_augmentation(stain=1e-6)
         np.testing.assert_allclose(varied(image, mask, almost, np.random.default_rng(0))[0], image, atol=0.1)
     grey = image[..., :1].repeat(3, -1)
     np.testing.assert_allclose(varied(grey, mask, strength, np.random.default_rng(0))[0], grey, atol=1e-3)
@@ -109,7 +108,7 @@ def test_stains_vary_in_coloured_images_only_and_by_their_amounts():
 
 def test_a_flat_image_stays_finite():
     image, mask = np.full((8, 8, 3), 7, np.uint8), np.zeros((8, 8), np.uint8)
-    strength = Augmentation(**{**vars(NOTHING), "gamma": 0.9, "noise": 1.0, "channel": 0.9})
+    strength = no_augmentation(gamma=0.9, noise=1.0, channel=0.9)
     assert np.isfinite(varied(image, mask, strength, np.random.default_rng(0))[0]).all()
 
 
@@ -123,7 +122,7 @@ def gradient():
 def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_recoloured(changed):
     image, mask = gradient()
     known = float(image.mean()), float(image.std())
-    strength = Augmentation(**{**vars(NOTHING), **changed})
+    strength = no_augmentation(**changed)
     after, _, statistics = augment(image, mask, known, strength, np.random.default_rng(0))
     assert np.abs(after - image).max() > 1
     assert statistics == pytest.approx((after.mean(), after.std()), rel=1e-4)
@@ -133,7 +132,7 @@ def test_a_tile_that_is_the_whole_image_gets_its_own_statistics_however_it_is_re
 def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_whole_image(changed):
     image, mask = gradient()  # the tile is the upper half
     tile, known = image[:16], (float(image.mean()), float(image.std()))
-    strength = Augmentation(**{**vars(NOTHING), **changed})
+    strength = no_augmentation(**changed)
     after, _, (mean, deviation) = augment(tile, mask[:16], known, strength, np.random.default_rng(0))
     slope, shift = np.polyfit(tile.ravel().astype(float), after.ravel().astype(float), 1)
     assert mean == pytest.approx(slope * known[0] + shift, rel=1e-3)
@@ -142,6 +141,6 @@ def test_what_a_straight_line_does_to_a_tile_it_does_to_the_statistics_of_the_wh
 
 def test_a_flat_tile_leaves_the_deviation_of_the_whole_image_as_it_is():
     flat, mask = np.full((8, 8, 3), 50, np.uint8), np.zeros((8, 8), np.uint8)
-    strength = Augmentation(**{**vars(NOTHING), "noise": 1.0, "brightness": 0.5})
+    strength = no_augmentation(noise=1.0, brightness=0.5)
     _, _, (_, deviation) = augment(flat, mask, (60.0, 20.0), strength, np.random.default_rng(0))
     assert deviation == 20

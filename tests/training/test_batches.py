@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from strengths import NOTHING
+from values import no_augmentation, train_settings
 
 from unetseg.training.batches import PlainBatches, TrainingBatches
 from unetseg.training.sources import WholeImages
@@ -10,8 +10,13 @@ MASKS = np.arange(10, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np
 
 
 def training(**changed):
-    arguments = {"indices": range(10), "batch_size": 3, "seed": 0, "strength": NOTHING} | changed
-    return TrainingBatches(WholeImages(IMAGES, MASKS), **arguments)
+    indices, kinds = changed.pop("indices", range(10)), changed.pop("kinds", ["a"] * 10)
+    return batches_of(WholeImages(IMAGES, MASKS), indices, kinds, **changed)
+
+
+def batches_of(source, indices, kinds=(), **changed):
+    settings = {"batch_size": 3, "seed": 0, "balance": 0.0, "border": 0.0, "crop_epochs": 0} | changed
+    return TrainingBatches(source, indices, train_settings(**settings), no_augmentation(), kinds=kinds)
 
 
 def numbers(batches):
@@ -68,7 +73,7 @@ def test_more_samples_a_batch_than_there_are_is_an_error():
 def test_with_border_the_truth_has_the_weight_of_gaps_between_objects_beside_the_mask():
     labels = np.zeros((10, 4, 4), np.uint16)
     labels[:, :, 0], labels[:, :, 3] = 1, 2
-    batches = TrainingBatches(WholeImages(IMAGES, labels), [0, 1], batch_size=2, seed=0, strength=NOTHING, border=10.0)
+    batches = batches_of(WholeImages(IMAGES, labels), [0, 1], batch_size=2, border=10.0)
     truth = batches[0][1]
     np.testing.assert_array_equal(truth[..., 0], labels[:2] > 0)
     np.testing.assert_allclose(truth[..., 1], np.where(labels[:2] > 0, 0, 10 * np.exp(-(3**2) / 50)), rtol=1e-3)
@@ -84,7 +89,7 @@ def test_images_come_with_their_mean_and_deviation():
     images = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3)).astype(np.uint8)
     for batches in (
         PlainBatches(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2),
-        TrainingBatches(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2, seed=0, strength=NOTHING),
+        batches_of(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2),
     ):
         inputs, _ = batches[0]
         expected = np.stack([inputs["tile"].mean((1, 2, 3)), inputs["tile"].std((1, 2, 3))], axis=1)
@@ -94,9 +99,7 @@ def test_images_come_with_their_mean_and_deviation():
 def test_the_first_epochs_see_parts_at_random_places_with_the_statistics_of_the_whole():
     image = np.arange(16 * 16 * 3, dtype=np.float32).reshape(1, 16, 16, 3).astype(np.uint8)
     mask = (image[..., 0] > 127).astype(np.uint8)
-    batches = TrainingBatches(
-        WholeImages(image, mask), [0], batch_size=1, seed=0, strength=NOTHING, crop=8, crop_epochs=30
-    )
+    batches = batches_of(WholeImages(image, mask), [0], batch_size=1, crop=8, crop_epochs=30)
     places = set()
     for _ in range(30):
         inputs, truth = batches[0]

@@ -2,28 +2,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from values import PARAMS, model_settings, no_augmentation, small_unet, train_settings
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv, write_csv
 from unetseg.model.file import save_model
-from unetseg.model.unet import build_unet
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state
 from unetseg.training.fit import train
 from unetseg.training.losses import LOSSES
 
-SMALL = {
-    "size": 32, "base_filters": 4, "max_filters": 8, "depth": 1, "stem_stride": 1, "normalization": "batch",
-    "residual": True, "separable": False, "activation": "relu", "standardize": True,
-}  # fmt: skip
-STRENGTH = {
-    "flip": True, "rotate90": True, "scale": 0.1, "rotate": 10.0, "elastic": 1.0, "brightness": 0.1, "contrast": 0.1,
-    "gamma": 0.1, "channel": 0.1, "stain": 0.1, "blur": 0.5, "noise": 0.01, "invert": 0.0,
-}  # fmt: skip
-NONE = {name: type(value)(0) for name, value in STRENGTH.items()}
+SMALL = {"base_filters": 4, "max_filters": 8, "depth": 1, "residual": True}
 TRAIN = {
-    "epochs": 4, "learning_rate": 0.01, "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice",
-    "clip_norm": 1.0, "ema": 0.5, "patience": 9, "jit_compile": False, "seed": 0, "start_from": "",
+    "batch_size": 2, "balance": 0.5, "border": 0.0, "crop": 16, "crop_epochs": 0, "epochs": 4, "learning_rate": 0.01,
+    "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice", "clip_norm": 1.0, "ema": 0.5, "patience": 9,
+    "jit_compile": False, "seed": 0, "start_from": "",
 }  # fmt: skip
 
 
@@ -61,25 +54,21 @@ def data(tmp_path):
     return tmp_path
 
 
-FEED = {"mode": "resize", "batch_size": 2, "seed": 0, "balance": 0.5, "border": 0.0}
-
-
-def run(data, state, strength=STRENGTH, model=SMALL, crop_epochs=0, **changed):
+def run(data, state, *, mode="resize", size=32, model=SMALL, augment=PARAMS.augment, callbacks=(), **changed):
     keras.backend.clear_session()
-    batches = open_batches(data, data / "split.csv", strength, **FEED, crop=16, crop_epochs=crop_epochs)
-    return train(*batches, model=model, state=state, **{**TRAIN, **changed})
+    settings, shape = train_settings(**TRAIN | changed), model_settings(**model)
+    batches = open_batches(data, data / "split.csv", mode=mode, settings=settings, strength=augment)
+    return train(*batches, size=size, model=shape, settings=settings, state=state, callbacks=callbacks)
 
 
 def test_training_with_weighted_gaps_learns_too(data, tmp_path):
     np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
-    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"border": 10.0})
-    _, past = train(*batches, model=SMALL, state=tmp_path / "state", **TRAIN)
+    _, past = run(data, tmp_path / "state", border=10.0)
     assert past.history[-1]["loss"] < past.history[0]["loss"]
 
 
 def run_tiles(data, state, **changed):
     """Train on the same images cut into four tiles each."""
-    keras.backend.clear_session()
     images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
     rows, tiles = [], []
     for index, image in enumerate(images):
@@ -90,8 +79,7 @@ def run_tiles(data, state, **changed):
     np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
     np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
     write_csv(data / "tiles.csv", rows, list(rows[0]))
-    batches = open_batches(data, data / "split.csv", STRENGTH, **FEED | {"mode": "tiles"})
-    return train(*batches, model={**SMALL, "size": 16}, state=state, **{**TRAIN, **changed})
+    return run(data, state, mode="tiles", size=16, **changed)
 
 
 def killed(after):
@@ -153,7 +141,7 @@ def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_th
     _, arrays = load_state(data / "state")
     assert any((ours != theirs).any() for ours, theirs in zip(arrays["weights"], arrays["trained"], strict=True))
     keras.utils.set_random_seed(TRAIN["seed"])
-    start = build_unet(**SMALL).get_weights()
+    start = small_unet(32, **SMALL).get_weights()
     assert all((ours != theirs).any() for ours, theirs in zip(arrays["trained"], start, strict=True))
     assert past.best_epoch == len(past.history)
     for ours, theirs in zip(model.get_weights(), arrays["weights"], strict=True):
@@ -196,7 +184,7 @@ def test_eight_tiny_samples_are_learned_by_heart(data):
     write_csv(data / "samples.csv", rows, list(rows[0]))
     split = [{"id": f"s{i}", "subset": "train" if i < 8 else "validation"} for i in range(16)]
     write_csv(data / "split.csv", split, list(split[0]))
-    _, past = run(data, data / "state", strength=NONE, epochs=25, ema=0.0, patience=25)
+    _, past = run(data, data / "state", augment=no_augmentation(), epochs=25, ema=0.0, patience=25)
     assert past.best_dice > 0.95
 
 
@@ -228,7 +216,7 @@ def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
     with pytest.raises(InputError, match=r"train\.batch_size: 7 is more than the 6 training images"):
-        open_batches(data, data / "split.csv", STRENGTH, **FEED | {"batch_size": 7})
+        run(data, data / "state", batch_size=7)
 
 
 def test_a_training_can_start_from_a_model(data, tmp_path):

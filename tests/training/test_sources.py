@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from strengths import NOTHING
+from values import no_augmentation, train_settings
 
 from unetseg.errors import InputError
 from unetseg.files import write_csv
@@ -8,6 +8,7 @@ from unetseg.training.batches import PlainBatches, TrainingBatches, open_batches
 from unetseg.training.sources import Sample, Tiles, open_source
 
 COUNT = 12
+FEED = train_settings(batch_size=3, seed=0, balance=0.0, border=0.0, crop_epochs=0)
 IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
 MASKS = np.arange(COUNT, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
 SAMPLES = {0: Sample([0], (10.0, 1.0)), 1: Sample(range(1, 10), (11.0, 2.0)), 2: Sample([10, 11], (12.0, 3.0))}
@@ -15,7 +16,7 @@ TILES = Tiles(IMAGES, MASKS, SAMPLES)
 
 
 def training():
-    return TrainingBatches(TILES, range(3), batch_size=3, seed=0, strength=NOTHING)
+    return TrainingBatches(TILES, range(3), FEED, no_augmentation(), kinds="aaa")
 
 
 def numbers(batch):
@@ -70,8 +71,10 @@ def data(tmp_path):
 
 
 def test_all_tiles_of_a_sample_are_in_its_subset(data):
-    settings = {"batch_size": 1, "seed": 0, "balance": 0.5, "border": 0.0}
-    train, validation = open_batches(data, data / "split.csv", vars(NOTHING), mode="tiles", **settings)
+    settings = train_settings(batch_size=1, seed=0, balance=0.5, border=0.0)
+    train, validation = open_batches(
+        data, data / "split.csv", mode="tiles", settings=settings, strength=no_augmentation()
+    )
     assert train.indices.tolist() == [0, 1]
     assert validation.indices == [2]
     assert {index: list(sample.tiles) for index, sample in train.source.samples.items()} == {
@@ -82,9 +85,8 @@ def test_all_tiles_of_a_sample_are_in_its_subset(data):
 
 
 def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
-    settings = {"batch_size": 3, "seed": 0, "balance": 0.0, "border": 0.0}
     with pytest.raises(InputError, match=r"train\.batch_size: 3 is more than the 2 training images"):
-        open_batches(data, data / "split.csv", vars(NOTHING), mode="tiles", **settings)
+        open_batches(data, data / "split.csv", mode="tiles", settings=FEED, strength=no_augmentation())
 
 
 def test_tiles_have_no_label_maps(data):

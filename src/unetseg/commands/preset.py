@@ -1,6 +1,7 @@
 """`unetseg preset`: print a preset as `-S key=value` options for `dvc exp run`."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from unetseg.params_file import read_preset
@@ -13,4 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
-    print(" ".join(f"-S {key}={value}" for key, value in read_preset(options.file).items()))
+    for key, value in read_preset(options.file).items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        print(f"-S {shlex.quote(f'{key}={text}')}", end=" ")
+    print()

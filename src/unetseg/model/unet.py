@@ -6,22 +6,12 @@ Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Ima
 import keras
 from keras import layers, ops
 
+from unetseg.config import ModelSettings
+
 FLAT = 1.0  # the least deviation that is scaled up to one, in steps of 0…255: below it an image is noise
 
 
-def build_unet(
-    size: int,
-    *,
-    base_filters: int,
-    max_filters: int,
-    depth: int,
-    stem_stride: int,
-    normalization: str,
-    residual: bool,
-    separable: bool,
-    activation: str,
-    standardize: bool,
-) -> keras.Model:
+def build_unet(size: int, settings: ModelSettings) -> keras.Model:
     """Build a U-Net from raw images to foreground probabilities.
 
     The model holds two models by name, so that a tile can be normalised with the statistics of its whole image:
@@ -29,15 +19,7 @@ def build_unet(
 
     Args:
         size: height and width of images; divisible by ``stem_stride * 2**depth``.
-        base_filters: channels of the first level, doubled at each level down.
-        max_filters: where the doubling stops.
-        depth: number of poolings.
-        stem_stride: 1, or 2 for a first convolution that halves the image and a last one that doubles it.
-        normalization: "batch" or "none".
-        residual: whether a block adds its input to its output.
-        separable: whether a block's convolutions are depthwise ones followed by pointwise ones.
-        activation: name of a Keras activation.
-        standardize: invert bright images, then zero mean and unit deviation per image; else divide by 255.
+        settings: the section `model` of params.yaml.
 
     Returns:
         A model of float32 (B, size, size, 3), RGB in 0…255, to float32 (B, size, size, 1).
@@ -45,13 +27,14 @@ def build_unet(
     Raises:
         ValueError: if `size` is not divisible as said.
     """
-    if size % (stem_stride * 2**depth):
-        raise ValueError(f"size {size} is not divisible by {stem_stride} * 2**{depth}")
-    filters = [min(base_filters * 2**level, max_filters) for level in range(depth + 1)]
-    block = _Block(normalization, residual, separable, activation)
+    depth, stride = settings.depth, settings.stem_stride
+    if size % (stride * 2**depth):
+        raise ValueError(f"size {size} is not divisible by {stride} * 2**{depth}")
+    filters = [min(settings.base_filters * 2**level, settings.max_filters) for level in range(depth + 1)]
+    block = _Block(settings)
 
     inputs = keras.Input((size, size, 3), name="input")
-    x = block.stem(inputs, filters[0], stem_stride)
+    x = block.stem(inputs, filters[0], stride)
     skips = []
     for level in range(depth):
         x = block(x, filters[level], f"encoder{level}")
@@ -62,12 +45,12 @@ def build_unet(
         x = layers.Conv2DTranspose(filters[level], 2, 2, kernel_initializer="he_normal", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"skip{level}")([skips[level], x])
         x = block(x, filters[level], f"decoder{level}")
-    logits = block.head(x, stem_stride)
+    logits = block.head(x, stride)
     probability = layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
     unet = keras.Model(inputs, probability, name="unet")
 
     image = keras.Input((size, size, 3), name="image")
-    return keras.Model(image, unet(_normalise(size, standardize)(image)), name="unetseg")
+    return keras.Model(image, unet(_normalise(size, settings.standardize)(image)), name="unetseg")
 
 
 def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
@@ -119,16 +102,13 @@ def _mean(values: keras.KerasTensor) -> keras.KerasTensor:
 class _Block:
     """Two 3×3 convolutions, each followed by normalisation and activation."""
 
-    def __init__(self, normalization: str, residual: bool, separable: bool, activation: str) -> None:
-        self.normalization = normalization
-        self.residual = residual
-        self.separable = separable
-        self.activation = activation
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
 
     def __call__(self, x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
         y = self._convolve(x, filters, 3, 1, f"{name}_1")
         y = self._convolve(y, filters, 3, 1, f"{name}_2")
-        if not self.residual:
+        if not self.settings.residual:
             return y
         if x.shape[-1] != filters:
             x = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_project")(x)
@@ -145,9 +125,9 @@ class _Block:
         return layers.Conv2DTranspose(1, 4, stride, padding="same", name="logits")(x)
 
     def _convolve(self, x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
-        bare = self.normalization == "none"
+        bare = self.settings.normalization == "none"
         common = {"padding": "same", "use_bias": bare, "name": f"{name}_conv"}
-        if self.separable and stride == 1:
+        if self.settings.separable and stride == 1:
             # of unit variance out; Keras would count the inputs of all channels, of which a depthwise kernel sees one
             depthwise = keras.initializers.VarianceScaling(float(x.shape[-1]))
             x = layers.SeparableConv2D(
@@ -157,4 +137,4 @@ class _Block:
             x = layers.Conv2D(filters, kernel, stride, kernel_initializer="he_normal", **common)(x)
         if not bare:
             x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-        return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
+        return layers.Activation(self.settings.activation, name=f"{name}_{self.settings.activation}")(x)

@@ -1,11 +1,11 @@
 """Vary an image and its mask together: a pure function of the two and a random generator's state."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt, UInt8
 from skimage.color import hed_from_rgb, rgb_from_hed
+
+from unetseg.config import AugmentSettings
 
 BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
 FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
@@ -13,30 +13,11 @@ FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how 
 Statistics = tuple[float, float]  # mean and deviation over all pixels and channels of an image
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How far images are varied; the words of params.yaml's section `augment`."""
-
-    flip: bool
-    rotate90: bool
-    scale: float
-    rotate: float
-    elastic: float
-    brightness: float
-    contrast: float
-    gamma: float
-    channel: float
-    stain: float
-    blur: float
-    noise: float
-    invert: float
-
-
 def augment(
     image: UInt8[np.ndarray, "height width 3"],
     mask: UInt[np.ndarray, "height width"],
     statistics: Statistics,
-    strength: Augmentation,
+    settings: AugmentSettings,
     rng: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "height width 3"], UInt[np.ndarray, "height width"], Statistics]:
     """Draw one variation of an image or of a part of one, and its mask.
@@ -48,16 +29,16 @@ def augment(
         image: RGB, 0…255; the part.
         mask: 0 or 1, or 0 and the objects' numbers.
         statistics: mean and deviation of the whole image.
-        strength: how far to go.
+        settings: how far to go; the section `augment` of params.yaml.
         rng: where chance comes from; the same state gives the same variation.
 
     Returns:
         The image in 0…255 and its mask, of the shapes given, and what the whole's mean and deviation become with it.
     """
-    image, mask = _turn(image, mask, strength, rng)
-    image, mask = _warp(image, mask, strength, rng)
+    image, mask = _turn(image, mask, settings, rng)
+    image, mask = _warp(image, mask, settings, rng)
     before = image.astype(np.float32)
-    after = _recolour(before, strength, rng)
+    after = _recolour(before, settings, rng)
     mean, deviation = statistics
     slope = 1.0
     if before.std() >= FLAT:
@@ -67,13 +48,13 @@ def augment(
 
 
 def _turn(
-    image: np.ndarray, mask: np.ndarray, strength: Augmentation, rng: np.random.Generator
+    image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flip and turn by quarter turns, which moves pixels but changes none."""
     mirror, turns = rng.random() < 0.5, int(rng.integers(4))
-    if strength.flip and mirror:
+    if settings.flip and mirror:
         image, mask = image[:, ::-1], mask[:, ::-1]
-    if strength.rotate90:
+    if settings.rotate90:
         if image.shape[0] != image.shape[1]:
             turns -= turns % 2
         image, mask = np.rot90(image, turns), np.rot90(mask, turns)
@@ -81,15 +62,15 @@ def _turn(
 
 
 def _warp(
-    image: np.ndarray, mask: np.ndarray, strength: Augmentation, rng: np.random.Generator
+    image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Zoom, rotate and deform in one resampling, which blurs once; what comes in from outside is mirrored."""
-    zoom = np.exp(rng.uniform(-1, 1) * np.log1p(strength.scale))
-    angle = rng.uniform(-strength.rotate, strength.rotate)
+    zoom = np.exp(rng.uniform(-1, 1) * np.log1p(settings.scale))
+    angle = rng.uniform(-settings.rotate, settings.rotate)
     height, width = mask.shape
-    if strength.elastic:
-        rows, columns = _deformation(height, width, strength.elastic, rng)
-    elif strength.scale or strength.rotate:
+    if settings.elastic:
+        rows, columns = _deformation(height, width, settings.elastic, rng)
+    elif settings.scale or settings.rotate:
         rows, columns = np.mgrid[:height, :width].astype(np.float32)
     else:
         return image, mask
@@ -126,28 +107,28 @@ def _restain(
 
 
 def _recolour(
-    image: Float32[np.ndarray, "height width 3"], strength: Augmentation, rng: np.random.Generator
+    image: Float32[np.ndarray, "height width 3"], settings: AugmentSettings, rng: np.random.Generator
 ) -> Float32[np.ndarray, "height width 3"]:
     """Change values relative to the image's own range, so that dark images vary as much as bright ones."""
-    if strength.stain and np.ptp(image, axis=-1).any():
-        image = _restain(image, strength.stain, rng)
+    if settings.stain and np.ptp(image, axis=-1).any():
+        image = _restain(image, settings.stain, rng)
     low, high = float(image.min()), float(image.max())
     span = max(high - low, 1.0)
     image = (image - low) / span
-    gamma = np.exp(rng.uniform(-1, 1) * np.log1p(strength.gamma))
-    channels = 1 + rng.uniform(-strength.channel, strength.channel, 3).astype(np.float32)
-    contrast = 1 + rng.uniform(-strength.contrast, strength.contrast)
-    brightness = rng.uniform(-strength.brightness, strength.brightness)
-    blurred, inverted = rng.random(2) < (strength.blur, strength.invert)
+    gamma = np.exp(rng.uniform(-1, 1) * np.log1p(settings.gamma))
+    channels = 1 + rng.uniform(-settings.channel, settings.channel, 3).astype(np.float32)
+    contrast = 1 + rng.uniform(-settings.contrast, settings.contrast)
+    brightness = rng.uniform(-settings.brightness, settings.brightness)
+    blurred, inverted = rng.random(2) < (settings.blur, settings.invert)
     deviation = rng.uniform(0, BLUR_PIXELS)
-    if strength.gamma:
+    if settings.gamma:
         image = cv2.pow(image, gamma)
     image = image * channels
     centre = image.mean()
     image = (image - centre) * np.float32(contrast) + np.float32(centre + brightness)
     if blurred and deviation > 0:
         image = cv2.GaussianBlur(image, (0, 0), deviation)
-    if strength.noise:
-        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(strength.noise * rng.random())
+    if settings.noise:
+        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(settings.noise * rng.random())
     image = np.clip(image * np.float32(span) + np.float32(low), 0, 255)
     return np.asarray(255 - image if inverted else image, np.float32)

@@ -4,17 +4,17 @@ An image, or a part of one, comes beside the mean and deviation of the whole ima
 `unetseg.model.unet.for_tiles`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from jaxtyping import Float32, Int64, UInt, UInt8
 
+from unetseg.config import AugmentSettings, TrainSettings
 from unetseg.dataset.subsets import subset_rows
 from unetseg.errors import InputError
-from unetseg.training.augment import Augmentation, Statistics, augment
+from unetseg.training.augment import Statistics, augment
 from unetseg.training.borders import border_weights
 from unetseg.training.sources import Source, open_source
 
@@ -32,50 +32,40 @@ class TrainingBatches(keras.utils.PyDataset):
         self,
         source: Source,
         indices: Sequence[int],
-        *,
-        batch_size: int,
-        seed: int,
-        strength: Augmentation,
-        kinds: Sequence[str] | None = None,
-        balance: float = 0.0,
-        border: float = 0.0,
-        crop: int = 0,
-        crop_epochs: int = 0,
+        settings: TrainSettings,
+        strength: AugmentSettings,
+        kinds: Sequence[str],
     ) -> None:
         """Take the samples and say which of them to use.
 
         Args:
-            source: of images and masks; with `border` of images and label maps.
+            source: of images and masks; with `settings.border` of images and label images, and the extra weights
+                of the gaps between touching objects come as a second channel of the truth.
             indices: samples to train on.
-            batch_size: samples a batch; what is left over at an epoch's end is left out, other samples each epoch.
-            seed: of order and augmentation.
+            settings: the section `train` of params.yaml. What an epoch's last full batch leaves over is left out,
+                other samples each epoch.
             strength: of augmentation.
-            kinds: the kind of each sample in `indices`, needed for `balance`.
-            balance: 0 each sample once an epoch, 1 each kind drawn equally often, between: between.
-            border: extra weight of the gap between touching objects, which comes as a second channel of the truth.
-            crop: height and width of the part that the first epochs see of each image, at a random place.
-            crop_epochs: how many epochs see parts.
+            kinds: the kind of each sample in `indices`, for `settings.balance`.
 
         Raises:
             ValueError: if there are fewer samples than one batch takes.
         """
         super().__init__()
-        if len(indices) < batch_size:
-            raise ValueError(f"batch_size {batch_size} is more than the {len(indices)} samples")
+        if len(indices) < settings.batch_size:
+            raise ValueError(f"batch_size {settings.batch_size} is more than the {len(indices)} samples")
         self.source, self.indices = source, np.asarray(indices, np.int64)
-        self.batch_size, self.seed, self.strength = batch_size, seed, strength
-        self.border, self.crop, self.crop_epochs = border, crop, crop_epochs
-        self.shares = _shares(kinds, balance) if kinds and balance else None
+        self.settings, self.strength = settings, strength
+        self.shares = _shares(kinds, settings.balance) if settings.balance else None
         self.epoch = 0
 
     @property
     def num_batches(self) -> int:
         """Give the number of batches an epoch."""
-        return len(self.indices) // self.batch_size
+        return len(self.indices) // self.settings.batch_size
 
     def order(self) -> Int64[np.ndarray, " n"]:
         """Draw this epoch's order of samples."""
-        rng = np.random.default_rng((self.seed, self.epoch))
+        rng = np.random.default_rng((self.settings.seed, self.epoch))
         if self.shares is None:
             return rng.permutation(self.indices)
         return rng.choice(self.indices, len(self.indices), p=self.shares)
@@ -85,22 +75,21 @@ class TrainingBatches(keras.utils.PyDataset):
         examples = []
         for index, rng in self.draw(number):
             image, mask, statistics = self.source.example(index, rng)
-            if self.epoch < self.crop_epochs:
-                image, mask = _crop(image, mask, self.crop, rng)
+            if self.epoch < self.settings.crop_epochs:
+                image, mask = _crop(image, mask, self.settings.crop, rng)
             examples.append(augment(image, mask, statistics, self.strength, rng))
         images, masks, known = zip(*examples, strict=True)
         truth = [(np.stack(masks) > 0).astype(np.float32)]
-        if self.border:
-            truth.append(np.stack([border_weights(labels, self.border) for labels in masks]))
+        if border := self.settings.border:
+            truth.append(np.stack([border_weights(labels, border) for labels in masks]))
         return _inputs(images, known), np.stack(truth, axis=-1)
 
     def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
         """Draw the samples of a batch, each with where its chance comes from."""
-        start = number * self.batch_size
-        chosen = self.order()[start : start + self.batch_size].tolist()
-        return [
-            (index, np.random.default_rng((self.seed, self.epoch, start + place))) for place, index in enumerate(chosen)
-        ]
+        seed, size = self.settings.seed, self.settings.batch_size
+        start = number * size
+        chosen = self.order()[start : start + size].tolist()
+        return [(index, np.random.default_rng((seed, self.epoch, start + place))) for place, index in enumerate(chosen)]
 
 
 class PlainBatches(keras.utils.PyDataset):
@@ -124,45 +113,32 @@ class PlainBatches(keras.utils.PyDataset):
 
 
 def open_batches(
-    arrays: Path,
-    split: Path,
-    strength: Mapping[str, Any],
-    *,
-    mode: str,
-    batch_size: int,
-    border: float,
-    balance: float,
-    **others: Any,
+    arrays: Path, split: Path, *, mode: str, settings: TrainSettings, strength: AugmentSettings
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Open the arrays and give the batches to train on and those to validate with.
 
     Args:
         arrays: see `open_source`.
         split: the table of id and subset.
-        strength: the fields of `Augmentation`.
         mode: see `open_source`.
-        batch_size: samples a batch.
-        border: see `TrainingBatches`.
-        balance: see `TrainingBatches`.
-        **others: further arguments of `TrainingBatches`.
+        settings: the section `train` of params.yaml.
+        strength: its section `augment`.
 
     Raises:
         InputError: if the training subset is smaller than a batch.
     """
     training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
-    if len(training) < batch_size:
-        raise InputError(f"train.batch_size: {batch_size} is more than the {len(training)} training images")
+    size = settings.batch_size
+    if len(training) < size:
+        raise InputError(f"train.batch_size: {size} is more than the {len(training)} training images")
     batches = TrainingBatches(
-        open_source(arrays, mode, labels=border > 0),
+        open_source(arrays, mode, labels=settings.border > 0),
         [int(row["index"]) for row in training],
-        batch_size=batch_size,
-        strength=Augmentation(**strength),
+        settings,
+        strength,
         kinds=[row["modality"] for row in training],
-        balance=balance,
-        border=border,
-        **others,
     )
-    plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=batch_size)
+    plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=size)
     return batches, plain
 
 

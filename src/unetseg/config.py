@@ -1,4 +1,8 @@
-"""The schema of params.yaml: strict, frozen, without defaults; unknown keys are errors."""
+"""The settings of the pipeline, typed once: strict, frozen, without defaults.
+
+They are the sections of params.yaml and what the library takes. Upper limits are far above any use: they keep a typing
+error from taking all memory, or from ending hours later in an overflow.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -9,47 +13,48 @@ from pydantic import Field
 from unetseg.errors import InputError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+File = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(pydantic.BaseModel):
-    """A part of params.yaml; numbers are not made of text, 1 is a float where one is asked for."""
+    """One section; text is never turned into a number, a whole number is accepted where a float is asked for."""
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Data(Section):
+class DataSettings(Section):
     """Where the samples come from and what is refused."""
 
-    archive: str = Field(min_length=1)
+    archive: Annotated[File, Field(min_length=1)]
     on_bad_sample: Literal["error", "skip"]
-    max_members: Positive
-    max_gigabytes: float = Field(gt=0)
-    max_ratio: float = Field(ge=1)
-    channel: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
+    max_members: int = Field(ge=1, le=10**9)
+    max_gigabytes: float = Field(gt=0, le=10**6)
+    max_ratio: float = Field(ge=1, le=10**6)
+    channel: Annotated[int, Field(ge=0, le=10**6)] | Annotated[str, Field(min_length=1, max_length=100)]
     project: Literal["none", "max", "mean"]
 
 
-class Image(Section):
+class ImageSettings(Section):
     """What becomes of an image before the model sees it."""
 
     size: int = Field(ge=8, le=4096)
     mode: Literal["resize", "tiles"]
 
 
-class Split(Section):
+class SplitSettings(Section):
     """Which samples train, validate and test."""
 
     method: Literal["grouped", "random", "kfold"]
     validation: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
-    folds: int = Field(ge=2)
+    folds: int = Field(ge=2, le=1000)
     fold: int = Field(ge=0)
     seed: Seed
 
     @pydantic.model_validator(mode="after")
-    def _leave_something_to_train_on(self) -> "Split":
+    def _leave_something_to_train_on(self) -> "SplitSettings":
         if self.validation + self.test >= 1:
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
         if self.fold >= self.folds:
@@ -57,7 +62,7 @@ class Split(Section):
         return self
 
 
-class Model(Section):
+class ModelSettings(Section):
     """The shape of the U-Net."""
 
     base_filters: int = Field(ge=1, le=1024)
@@ -71,7 +76,7 @@ class Model(Section):
     standardize: bool
 
 
-class Augment(Section):
+class AugmentSettings(Section):
     """How training images are varied."""
 
     flip: bool
@@ -89,37 +94,37 @@ class Augment(Section):
     invert: Share
 
 
-class Train(Section):
+class TrainSettings(Section):
     """How the weights are found."""
 
     epochs: Positive
-    batch_size: Positive
+    batch_size: int = Field(ge=1, le=4096)
     learning_rate: float = Field(gt=0, le=10)
     schedule: Literal["cosine", "constant"]
-    warmup_epochs: float = Field(ge=0)
+    warmup_epochs: float = Field(ge=0, le=10**6)
     loss: Literal["bce", "bce_dice"]
-    clip_norm: float = Field(ge=0)
+    clip_norm: float = Field(ge=0, le=10**6)
     ema: float = Field(ge=0, lt=1)
     balance: Share
     border: float = Field(ge=0, le=1000)
-    crop: Positive
-    crop_epochs: int = Field(ge=0)
+    crop: int = Field(ge=1, le=4096)
+    crop_epochs: int = Field(ge=0, le=10**6)
     patience: Positive
     jit_compile: bool
     seed: Seed
-    start_from: str
+    start_from: File
 
 
-class Evaluate(Section):
+class EvaluateSettings(Section):
     """How the model is scored."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation"]
     tta: bool
-    bootstrap: int = Field(ge=100)
+    bootstrap: int = Field(ge=100, le=100_000)
     seed: Seed
 
 
-class Plot(Section):
+class PlotSettings(Section):
     """What the pictures show."""
 
     examples: int = Field(ge=1, le=20)
@@ -128,14 +133,14 @@ class Plot(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    data: Data
-    image: Image
-    split: Split
-    model: Model
-    augment: Augment
-    train: Train
-    evaluate: Evaluate
-    plot: Plot
+    data: DataSettings
+    image: ImageSettings
+    split: SplitSettings
+    model: ModelSettings
+    augment: AugmentSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings
+    plot: PlotSettings
 
 
 def check_against_data(params: Params, samples: int) -> None:

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import dvc.api
 import pytest
-from dvc.utils.serialize import load_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, dump_yaml, load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unetseg.config import Params, check_against_data
 from unetseg.errors import InputError
-from unetseg.params import Params, check_against_data
-from unetseg.params_file import load_params
+from unetseg.params_file import load_params, read_preset
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "params.yaml").read_text()
@@ -104,6 +104,75 @@ def test_an_unknown_and_a_missing_section_are_named(tmp_path):
     assert any("plot: this section is missing" in problem for problem in told)
 
 
+NOTATIONS = """12 012 0o14 0x1F -0b101 1_000 1e3 1. .5 +.5e-3 1:30 0o9 yes on NO True TRUE tRUE ~ null Null NULL nil ''
+"1" 1.2.3 -.inf 1e 2001-01-01 1E-3 \u0663"""
+
+
+@pytest.mark.parametrize("value", NOTATIONS.split())
+def test_a_value_in_any_notation_is_what_dvc_reads(tmp_path, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train:\n  start_from: {value}\n", encoding="utf-8")
+    try:
+        expected = load_yaml(path)["train"]["start_from"]
+    except YAMLFileCorruptedError:
+        expected = None
+    if isinstance(expected, str):
+        assert read_preset(path) == {"train.start_from": expected}
+        return
+    with pytest.raises(InputError) as error:
+        read_preset(path)
+    assert repr(expected) in str(error.value) or "not usable YAML" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("plot:\n", "plot: &a\n", "anchors and aliases"),
+        ("plot:\n", "plot:\n  <<: {}\n", "<< is no name of a value"),
+        ("plot:\n", "plot:\n  1: 1\n", "1 is no name of a value"),
+        ("plot:\n", "plot:\n  examples: 3\n", "examples stands twice"),
+        ("seed: 0", "seed: !!int 0", "tags"),
+        ("seed: 0", "seed: " + "[" * 400 + "]" * 400, "more than 16 levels"),
+        ("seed: 0", "seed: " + "9" * 5000, "is no number"),
+        ("seed: 0", "seed: 2001-13-45", "is no number and no date"),
+        ("epochs: 30", "epochs: 1" + "0" * 30, "train.epochs"),
+        ("crop: 128", "crop: 999999999999", "train.crop"),
+        ("warmup_epochs: 1.0", "warmup_epochs: 1e308", "train.warmup_epochs"),
+        ("bootstrap: 2000", "bootstrap: 1000000000", "evaluate.bootstrap"),
+        ('start_from: ""', r'start_from: "a\0b"', "train.start_from"),
+    ],
+)
+def test_what_would_blow_up_later_is_refused_at_its_line(tmp_path, old, new, said):
+    told = problems(tmp_path, (old, new))
+    assert all(len(line) < 200 and line.startswith("params.yaml:") for line in told)
+    assert any(said in line for line in told)
+
+
+def test_a_bomb_of_aliases_is_refused_at_once(tmp_path):
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 20))
+    (tmp_path / "params.yaml").write_text(bomb + TEXT)
+    with pytest.raises(InputError, match=r"params.yaml:1: not usable YAML: anchors and aliases are not allowed"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_far_too_large_is_refused_unread(tmp_path):
+    (tmp_path / "params.yaml").write_text(TEXT + "#" * 2_000_000)
+    with pytest.raises(InputError, match="over 1000000 bytes"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_preset_gives_its_values_by_their_dotted_names(tmp_path):
+    (tmp_path / "p.yaml").write_text("train:\n  epochs: 3\nmodel: {residual: false}\n")
+    assert read_preset(tmp_path / "p.yaml") == {"train.epochs": 3, "model.residual": False}
+
+
+@pytest.mark.parametrize("text", ["train: {epochs: many}", "train: {epoch: 3}", "trains: {epochs: 3}", "train: 3"])
+def test_a_preset_is_checked_as_params_yaml_is(tmp_path, text):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"p.yaml:1: train"):
+        read_preset(tmp_path / "p.yaml")
+
+
 @pytest.mark.parametrize("text", ["", "- a", "a: [", "a: b: c", "\x00", "train: 3", "train:", "? {}"])
 def test_what_is_no_params_file_is_said_in_a_line(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
@@ -146,13 +215,10 @@ ANYTHING = (
 @settings(deadline=None)
 @given(leaf=st.sampled_from(LEAVES), value=ANYTHING)
 def test_any_value_anywhere_is_taken_or_refused_in_a_line_that_names_it(tmp_path_factory, leaf, value):
-    from ruamel.yaml import YAML
-
-    content = YAML(typ="safe").load(TEXT)
+    content = load_yaml(ROOT / "params.yaml")
     content[leaf[0]][leaf[1]] = value
     path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
-    with path.open("w") as file:
-        YAML(typ="safe").dump(content, file)
+    dump_yaml(path, content)
     try:
         params = load_params(path)
     except InputError as error:
