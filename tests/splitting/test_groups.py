@@ -64,7 +64,7 @@ def test_a_row_of_a_sample_that_was_skipped_is_passed_over(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id,group\n", "a;1\n"])
 def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
-    with pytest.raises(InputError, match="needed is a header with id and at least one of group, patient, slide, plate"):
+    with pytest.raises(InputError, match="it needs a header with id and at least one of group, patient, slide, plate"):
         read_groups(_write(tmp_path, content), ["a"])
 
 

@@ -115,7 +115,7 @@ def test_every_fold_has_its_share_of_every_kind():
         ([1] * 3, {"method": "kfold"}, "split.validation=0.15 and split.folds=5 of 3 samples leave the validation"),
         ([9, 9], {"method": "grouped"}, "split.method=grouped needs at least 3 groups, but the 18 samples form only 2"),
         ([9] * 4, {"method": "kfold"}, "split.method=kfold with split.folds=5 needs at least 5 groups"),
-        ([20, 1, 1], {"method": "kfold", "folds": 2, "fold": 0}, "split.method: whole groups cannot be shared out"),
+        ([20, 1, 1], {"method": "kfold", "folds": 2, "fold": 0}, "split.method: no split of whole groups leaves one"),
     ],
 )
 def test_what_cannot_be_shared_out_names_the_key_and_the_value(sizes, asked, message):

@@ -1,1 +1,1 @@
-"""From probability to separated objects."""
+"""From probability to separate objects."""

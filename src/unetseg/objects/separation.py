@@ -1,4 +1,4 @@
-"""From probability to objects: connected components, or a watershed that parts those that touch."""
+"""From probability to objects: connected components, or a watershed that splits touching ones."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # pixels that touch at a corner only are not connected
-STEPS = 64  # of dilation, before the slower way that is the same for a shape of any length
+STEPS = 64  # of dilation, before falling back to the slower reconstruction for long shapes
 
 
 def connected_objects(
@@ -29,7 +29,7 @@ def connected_objects(
 def separated_objects(
     probability: Float32[np.ndarray, "height width"], threshold: float, depth: float, min_size: int
 ) -> Int32[np.ndarray, "height width"]:
-    """Number the objects of the mask `probability >= threshold`, touching ones parted at their waists.
+    """Number the objects of the mask `probability >= threshold`, with touching objects split at their necks.
 
     A watershed of the distance to the background (Vincent & Soille 1991), from those of its peaks that stand out by
     `depth` (the h-maxima transform: Soille 2003, "Morphological image analysis", section 6.3.4).
@@ -37,14 +37,13 @@ def separated_objects(
     Args:
         probability: of foreground, 0..1.
         threshold: probability from which a pixel is foreground.
-        depth: in pixels, over 0: two peaks are two objects if the way between them comes this much closer to the
-            background than the lower of them; more: fewer cuts.
+        depth: in pixels, over 0: minimum depth of the neck at which touching objects are split; larger: fewer cuts.
         min_size: smaller objects, in pixels, become background.
 
     Returns:
         0 for background, 1, 2, … for the objects, without gaps.
     """
-    # a frame of background: the image's border is no waist, and a full image needs something to stand out from
+    # pad with background: the image border is no neck, and an image that is all foreground needs a background
     mask = np.pad(probability >= np.float32(threshold), 1)
     distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     distance = np.sqrt(np.rint(distance * distance))  # squares are whole; OpenCV's last digit depends on its threads
@@ -58,7 +57,7 @@ def separated_objects(
 def _flattened(
     distance: Float32[np.ndarray, "height width"], marker: Float32[np.ndarray, "height width"]
 ) -> Float32[np.ndarray, "height width"]:
-    """Reconstruct the distance from a lower marker, by dilation: a few steps reach the end unless a shape is long."""
+    """Reconstruct the distance from a lower marker, by dilation; a few steps suffice unless a shape is long."""
     for _ in range(STEPS):
         grown = np.minimum(cv2.dilate(marker, CROSS), distance)
         if np.array_equal(grown, marker):
@@ -68,7 +67,7 @@ def _flattened(
 
 
 def without_small(labels: Int32[np.ndarray, "height width"], min_size: int) -> Int32[np.ndarray, "height width"]:
-    """Make objects of fewer pixels than `min_size` background, and number the others without gaps."""
+    """Remove objects of fewer than `min_size` pixels and number the others without gaps."""
     kept = np.bincount(labels.ravel()) >= min_size
     kept[0] = False
     return np.asarray((np.cumsum(kept) * kept)[labels], np.int32)

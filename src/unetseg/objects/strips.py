@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from scipy import ndimage
 
-PIECE = 2**22  # pixels of rows that are looked at together
-MOST = 2**24  # a component that keeps more pixels of rows than this waiting is cut, so that memory stays flat
-BLOCK = 2048  # columns in which components are numbered together: a watershed takes some 70 bytes a pixel
+PIECE = 2**22  # pixels of rows processed together
+MOST = 2**24  # a component that spans rows of more pixels than this is cut, so that memory stays bounded
+BLOCK = 2048  # columns whose components are numbered together; a watershed takes about 70 bytes per pixel
 
 Number = Callable[[Float32[np.ndarray, "height width"]], Int32[np.ndarray, "height width"]]
 
@@ -36,7 +36,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Strip:
-    """Consecutive rows of an image, final in all they hold, and the objects that were completed with them."""
+    """Consecutive finished rows of an image, and the objects completed with them."""
 
     top: int
     probability: Float32[np.ndarray, "rows width"]
@@ -53,16 +53,16 @@ def number_objects(
     piece: int = PIECE,
     most: int = MOST,
 ) -> Iterator[Strip]:
-    """Number objects as if the whole image were numbered at once, holding back those that the next rows may go on with.
+    """Number objects as if the whole image were in memory, holding back those that may continue in the next rows.
 
     Args:
         probabilities: rows of the image from the top, any number at a time.
         height: of the image.
-        number: gives the objects of a probability their numbers, without gaps. What it says of a component (pixels of
-            at least `threshold` that hang together by their sides) may depend on that component alone.
+        number: numbers the objects of a probability, without gaps. Its result for a component (4-connected pixels
+            of at least `threshold`) may depend on that component alone.
         threshold: probability from which a pixel may be in an object, over 0.
-        piece: pixels to number at once.
-        most: components are cut where they keep more pixels than this waiting.
+        piece: pixels to number together.
+        most: components that hold back more pixels than this are cut.
     """
     top = last = 0
     objects: list[Found] = []
@@ -86,7 +86,7 @@ def number_objects(
 
 
 def without_objects(probabilities: Iterable[Float32[np.ndarray, "_ width"]]) -> Iterator[Strip]:
-    """Give strips in which nothing was looked for."""
+    """Yield strips without objects, for masks only."""
     top = 0
     for probability in probabilities:
         yield Strip(top, probability, np.zeros(probability.shape, np.int32), [])
@@ -103,7 +103,7 @@ def _pieces(strips: Iterable[Float32[np.ndarray, "_ width"]], piece: int) -> Ite
 def _blocks(
     mask: Bool[np.ndarray, "height width"], complete: bool
 ) -> tuple[Iterator[tuple[slice, Bool[np.ndarray, "height columns"]]], int]:
-    """Share out the components that can be numbered, by their first column.
+    """Divide the components that can be numbered into blocks, by their first column.
 
     Args:
         mask: the pixels of components without a number.

@@ -1,1 +1,1 @@
-"""Which samples train, validate and test."""
+"""Assign samples to train, validation and test."""

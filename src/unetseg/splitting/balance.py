@@ -1,25 +1,25 @@
-"""Choose whole groups of samples that hold about the wanted number, of each kind in proportion."""
+"""Choose whole groups of samples with about the wanted number of samples, every kind in proportion."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-TRIES = 50  # orders of the groups, of which the one with the most even outcome is kept
+TRIES = 50  # orders of the groups to try; the most even choice is kept
 
 
 def choose_groups(groups: Mapping[str, str], strata: Mapping[str, str], count: int, leave: int, seed: int) -> set[str]:
-    """Choose whole groups of about `count` samples, and leave `leave` groups of each kind where there are so many.
+    """Choose whole groups of about `count` samples, and leave at least `leave` groups of each kind where possible.
 
-    scikit-learn's StratifiedGroupKFold makes parts of equal size only, and on real fields its best of 20 shuffles is
-    less even than one pass of `_choose`; benchmarks/fields.py has the figures.
+    scikit-learn's StratifiedGroupKFold makes folds of equal size only, and on real fields its best of 20 shuffles is
+    less even than one pass of `_choose` (measured by benchmarks/fields.py).
     """
     ids = sorted(groups)
     names, members = np.unique([groups[name] for name in ids], return_inverse=True)
     kinds = np.unique([strata[name] for name in ids], return_inverse=True)[1]
     table = np.zeros((len(names), kinds.max() + 1), np.int64)
     np.add.at(table, (members, kinds), 1)
-    table = np.hstack([table, table.sum(axis=1, keepdims=True)])  # all kinds together are one more to be spread
+    table = np.hstack([table, table.sum(axis=1, keepdims=True)])  # the total counts as one more kind
     random = np.random.default_rng(seed)
     wanted = _wanted(table, count, leave)
     choices = [_choose(table, wanted, leave, random.permutation(len(names))) for _ in range(TRIES)]
@@ -28,7 +28,7 @@ def choose_groups(groups: Mapping[str, str], strata: Mapping[str, str], count: i
 
 
 def _wanted(table: Int[np.ndarray, "groups kinds"], count: int, leave: int) -> Float[np.ndarray, " kinds"]:
-    """Count what is wanted of each kind: its share, and at least its smallest group where every subset can have one."""
+    """Count the wanted samples per kind: its share, but at least its smallest group if every subset can have one."""
     share = table.sum(axis=0) * count / table[:, -1].sum()
     smallest = np.where(table > 0, table, table.max()).min(axis=0)
     everywhere = (table > 0).sum(axis=0) > leave
@@ -41,7 +41,7 @@ def _choose(
     leave: int,
     order: Int[np.ndarray, " groups"],
 ) -> Bool[np.ndarray, " groups"]:
-    """Go through the groups in this order, take each that makes the choice more even, then each that mends its size."""
+    """Go through the groups in this order: take those that make the choice more even, then those that fix its size."""
     chosen, have = np.zeros(len(table), np.bool_), np.zeros_like(wanted)
     left = (table > 0).sum(axis=0)
     least = np.minimum(leave, left - 1)
@@ -55,5 +55,5 @@ def _choose(
 
 
 def _deviation(have: Int[np.ndarray, " kinds"], wanted: Float[np.ndarray, " kinds"]) -> float:
-    """Measure how uneven a choice is: chi-square over the kinds and the whole, 0 where each has what is wanted."""
+    """Measure how uneven a choice is: chi-square over the kinds and the total, 0 if every count is as wanted."""
     return float(((have - wanted) ** 2 / wanted).sum())

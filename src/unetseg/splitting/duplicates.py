@@ -1,19 +1,19 @@
-"""Find copies of an image: the same picture again, also turned, mirrored, scaled or encoded anew."""
+"""Find copies of an image, also rotated, mirrored, resized or encoded again."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float32
 
-ALIKE = 0.8  # correlation from which two thumbnails show the same
-BLOCK = 512  # thumbnails compared with all others at a time
+ALIKE = 0.8  # correlation from which two thumbnails are copies
+BLOCK = 512  # thumbnails per matrix product
 
 
 def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[int, int], bool]:
-    """Compare all thumbnails with all others in their eight orientations, by one matrix product each.
+    """Compare all thumbnails in all eight orientations, with one matrix product per orientation.
 
     Returns:
-        The pairs of positions that show the same, the lower one first, and whether they do so unturned.
+        The pairs of positions of copies, lower position first, and whether both have the same orientation.
     """
     flat = thumbnails.reshape(len(thumbnails), -1)
     pairs: dict[tuple[int, int], bool] = {}
@@ -27,7 +27,7 @@ def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[in
 
 
 def _orientations(thumbnails: Float32[np.ndarray, "n 24 24"]) -> Iterator[Float32[np.ndarray, "n 24 24"]]:
-    """Turn by quarter turns and mirror; the first is unturned."""
+    """Rotate by quarter turns and mirror; the first is the original."""
     for turns in range(4):
         turned = np.rot90(thumbnails, turns, axes=(1, 2))
         yield turned

@@ -1,9 +1,9 @@
-"""Find images that were cut from one larger field: the border of one goes on in the border of the other.
+"""Find images that were cut from one larger field: the border of one continues in the border of the other.
 
 Two images are taken for neighbours if each one's border is the nearest of all to the other's, and if the step across
 the two is small both against the steps just inside them and against the runner-up: the next border, or the same one
-mirrored. Dark, flat borders are as near to the runner-up as to each other and join nobody. How small is small is read
-off a control, the same search with one side mirrored, which finds strangers only.
+mirrored. Dark, flat borders are as close to the runner-up as to each other and never match. The threshold comes from a
+control: the same search with one side mirrored, which finds only unrelated images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from sklearn.neighbors import NearestNeighbors
 
 from unetseg.images.fingerprint import Border, root_mean_square
 
-LOOSEST = 0.95  # score from which strangers multiply in every control tried; few images cannot tell by themselves
-CONTROL = 0.01  # at most this share of the images that are found may be found in the control
-ROUNDING = 0.05  # of a grey level, after the root; steps below it mean nothing
+LOOSEST = 0.95  # above this score unrelated pairs multiply in every control tried; a few images alone cannot show it
+CONTROL = 0.01  # the control may find at most this share of what the search finds
+ROUNDING = 0.05  # grey levels after the square root; smaller steps are noise
 SIDES = (("right", "left"), ("bottom", "top"))
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What was found: pairs of image numbers, and in how many images the search and its control found a neighbour."""
+    """Pairs of image numbers, and the number of images with a neighbour in the search and in its control."""
 
     pairs: list[tuple[int, int]]
     images: int
@@ -33,7 +33,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Matches:
-    """Borders that are each other's nearest, as pairs of image numbers, and how little sets them apart."""
+    """Borders that are each other's nearest, as pairs of image numbers, with their score: the smaller, the surer."""
 
     pairs: Int[np.ndarray, "n 2"]
     scores: Float[np.ndarray, " n"]
@@ -46,13 +46,13 @@ class Matches:
 def find_neighbours(images: Sequence[Mapping[str, Border]]) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
-    Time grows with the square of the number of images, but as a matrix product; memory grows with the number.
+    Time grows with the square of the number of images (a matrix product), memory linearly.
 
     Args:
-        images: the borders of each image. Copies of an image hide each other's neighbours: give one of them.
+        images: the borders of each image. Of copies, pass one: they hide each other's neighbours.
 
     Returns:
-        The pairs of neighbours as positions in `images`, and both counts.
+        The pairs of neighbours as positions in `images`, and the counts.
     """
     found, control = _search(images, mirrored=False), _search(images, mirrored=True)
     threshold = loosest_threshold(found, control)

@@ -1,4 +1,4 @@
-"""Say which samples belong together: the user's own groups.csv, and chains of pairs."""
+"""Group samples that belong together: by the user's groups.csv and by chains of pairs."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -12,23 +12,22 @@ from unetseg.errors import InputError
 from unetseg.files import read_csv
 
 COLUMNS = ("group", "patient", "slide", "plate")
-HEADER = f"needed is a header with id and at least one of {', '.join(COLUMNS)}, and below it a row for each sample"
+HEADER = f"it needs a header with id and at least one of {', '.join(COLUMNS)}, then one row per sample"
 
 
 def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
-    """Read the groups that a user gave: samples that share a value of any column are one group.
+    """Read the user's groups: samples that share a value in any column are in one group.
 
     Args:
         path: a CSV file with the column `id` and at least one of `group`, `patient`, `slide`, `plate`. An empty field
-            joins its sample to no other. Rows of samples whose folder is beside the file but which are not in use are
-            passed over.
+            connects its sample to no other. Rows of unused samples whose folder is beside the file are ignored.
         ids: the samples in use.
 
     Returns:
         The group of each id, named after its first member.
 
     Raises:
-        InputError: with a line for each problem: columns that are missing, ids that are unknown, repeated or not there.
+        InputError: with one line per problem: missing columns; unknown, repeated or missing ids.
     """
     try:
         rows = read_csv(path)
@@ -52,7 +51,7 @@ def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
 
 
 def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Group samples that a chain of pairs connects.
+    """Group samples that are connected by a chain of pairs.
 
     Args:
         ids: the samples; their order does not matter.

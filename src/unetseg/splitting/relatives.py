@@ -1,4 +1,4 @@
-"""Find the images that show the same field or the same picture, by what they are known again by."""
+"""Find images of the same field and copies of an image, by their fingerprints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from unetseg.splitting.fields import find_neighbours
 
 @dataclass(frozen=True)
 class Relatives:
-    """Pairs of names that belong together, and in how many images the search and its control found a neighbour."""
+    """Pairs of related images, and the number of images with a neighbour in the search and in its control."""
 
     neighbours: list[tuple[str, str]]
     duplicates: list[tuple[str, str]]
@@ -23,7 +23,7 @@ class Relatives:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """All pairs, whatever relates them."""
+        """All pairs, neighbours and copies."""
         return self.neighbours + self.duplicates
 
 

@@ -1,4 +1,4 @@
-"""Share samples out over train, validation and test, whole groups at a time and every kind in proportion."""
+"""Split samples into train, validation and test: whole groups, every kind in proportion."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ def stratum(modality: str, height: int, width: int) -> str:
 
 
 def random_split(ids: Iterable[str], *, validation: float, test: float, seed: int) -> dict[str, str]:
-    """Share out image by image, as papers do: neighbours in one field may stand in train and in test.
+    """Split image by image, as papers do: neighbours in one field may end up in both train and test.
 
     Args:
         ids: the samples; their order does not matter.
@@ -43,7 +43,7 @@ def random_split(ids: Iterable[str], *, validation: float, test: float, seed: in
 def grouped_split(
     groups: Mapping[str, str], strata: Mapping[str, str], *, validation: float, test: float, seed: int
 ) -> dict[str, str]:
-    """Share out whole groups, with each stratum spread in proportion as well as they allow.
+    """Split whole groups, with each stratum as close to proportion as the groups allow.
 
     Args:
         groups: the group of each id.
@@ -74,8 +74,8 @@ def kfold_split(
     Args:
         groups: the group of each id.
         strata: the kind of each id.
-        folds: into how many parts to share the samples.
-        fold: which of them to test on, from 0.
+        folds: number of folds.
+        fold: the one to test on, from 0.
         validation: share of all samples for validation.
         seed: of the shuffling; the folds of one seed are disjoint and together hold every id.
 
@@ -108,7 +108,7 @@ def share_out(
     fold: int,
     seed: int,
 ) -> dict[str, str]:
-    """Share out by `method`: grouped, random or kfold; each uses of the other values what concerns it."""
+    """Split by `method`: grouped, random or kfold; each uses the values that concern it."""
     if method == "random":
         return random_split(groups, validation=validation, test=test, seed=seed)
     if method == "grouped":
@@ -123,7 +123,7 @@ def describe(
     pairs: Collection[tuple[str, str]],
     seed: int,
 ) -> dict[str, Any]:
-    """Count what each subset holds, and the test samples that have a relative in train or validation.
+    """Count the contents of each subset, and the test samples with a relative in train or validation.
 
     Args:
         subsets: the subset of each id.
@@ -180,6 +180,6 @@ def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str
     parts = dict(zip(SUBSETS, (train, validation, test), strict=True))
     subsets = {name: subset for subset, names in parts.items() for name in names}
     for subset in set(SUBSETS) - set(subsets.values()):
-        rule = f"whole groups cannot be shared out so that the {subset} subset has one"
+        rule = f"no split of whole groups leaves one for the {subset} subset"
         raise InputError(f"params.yaml: split.method: {rule}; add samples, or change split.folds, validation or test")
     return subsets
