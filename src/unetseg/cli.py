@@ -10,15 +10,15 @@ from unetseg import __version__
 from unetseg.stage import one_line_errors
 
 COMMANDS = {  # in the order in which --help shows them
-    "sample": "write the synthetic sample archive that the pipeline runs on at first",
-    "check": "list everything that is wrong with the samples of an archive",
+    "sample": "write the synthetic sample archive",
+    "check": "list all problems of an archive before you train on it",
     "predict": "write masks, objects and tables for new images",
-    "compare": "say whether one evaluation is better than another",
-    "folds": "give mean and spread of the scores over the folds of split.method=kfold",
-    "report": "write a page on which predictions are looked through",
-    "info": "say where a model came from, or which versions are installed",
-    "ensemble": "average several models, such as those of some folds or seeds, into one",
-    "export": "write a model for another runtime, compared with Keras on images",
+    "compare": "tell whether one evaluation is significantly better than another",
+    "folds": "print mean and standard deviation of the scores over the folds of a cross-validation",
+    "report": "write an HTML page to look through predictions",
+    "info": "print where a model came from, or which versions are installed",
+    "ensemble": "average several models, such as those of a cross-validation, into one",
+    "export": "convert a model for another runtime, and compare it with Keras",
     "preset": "print a preset as `-S key=value` options for `dvc exp run`",
 }
 

@@ -1,4 +1,4 @@
-"""`unetseg check`: list everything that is wrong with the samples of an archive."""
+"""`unetseg check`: list all problems of an archive."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from unetseg.params_file import load_params
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip, read within the limits of ./params.yaml")
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip; the limits in ./params.yaml apply")
 
 
 def run(options: argparse.Namespace) -> int:

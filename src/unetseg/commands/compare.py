@@ -1,4 +1,4 @@
-"""`unetseg compare`: say whether one evaluation is better than another."""
+"""`unetseg compare`: tell whether one evaluation is significantly better than another."""
 
 import argparse
 import sys
@@ -19,9 +19,11 @@ PER_IMAGE = "metrics/per_image.csv"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("first", metavar="A", help="a per_image.csv; with --rev a git revision or a DVC experiment")
-    parser.add_argument("second", metavar="B", help="what is compared with A")
+    parser.add_argument("second", metavar="B", help="compared with A")
     parser.add_argument(
-        "--rev", action="store_true", help=f"read {PER_IMAGE} of the revisions A and B; 'workspace' is the one here"
+        "--rev",
+        action="store_true",
+        help=f"A and B are revisions or experiments; read their {PER_IMAGE}; 'workspace' is the working folder",
     )
 
 

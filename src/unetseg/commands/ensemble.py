@@ -9,8 +9,8 @@ from unetseg.model.file import load_model, read_facts, save_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="`.keras` files of one input size")
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT.keras", help="used as any other model")
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help=".keras files of the same input size")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT.keras", help="the averaged model")
 
 
 def run(options: argparse.Namespace) -> None:

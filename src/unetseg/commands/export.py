@@ -1,4 +1,4 @@
-"""`unetseg export`: write a model for another runtime, compared with Keras on images."""
+"""`unetseg export`: convert a model for another runtime, and compare it with Keras."""
 
 import argparse
 from pathlib import Path
@@ -15,9 +15,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
     parser.add_argument("--to", choices=("savedmodel", "onnx", "litert"), required=True)
-    parser.add_argument("--out", type=Path, required=True, help="a folder, a .onnx or a .tflite file")
-    parser.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32", help="LiteRT only")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="IMAGE", help="to compare on")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the file to write: .onnx or .tflite; a folder for savedmodel"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="float16 and int8: only --to litert",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="IMAGE",
+        help="images to compare on; int8 takes its ranges from them",
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`unetseg folds`: give mean and spread of the scores over the folds of split.method=kfold."""
+"""`unetseg folds`: print mean and standard deviation of the scores over the folds of a cross-validation."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`unetseg info`: give the facts of a model's origin, or the versions of what is installed."""
+"""`unetseg info`: print where a model came from, or which versions are installed."""
 
 import argparse
 import json

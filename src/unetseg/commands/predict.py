@@ -19,24 +19,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a folder of images, or a pattern in quotes")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
-    parser.add_argument("--model", type=Path, metavar="M.keras", help=f"default: {PRETRAINED}, which comes along")
+    parser.add_argument("--model", type=Path, metavar="M.keras", help="default: the pretrained model of nuclei")
     scale_help = (
-        "resize: fit each image to the model's size; tiles: the image at its own size, in tiles; "
-        "default: as the model was trained (image.mode), which scores best"
+        "resize: fit each image to the model's size; tiles: predict at the image's own size, in tiles; "
+        "default: as the model was trained (image.mode)"
     )
     parser.add_argument("--scale", type=_scale, choices=("resize", "tiles"), help=scale_help)
-    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
-    parser.add_argument("--threshold", type=_share, metavar="P", help="foreground from here; default: the model's own")
-    objects_help = "separated: touching ones apart; connected: together; none: only masks, which is fastest"
+    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns; 8 times slower")
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="P",
+        help="probability from which a pixel is foreground; default: the model's own",
+    )
+    objects_help = "separated: split touching objects; connected: do not; none: only masks, which is fastest"
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
-    parser.add_argument("--depth", type=_over_zero, default=1.0, metavar="PIXELS", help="of a waist that parts objects")
-    parser.add_argument("--min-size", type=int, default=8, metavar="PIXELS", help="smaller objects are not counted")
-    channel_help = "number from 0, or name in the file's metadata; all (default): grey or RGB as it is"
+    parser.add_argument(
+        "--depth",
+        type=_over_zero,
+        default=1.0,
+        metavar="PIXELS",
+        help="minimum depth of the neck at which touching objects are split, in pixels",
+    )
+    parser.add_argument("--min-size", type=int, default=8, metavar="PIXELS", help="ignore smaller objects")
+    channel_help = "a number from 0, or a name from the file's metadata; default: all, the image as it is"
     parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
-    project_help = "make one image of a stack over depth; none (default): predict each depth by itself"
+    project_help = "project z-stacks to one image; default: none, predict each plane"
     parser.add_argument("--project", choices=("none", "max", "mean"), default="none", help=project_help)
-    parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=f"besides masks: {', '.join(KINDS)}")
-    parser.add_argument("--resume", action="store_true", help="leave out the images whose results are complete")
+    parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=f"also write: {', '.join(KINDS)}")
+    parser.add_argument("--resume", action="store_true", help="skip images whose results are complete")
 
 
 def run(options: argparse.Namespace) -> int:

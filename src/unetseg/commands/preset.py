@@ -9,7 +9,9 @@ from unetseg.params_file import read_preset
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("file", type=Path, metavar="FILE.yaml", help="some of the sections and keys of params.yaml")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE.yaml", help="a file with some of the sections and keys of params.yaml"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`unetseg report`: write a page on which predictions are looked through."""
+"""`unetseg report`: write an HTML page to look through predictions."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from unetseg.report.predicted import predicted_entries, read_predictions
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="what `unetseg predict --out DIR` wrote")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder that `unetseg predict --out DIR` wrote")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`unetseg sample`: write the synthetic sample archive that the pipeline runs on at first."""
+"""`unetseg sample`: write the synthetic sample archive."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from unetseg.synthetic.sample import make_tiles, write_archive
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("out", type=Path, metavar="OUT.zip", help="the archive to make; an older one is replaced")
+    parser.add_argument("out", type=Path, metavar="OUT.zip", help="the zip to write; an existing one is replaced")
 
 
 def run(options: argparse.Namespace) -> None:
