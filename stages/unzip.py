@@ -25,7 +25,10 @@ def main(params: Params, archive: Path, out: Path, listing: Path) -> None:
         table.append({"path": groups.name, "bytes": len(text.encode()), "crc32": f"{zlib.crc32(text.encode()):08x}"})
     write_csv(listing, table, ["path", "bytes", "crc32"])
     if left_out := contents.left_out:
-        print(f"{archive}: left out {len(left_out)} files of no sample, such as {left_out[0]!r}", file=sys.stderr)
+        print(
+            f"{archive}: left out {len(left_out)} files that belong to no sample, such as {left_out[0]!r}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finishe
         lock.write_text(whole[:length])
         assert project.try_run("dvc", "repro")[0] != 0, length
         told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
-        assert told == "dvc.lock: was cut off by a kill, removed; what ran before comes from the cache\n"
+        assert told == "dvc.lock: was left incomplete by a kill, removed; finished stages come from the cache\n"
         printed = project.dvc("repro")
         assert ran(printed) == ["unzip"]  # whose files the cache does not hold
         assert project.contents() == finished.contents()

@@ -130,7 +130,7 @@ def test_a_value_in_any_notation_is_what_dvc_reads(tmp_path, value):
         ("plot:\n", "plot: &a\n", "anchors and aliases"),
         ("plot:\n", "plot:\n  <<: {}\n", "<< is no name of a value"),
         ("plot:\n", "plot:\n  1: 1\n", "1 is no name of a value"),
-        ("plot:\n", "plot:\n  examples: 3\n", "examples stands twice"),
+        ("plot:\n", "plot:\n  examples: 3\n", "examples occurs twice"),
         ("seed: 0", "seed: !!int 0", "tags"),
         ("seed: 0", "seed: " + "[" * 400 + "]" * 400, "more than 16 levels"),
         ("seed: 0", "seed: " + "9" * 5000, "is no number"),

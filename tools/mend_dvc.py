@@ -47,7 +47,9 @@ def main() -> None:
         time.sleep(SECONDS_TO_FINISH)
         if not is_whole(path, read):
             path.unlink(missing_ok=True)
-            print(f"{path}: was cut off by a kill, removed; what ran before comes from the cache", file=sys.stderr)
+            print(
+                f"{path}: was left incomplete by a kill, removed; finished stages come from the cache", file=sys.stderr
+            )
 
 
 if __name__ == "__main__":

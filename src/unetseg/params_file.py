@@ -61,7 +61,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{path}: has no sections; needed are {', '.join(Params.model_fields)}")
+        raise InputError(f"{path}: has no sections; it needs {', '.join(Params.model_fields)}")
     lines: dict[Keys, int] = {}
     for section, values in node.value:
         lines[section.value,] = section.start_mark.line + 1
@@ -75,7 +75,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise InputError(f"{path}: over {LARGEST} bytes, that is no params.yaml")
+            raise InputError(f"{path}: over {LARGEST} bytes, too large for a params.yaml")
         return content.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -106,14 +106,14 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's name; filled below
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse keys that are not plain names, and a key that stands twice, of which YAML leaves open which counts."""
+        """Refuse keys that are not plain names, and a key that occurs twice, of which YAML leaves open which counts."""
         seen = set()
         for key, _ in node.value:
             problem = None
             if key.tag != "tag:yaml.org,2002:str":
                 problem = f"{str(key.value)[:40]} is no name of a value"
             elif key.value in seen:
-                problem = f"{key.value} stands twice"
+                problem = f"{key.value} occurs twice"
             if problem:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value)

@@ -33,7 +33,7 @@ def test_check_says_how_many_samples_can_be_used(capsys):
     assert main(["check", str(pack("good.zip", a=SPOT, b=SPOT * 0))]) == 0
     out, err = capsys.readouterr()
     assert out == "good.zip: 2 of 2 samples can be used, with 1 warnings\n"
-    assert err.endswith("\nwarning: b/masks/m.png: all zero, holds no object\n")
+    assert err.endswith("\nwarning: b/masks/m.png: all zero, contains no object\n")
     assert not list(Path("temporary").iterdir())
 
 

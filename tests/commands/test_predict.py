@@ -112,10 +112,10 @@ def test_the_model_that_comes_along_is_used_where_none_is_named():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["missing"], "missing: no image there"),
+        (["missing"], "missing: no image found"),
         (["--model", "none.keras", "images"], "none.keras: cannot be read"),
         (["--out", "images", "images/a.png"], "would be replaced"),
-        (["--write", "jpeg", "images"], "'jpeg' is none of probability, labels"),
+        (["--write", "jpeg", "images"], "'jpeg' is not one of probability, labels"),
         (["--threshold", "1.5", "images"], "--threshold"),
         (["--threshold", "x", "images"], "--threshold"),
         (["--scale", "half", "images"], "--scale"),

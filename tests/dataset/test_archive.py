@@ -211,8 +211,8 @@ def test_names_that_differ_only_in_their_unicode_form_are_refused(tmp_path):
         ({"CRC": 1}, "is damaged (Bad CRC-32"),
         ({"compress_size": 10_000}, "overlaps what follows it in the file"),
         ({"compress_size": 6}, "is damaged"),
-        ({"file_size": 6}, "unpacks to more than the 6 bytes it announces"),
-        ({"file_size": 8}, "unpacks to fewer than the 8 bytes it announces"),
+        ({"file_size": 6}, "unpacks to more than the 6 bytes it declares"),
+        ({"file_size": 8}, "unpacks to fewer than the 8 bytes it declares"),
     ],
 )
 def test_a_member_that_cannot_be_unpacked_faithfully_is_refused(tmp_path, attributes, rule):
@@ -274,7 +274,7 @@ def test_a_bomb_with_a_header_that_lies_is_stopped_at_the_announced_size(tmp_pat
     bomb = pack(tmp_path / "a.zip", SAMPLE | {"ab/masks/3.png": bytes(50_000_000)}, announce_ten_bytes)
     with archive.opened(bomb, **LIMITS) as contents:
         tracemalloc.start()
-        with pytest.raises(InputError, match="unpacks to more than the 10 bytes it announces"):
+        with pytest.raises(InputError, match="unpacks to more than the 10 bytes it declares"):
             list(archive.read_member(contents.archive, contents.members["ab/masks/3.png"]))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -330,13 +330,13 @@ def test_a_file_without_samples_is_refused_by_name(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     message = refusal(tmp_path / "a.zip")
     assert len(message.splitlines()) == 1
-    assert "is not a zip file" in message or "no sample found: needed is <id>/images/<image>" in message
+    assert "is not a zip file" in message or "no sample found: expected <id>/images/<image>" in message
 
 
 @pytest.mark.parametrize("names", [["a.png", "b.png"], ["images/a.png", "masks/a.png"], ["__MACOSX/ab/images/ab.png"]])
 def test_an_archive_of_another_layout_is_refused_with_the_layout_that_is_wanted(tmp_path, names):
     message = refusal(pack(tmp_path / "a.zip", dict.fromkeys(names, b"")))
-    assert "no sample found: needed is <id>/images/<image> and <id>/masks/<mask>" in message
+    assert "no sample found: expected <id>/images/<image> and <id>/masks/<mask>" in message
     assert len(message.splitlines()) == 1
 
 

@@ -62,5 +62,5 @@ def test_one_name_twice_is_left_to_the_rules_on_members():
 def test_an_archive_without_samples_is_told_what_is_wanted(names):
     [(name, rule)] = find_layout(names).faults
     assert name is None
-    assert rule.startswith("no sample found: needed is <id>/images/<image>")
+    assert rule.startswith("no sample found: expected <id>/images/<image>")
     assert rule.endswith(f"it holds {names[0]!r}" if names else "it holds nothing")

@@ -66,7 +66,7 @@ def test_where_masks_overlap_the_first_keeps_the_pixel_and_a_warning_counts_them
 def test_a_mask_that_is_all_zero_is_named_but_no_error(tmp_path):
     labels, warnings = merge_masks(save(tmp_path, block(1, 1), block(0, 0, 0)), IMAGE)
     assert labels.max() == 1
-    assert warnings == [f"{tmp_path / '1.png'}: all zero, holds no object"]
+    assert warnings == [f"{tmp_path / '1.png'}: all zero, contains no object"]
 
 
 def test_an_image_without_objects_has_one_mask_that_is_all_zero(tmp_path):
@@ -144,7 +144,7 @@ def test_more_objects_than_numbers_are_refused(tmp_path):
     dots = np.zeros((520, 520), np.uint8)
     dots[::2, ::2] = 255
     (path,) = save(tmp_path, dots)
-    with pytest.raises(InputError, match="holds 67,600 objects; at most 65,535 of an image can be told apart"):
+    with pytest.raises(InputError, match="holds 67,600 objects; at most 65,535 per image are supported"):
         merge_masks([path], Stored(dots[..., None]))
     with pytest.raises(InputError, match="holds 65,536 objects"):
         merge_masks([path] * 65_536, None)

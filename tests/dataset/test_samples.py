@@ -40,7 +40,7 @@ def test_samples_are_the_folders_in_the_order_of_their_names(tmp_path):
 
 
 def test_a_folder_without_samples_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="holds no sample; each is a folder with images/ and masks/ in it"):
+    with pytest.raises(InputError, match="contains no sample; a sample is a folder with images/ and masks/"):
         find_samples(tmp_path)
 
 
@@ -81,8 +81,8 @@ def test_a_sample_needs_an_image_and_a_mask(tmp_path, missing):
     with pytest.raises(InputError) as caught:
         read_sample(folder)
     assert str(caught.value).splitlines() == [
-        f"{folder}/images: no image; a sample has one",
-        f"{folder}/masks: no mask; where an image has no objects, put one mask that is all zero",
+        f"{folder}/images: no image; a sample has exactly one",
+        f"{folder}/masks: no mask; for an image without objects, add one mask that is all zero",
     ]
 
 

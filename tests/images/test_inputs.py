@@ -90,5 +90,5 @@ def test_a_broken_tiff_is_left_for_its_turn(folder):
 def test_a_word_that_names_no_image_is_told(tmp_path, word, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"no image there"):
+    with pytest.raises(InputError, match=r"no image found"):
         names([word], tmp_path / "out")

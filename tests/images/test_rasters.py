@@ -100,8 +100,8 @@ def test_an_orientation_is_told_and_turns_nothing(kind):
     ("data", "rule"),
     [
         (b"", "is empty, 0 bytes"),
-        (b"only text", "is none of PNG, JPEG, JPEG2000, BMP, whatever its name says"),
-        (encode(RGB, "GIF"), "is none of PNG"),
+        (b"only text", "is not one of PNG, JPEG, JPEG2000, BMP, whatever its name says"),
+        (encode(RGB, "GIF"), "is not one of PNG"),
         (png(1, 1), "is 1x1 pixels; at least 8x8 are needed"),
         (png(20_000, 20_000), "is 20000x20000 pixels; at most 100,000,000 in all are read"),
         (png(9_000, 10_000, depth=16, colour=6), "unpacks to 687 MiB; at most 512 MiB"),

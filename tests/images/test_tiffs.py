@@ -138,7 +138,7 @@ def test_images_of_other_sizes_are_never_dropped_in_silence(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(STACK[0])
         file.write(STACK[0, :20])
-    with pytest.raises(InputError, match="holds images of 30x40 and 20x40 pixels; save each as a file of its own"):
+    with pytest.raises(InputError, match="holds images of 30x40 and 20x40 pixels; save each as a separate file"):
         count_images(tmp_path / "a.tif")
 
 
@@ -279,7 +279,7 @@ def test_a_strip_that_is_missing_is_an_error_and_never_black(tmp_path, compressi
     with tifffile.TiffFile(path, mode="r+b") as file:
         tag = file.pages.first.tags[what]
         tag.overwrite([*tag.value[:2], 0, *tag.value[3:]])
-    with pytest.raises(InputError, match="lacks a part of its pixels: strip or tile 3 of 5 is empty"):
+    with pytest.raises(InputError, match="is missing pixels: strip or tile 3 of 5 is empty"):
         read_stored(path)
 
 

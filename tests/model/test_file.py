@@ -83,7 +83,7 @@ def test_a_path_in_a_members_name_is_refused(tmp_path, model, name):
     model.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras", "a") as file:
         file.writestr(name, "x")
-    with pytest.raises(InputError, match="leads out of the file"):
+    with pytest.raises(InputError, match="points outside the file"):
         load_model(tmp_path / "m.keras")
 
 

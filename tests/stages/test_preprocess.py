@@ -91,17 +91,17 @@ def zoo(root):
         "grey_mask": f"masks/0.png: has the values 127; {rule}",
         "huge": "images/i.png: is 20000x20000 pixels; at most 100,000,000 in all are read, so cut it into parts",
         "image_as_mask": f"masks/0.png: is the image itself; {rule}",
-        "many": "masks/0.png: holds 67,600 objects; at most 65,535 of an image can be told apart",
+        "many": "masks/0.png: holds 67,600 objects; at most 65,535 per image are supported",
         "nan": "images/i.tif: has 1 values that are NaN or infinite",
-        "no_image": "images: no image; a sample has one",
-        "no_mask": "masks: no mask; where an image has no objects, put one mask that is all zero",
+        "no_image": "images: no image; a sample has exactly one",
+        "no_mask": "masks: no mask; for an image without objects, add one mask that is all zero",
         "other_size": "masks/0.png: is 40x48 pixels, its image 64x48; they must be of one size",
         "pages": "images/i.tif: has 2 pages; one picture a file is read",
         "pixel": "images/i.png: is 1x1 pixels; at least 8x8 are needed",
         "text": "images/i.png: is not a PNG, JPEG, TIFF or BMP file, whatever its name says",
         "truncated": "images/i.png: is cut off: a PNG ends with IEND",
         "turned": "masks/0.png: has orientation 1, its image 6; save both upright, so that both mean the same",
-        "two_images": "images: 2 files, such as i.png and j.png; a sample has one",
+        "two_images": "images: 2 files, such as i.png and j.png; a sample has exactly one",
         "zero_bytes": "images/i.png: is empty, 0 bytes",
     }
 
@@ -119,7 +119,7 @@ def test_every_problem_of_a_data_set_is_listed_at_once(broken, tmp_path):
     *lines, last = str(caught.value).splitlines()
     unusable = [line for line in lines if not line.startswith(f"{root}/pixel/masks")]
     assert unusable == [f"{root}/{name}/{problem}" for name, problem in expected.items()]
-    assert last.startswith("18 of 19 samples cannot be used: mend or remove them, or set data.on_bad_sample to skip")
+    assert last.startswith("18 of 19 samples cannot be used: fix or remove them, or set data.on_bad_sample to skip")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -173,6 +173,6 @@ def test_a_bad_sample_is_lines_on_stderr_and_exit_status_1(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "\nin/a/images: no image; a sample has one\n1 of 2 samples" in done.stderr
+    assert "\nin/a/images: no image; a sample has exactly one\n1 of 2 samples" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "params.yaml"]

@@ -40,7 +40,7 @@ def test_the_stage_tells_what_it_leaves_out(tmp_path, capsys):
     with zipfile.ZipFile(packed, "a") as file:
         file.writestr("README.md", b"text")
     STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
-    assert f"{packed}: left out 1 files of no sample, such as 'README.md'" in capsys.readouterr().err
+    assert f"{packed}: left out 1 files that belong to no sample, such as 'README.md'" in capsys.readouterr().err
 
 
 def test_a_table_of_groups_beside_the_archive_comes_along(tmp_path):

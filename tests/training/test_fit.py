@@ -225,7 +225,7 @@ def test_a_training_can_start_from_a_model(data, tmp_path):
     still = {"learning_rate": 1e-12, "schedule": "constant", "epochs": 1, "ema": 0.0}
     tuned, _ = run(data, data / "second", start_from=str(tmp_path / "m.keras"), **still)
     np.testing.assert_allclose(tuned.trainable_weights[0], model.trainable_weights[0], atol=1e-6)
-    with pytest.raises(InputError, match="has another shape"):
+    with pytest.raises(InputError, match="has a different shape"):
         run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 2})
 
 

@@ -118,5 +118,5 @@ def _over_zero(word: str) -> float:
 
 def _kinds(words: str) -> list[str]:
     if unknown := set(words.split(",")) - set(KINDS):
-        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is none of {', '.join(KINDS)}")
+        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is not one of {', '.join(KINDS)}")
     return words.split(",")

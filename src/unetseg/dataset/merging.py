@@ -52,7 +52,7 @@ def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, li
         labels[mask.box][free] = number
         covered = int(np.count_nonzero(mask.inside) - np.count_nonzero(free))
         overlaps += [covered] if covered else []
-        warnings += [] if mask.inside.size else [f"{path}: all zero, holds no object"]
+        warnings += [] if mask.inside.size else [f"{path}: all zero, contains no object"]
     if problems:
         raise InputError("\n".join(problems))
     if image is not None and len(paths) == 1:
@@ -91,7 +91,7 @@ def read_mask(path: Path, image: Stored | None) -> Mask:
     values = _one_channel(stored)
     if stored.white_is_zero:
         raise InputError(
-            f"{path}: is a TIFF in which 0 is white, which programs take in two ways; save 0 as background"
+            f"{path}: is a TIFF in which 0 is white, which programs interpret differently; save 0 as background"
         )
     box = _box(values)
     if problem := (image and _mismatch(stored, image)) or _odd_values(values[box]):
@@ -157,4 +157,4 @@ def _number_parts(labels: Labels, path: Path) -> Labels:
 
 def _check_count(objects: int, where: Path) -> None:
     if objects > MAX_OBJECTS:
-        raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} of an image can be told apart")
+        raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} per image are supported")

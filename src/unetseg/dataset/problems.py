@@ -69,7 +69,7 @@ class Findings:
         lines = self.first_lines()
         if self.unusable:
             count = f"{len(self.unusable)} of {self.used + len(self.unusable)} samples cannot be used"
-            lines.append(f"{count}: mend or remove them, or set data.on_bad_sample to skip")
+            lines.append(f"{count}: fix or remove them, or set data.on_bad_sample to skip")
         raise InputError("\n".join(lines))
 
     def as_json(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def find_samples(folder: Path) -> list[Path]:
     """
     found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not found:
-        raise InputError(f"{folder}: holds no sample; each is a folder with images/ and masks/ in it")
+        raise InputError(f"{folder}: contains no sample; a sample is a folder with images/ and masks/")
     return found
 
 
@@ -73,7 +73,7 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
         raise InputError("\n".join(problems + mask_problems))
     image, (labels, warnings) = to_rgb(stored.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
-        warnings.append(f"{folder / 'masks'}: equal the image; is it the image that was meant?")
+        warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")
     return Sample(path, stored, image, labels, warnings)
 
 
@@ -110,16 +110,17 @@ def _check(folder: Path, channel: Channel, project: Project) -> tuple[Sequence[s
 def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:
     paths = _files(folder)
     if not paths:
-        raise InputError(f"{folder}: no image; a sample has one")
+        raise InputError(f"{folder}: no image; a sample has exactly one")
     if len(paths) > 1:
-        raise InputError(f"{folder}: {len(paths)} files, such as {paths[0].name} and {paths[1].name}; a sample has one")
+        found = f"{len(paths)} files, such as {paths[0].name} and {paths[1].name}"
+        raise InputError(f"{folder}: {found}; a sample has exactly one")
     return paths[0], read_stored(paths[0], channel=channel, project=project)
 
 
 def _read_masks(folder: Path, stored: Stored | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:
     paths = _files(folder)
     if not paths:
-        raise InputError(f"{folder}: no mask; where an image has no objects, put one mask that is all zero")
+        raise InputError(f"{folder}: no mask; for an image without objects, add one mask that is all zero")
     return merge_masks(paths, stored)
 
 

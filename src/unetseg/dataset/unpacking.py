@@ -54,7 +54,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[b
     if size != member.file_size:
         found = "fewer" if size < member.file_size else "more"
         raise InputError(
-            f"{shown(member.orig_filename)}: unpacks to {found} than the {member.file_size} bytes it announces"
+            f"{shown(member.orig_filename)}: unpacks to {found} than the {member.file_size} bytes it declares"
         )
 
 

@@ -37,7 +37,7 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
     """Take the scores, by id, out of the text of a per_image.csv.
 
     Raises:
-        InputError: if the text is no such table, an id stands twice or a Dice is no number from 0 to 1; `name` says
+        InputError: if the text is no such table, an id stands twice or a Dice is not a number from 0 to 1; `name` says
             where.
     """
     rows = csv.DictReader(io.StringIO(text), strict=True)
@@ -48,10 +48,10 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
         for row in rows:
             at = f"{name}:{rows.line_num}"
             if row["id"] in parsed:
-                raise InputError(f"{at}: id: {_shorten(row['id'])} stands twice; give the table as it was written")
+                raise InputError(f"{at}: id: {_shorten(row['id'])} occurs twice; use the table as evaluate wrote it")
             parsed[row["id"]] = Scored(row["group"] or "", _share(row["dice"], at))
     except csv.Error as error:
-        raise InputError(f"{name}:{rows.reader.line_num}: is no table: {error}") from None
+        raise InputError(f"{name}:{rows.reader.line_num}: is not a CSV table: {error}") from None
     return parsed
 
 
@@ -61,7 +61,7 @@ def _share(text: str | None, at: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise InputError(f"{at}: dice: {_shorten(text or '')} is no number from 0 to 1")
+        raise InputError(f"{at}: dice: {_shorten(text or '')} is not a number from 0 to 1")
     return value
 
 

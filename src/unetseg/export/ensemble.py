@@ -24,7 +24,7 @@ def join_models(models: Sequence[keras.Model]) -> keras.Model:
     """
     for number, model in enumerate(models, 1):
         if PARTS - {layer.name for layer in model.layers}:
-            raise InputError(f"model {number} has no parts 'normalise' and 'unet': it cannot be joined with others")
+            raise InputError(f"model {number} has no parts 'normalise' and 'unet': it cannot be averaged with others")
     size, normalise = models[0].input_shape[1:], models[0].get_layer("normalise")
     trial = np.random.default_rng(0).uniform(0, 255, (2, *size)).astype(np.float32)
     for number, model in enumerate(models, 1):

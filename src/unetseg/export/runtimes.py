@@ -53,7 +53,7 @@ def export_model(
                 model.export(str(beside), format=_FORMATS[to], verbose=False, **_quantised(precision, images))
             runtime = _RUNTIMES[to](beside)
         except ImportError as error:
-            raise InputError(f"--to {to} needs a package more: pip install 'unetseg[export]' ({error})") from error
+            raise InputError(f"--to {to} needs another package: pip install 'unetseg[export]' ({error})") from error
         difference, dice = _compare(model, runtime, images)
         if precision == "float32" and difference > TOLERANCE:
             raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")

@@ -53,7 +53,7 @@ def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", proje
     for word in words:
         found = _search(word, out.resolve())
         if not found:
-            raise InputError(f"{word}: no image there; read are files named {' '.join(sorted(SUFFIXES))}")
+            raise InputError(f"{word}: no image found; supported are files named {' '.join(sorted(SUFFIXES))}")
         files |= found
     stems = Counter(_stem(image) for image in files.values())
     named: dict[str, Input] = {}

@@ -53,7 +53,9 @@ def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"
     """
     kind = next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
     if kind is None:
-        raise InputError("is empty, 0 bytes" if not data else f"is none of {', '.join(KINDS)}, whatever its name says")
+        raise InputError(
+            "is empty, 0 bytes" if not data else f"is not one of {', '.join(KINDS)}, whatever its name says"
+        )
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             header = _header(image, data)
@@ -80,7 +82,7 @@ def check_size(height: int, width: int, bytes_per_pixel: int) -> None:
     if min(height, width) < MIN_SIDE:
         raise InputError(f"is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} are needed")
     if height * width > MAX_PIXELS:
-        rule = f"at most {MAX_PIXELS:,} in all are read at once, so cut it into parts"
+        rule = f"at most {MAX_PIXELS:,} in all are read at once; cut it into parts"
         raise InputError(f"is {height}x{width} pixels; {rule}")
     if (needed := height * width * bytes_per_pixel) > MAX_BYTES:
         raise InputError(f"unpacks to {needed / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read at once")

@@ -64,7 +64,7 @@ def count_planes(stack: Stack, project: Project = "none") -> int:
     """
     count = stack.times * (stack.depths if project == "none" else 1)
     if count > MAX_PLANES:
-        raise InputError(f"claims to hold {count:,} planes; at most {MAX_PLANES:,} of a file are read")
+        raise InputError(f"claims to hold {count:,} planes; at most {MAX_PLANES:,} per file are supported")
     return count
 
 
@@ -84,7 +84,7 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
     count = count_planes(stack, project)
     if plane is None and count > 1:
         remedy = " or project its depth (data.project, --project)" if project == "none" and stack.depths > 1 else ""
-        raise InputError(f"holds {count} images; save the one that is meant as a file of its own{remedy}")
+        raise InputError(f"holds {count} images; save the one you need as a separate file{remedy}")
     if not 0 <= (plane or 0) < count:
         raise InputError(f"has no plane {plane}; it holds {count}, counted from 0")
     channels = _channels(stack, channel)

@@ -118,7 +118,7 @@ class _Series:
         file, offset = self.page.parent.filehandle, self.series.dataoffset
         if self.together:
             if (size := self.series.nbytes) > MAX_BYTES:
-                raise InputError(f"holds all its planes in one, of {size / 2**20:,.0f} MiB; save them one by one")
+                raise InputError(f"stores all its planes as one, of {size / 2**20:,.0f} MiB; save them one by one")
             return
         held = len(self.page.parent.pages) if offset is None else (file.size - offset) // self.page.nbytes
         if planes > held:
@@ -217,7 +217,7 @@ def _place(page: Any, index: int) -> tuple[int, int]:
     """Give the offset and the length of a strip or tile; one that is missing would be black."""
     offset, length = int(page.dataoffsets[index]), int(page.databytecounts[index])
     if not offset or not length:
-        raise InputError(f"lacks a part of its pixels: strip or tile {index + 1} of {len(page.dataoffsets)} is empty")
+        raise InputError(f"is missing pixels: strip or tile {index + 1} of {len(page.dataoffsets)} is empty")
     return offset, length
 
 
@@ -227,7 +227,7 @@ def _check_kind(page: tifffile.TiffPage, kind: PHOTOMETRIC) -> None:
     ):
         raise InputError(f"is a TIFF of kind {kind.name}; save it as grey or RGB")
     if kind == PHOTOMETRIC.MINISWHITE and page.dtype is not None and page.dtype.kind not in "bu":
-        raise InputError("is a TIFF of numbers with sign in which 0 is white; save it with 0 as black")
+        raise InputError("is a TIFF with signed values in which 0 is white; save it with 0 as black")
     if (turned := page.tags.valueof(ORIENTATION, 1)) != 1:
         raise InputError(f"is a TIFF with orientation {turned}; save it upright")
 
@@ -262,10 +262,10 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
             if factor > 1.5 and abs(key.imagelength * factor - largest.keyframe.imagelength) <= 2 * factor:
                 continue  # a level of a pyramid that is not declared as such
             sizes = f"{first.height}x{first.width} and {key.imagelength}x{key.imagewidth}"
-            raise InputError(f"holds images of {sizes} pixels; save each as a file of its own")
+            raise InputError(f"holds images of {sizes} pixels; save each as a separate file")
         other = _Series(each)
         if (other.leading, other.channels, other.dtype) != (first.leading, first.channels, first.dtype):
-            raise InputError("holds series of different channels, depths or types; save each as a file of its own")
+            raise InputError("holds series of different channels, depths or types; save each as a separate file")
         alike.append(other)
     return sorted(alike, key=lambda part: series.index(part.series))
 

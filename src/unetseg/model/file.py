@@ -79,7 +79,7 @@ def _examine(path: Path) -> None:
     with _open(path) as file:
         for name in file.namelist():
             if "\\" in name or ":" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise InputError(f"{path}: refused, its member {name!r} leads out of the file")
+                raise InputError(f"{path}: refused, its member {name!r} points outside the file")
         missing = {"config.json", "model.weights.h5"} - set(file.namelist())
         if missing:
             raise InputError(f"{path}: not a .keras file: it lacks {' and '.join(sorted(missing))}")

@@ -53,7 +53,7 @@ class Results:
             InputError: if a kind is made of objects and none are looked for.
         """
         if settings.objects == "none" and (needing := set(kinds) - {"probability"}):
-            raise InputError(f"{', '.join(sorted(needing))}: made of objects, and none are looked for")
+            raise InputError(f"{', '.join(sorted(needing))}: needs objects, but --objects is none")
         self._out, self._settings = out, settings
         self._writers = {kind: WRITERS[kind] for kind in WRITERS if kind == "mask" or kind in kinds}
         self._tables = [TABLES[kind] for kind in TABLES if kind in kinds]

@@ -44,7 +44,7 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]
                     name: [file[f"{name}/{place:04d}"] for place in range(length)] for name, length in lengths.items()
                 }
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-            print(f"{path}: damaged, going back an epoch: {error}", file=sys.stderr)
+            print(f"{path}: damaged, going back one epoch: {error}", file=sys.stderr)
             continue
         return facts, arrays
     return None

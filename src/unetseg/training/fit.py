@@ -105,5 +105,5 @@ def _make_reproducible(seed: int, jit_compile: bool) -> None:
 def _take_weights(unet: keras.Model, path: Path) -> None:
     source = load_model(path)
     if [weight.shape for weight in source.weights] != [weight.shape for weight in unet.weights]:
-        raise InputError(f"train.start_from: the model {path} has another shape than image.size and model ask for")
+        raise InputError(f"train.start_from: the model {path} has a different shape than image.size and model require")
     unet.set_weights(source.get_weights())
