@@ -160,5 +160,5 @@ def test_where_no_objects_are_looked_for_the_mask_is_the_same_and_no_table_writt
 
 
 def test_what_is_made_of_objects_cannot_be_had_without():
-    with pytest.raises(InputError, match="labels, roi: made of objects"):
+    with pytest.raises(InputError, match="labels, roi: needs objects"):
         results(("roi", "labels", "probability"), objects="none")
