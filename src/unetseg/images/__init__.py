@@ -1,1 +1,1 @@
-"""Image files, in and out of their formats and sizes."""
+"""Image files: find, read, resize, tile."""

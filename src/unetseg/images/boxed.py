@@ -1,4 +1,4 @@
-"""Read what is not zero in a grey PNG: a mask of one object is mostly zeros, which need not become an array."""
+"""Decode only the nonzero part of a grey PNG: a mask of one object is mostly zeros, which need no array."""
 
 import zlib
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from unetseg.images.rasters import MIN_SIDE
 
 START = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
 GREY_OF_8_BIT = bytes((8, 0, 0, 0, 0))  # depth, colour type, compression, filters, not interlaced
-FIRST = 33  # the first part of a PNG, IHDR, ends here
+FIRST = 33  # end of the first chunk of a PNG, IHDR
 END = b"\0\0\0\0IEND\xaeB`\x82"
 FILTERS = 5
-AROUND = 12  # bytes of a part around its content: length, kind, checksum
+AROUND = 12  # bytes of a chunk besides its content: length, kind, checksum
 
 
 class Boxed(NamedTuple):
-    """The height and width of an image, the rows and columns around all that is not zero, and the values there."""
+    """The height and width of an image, the bounding box of its nonzero pixels, and the values inside the box."""
 
     height: int
     width: int
@@ -29,7 +29,7 @@ class Boxed(NamedTuple):
 
 
 def decode_boxed(data: bytes, most: int) -> Boxed | None:
-    """Decode the content of a PNG of the plainest kind: grey, 8 bit, all of it in one part.
+    """Decode a PNG of the simplest kind: grey, 8 bit, one IDAT chunk.
 
     Args:
         data: the file's.
@@ -60,7 +60,7 @@ def decode_boxed(data: bytes, most: int) -> Boxed | None:
 
 
 def _are_sound(data: bytes, last: int) -> bool:
-    """Compare the checksums of both parts."""
+    """Check the checksums of both chunks."""
     parts = (12, FIRST - 4), (FIRST + 4, last - 4)
     return all(zlib_ng.crc32(data[start:end]) == int.from_bytes(data[end : end + 4]) for start, end in parts)
 
@@ -84,6 +84,6 @@ def _unfilter(
 
 
 def _picture(filtered: UInt8[np.ndarray, "height row"]) -> Image.Image:
-    """Let Pillow undo the filters of these rows: packed anew without compression, they are what it takes."""
+    """Let Pillow undo the filters: pack these rows again, uncompressed, as a PNG."""
     height, row = filtered.shape
     return Image.frombytes("L", (row - 1, height), zlib.compress(filtered.tobytes(), 0), "zip", "L")

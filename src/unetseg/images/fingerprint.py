@@ -1,4 +1,4 @@
-"""What an image is known again by: the pixels along its borders, and a thumbnail of its details."""
+"""Fingerprints of images: the pixels along the borders, and a thumbnail of the details."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-LENGTH = 512  # values kept of a border: enough to know it again, and memory stays small with large images
-SIZE = 24  # pixels of a thumbnail's side: real strangers correlate to at most 0.6, two slices of one embryo to 0.94
-DEGREE = 4  # of the polynomials that are taken away: uneven light, which strangers share
-FLAT = 0.01  # grey levels; a thumbnail that varies less shows nothing
+LENGTH = 512  # values kept per border: enough to recognise it, and memory stays small with large images
+SIZE = 24  # side of a thumbnail in pixels: unrelated images correlate up to 0.6, two slices of one embryo 0.94
+DEGREE = 4  # of the polynomials that are subtracted: uneven illumination, which unrelated images share
+FLAT = 0.01  # grey levels; a thumbnail that varies less is empty
 SIDES = ("top", "bottom", "left", "right")
 
 TRAITS = np.dtype(  # of one image, the sides in the order of SIDES; a border of fewer than LENGTH values ends in zeros
@@ -22,12 +22,12 @@ TRAITS = np.dtype(  # of one image, the sides in the order of SIDES; a border of
 )
 
 _BASIS = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, SIZE), DEGREE))[0]
-_SURFACE = np.asarray(_BASIS @ _BASIS.T, np.float32)  # from both sides: what polynomials of rows and columns explain
+_SURFACE = np.asarray(_BASIS @ _BASIS.T, np.float32)  # projection on polynomials of rows and columns
 
 
 @dataclass(frozen=True)
 class Border:
-    """The outermost pixels along one side of an image, and how far the next ones inside differ from them."""
+    """The outermost pixels along one side of an image, and how much the next line inside differs from them."""
 
     values: Float32[np.ndarray, " length"]
     step: float
@@ -51,7 +51,7 @@ def traits(image: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndar
 
 
 def stored_borders(record: Shaped[np.ndarray, ""] | np.void) -> dict[str, Border]:
-    """Give the borders that a record of type `TRAITS` holds."""
+    """Return the borders in a record of type `TRAITS`."""
     found = zip(SIDES, record["values"], record["step"], record["pixels"], strict=True)
     return {
         side: Border(values[: -(-int(pixels) // _thinning(int(pixels)))], float(step), int(pixels))
@@ -76,7 +76,7 @@ def borders(image: Shaped[np.ndarray, "height width channels"]) -> dict[str, Bor
 
 
 def thumbnail(image: Shaped[np.ndarray, "height width channels"]) -> Float32[np.ndarray, "24 24"]:
-    """Shrink an image to its details: grey, without slow changes of light, of unit norm."""
+    """Shrink an image to its details: grey, without uneven illumination, of unit norm."""
     grey = cv2.resize(_grey(image), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     detail = grey - _SURFACE @ grey @ _SURFACE
     return np.asarray(detail / max(float(np.linalg.norm(detail)), FLAT * SIZE), np.float32)

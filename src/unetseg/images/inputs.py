@@ -1,4 +1,4 @@
-"""Find the images to predict, and give each a name for its results."""
+"""Find the images to predict, and name their results."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", proje
 
 
 def _search(word: str, out: Path) -> dict[Path, str]:
-    """Find files, and what to call each."""
+    """Find files and their names."""
     path = Path(word)
     if path.is_file():
         return {path: path.name}
@@ -85,12 +85,12 @@ def _search(word: str, out: Path) -> dict[Path, str]:
 
 
 def _is_clutter(parts: Sequence[str]) -> bool:
-    """Tell what archivers and file managers leave beside the images."""
+    """Tell whether a file was left by an archiver or a file manager."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def _is_mask(file: Path) -> bool:
-    """Tell the masks of a sample, which stand beside its image."""
+    """Tell whether a file is a mask of a sample."""
     return file.parent.name == "masks" and file.parent.with_name("images").is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Bring values of any type to 8 bit."""
+"""Convert values of any type to 8 bit."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from jaxtyping import Shaped, UInt8
 from unetseg.errors import InputError
 
 PERCENTILES = (0.1, 99.9)
-SAMPLE = 2**22  # pixels that percentiles are taken of: a grid over a larger image, the same however it is read
-STRIP = 2**22  # pixels that are scaled together
-LARGEST = 1e30  # floats beyond are no measurements, and sums of them overflow
+SAMPLE = 2**22  # pixels used for percentiles: a grid over larger images, the same however the image is read
+STRIP = 2**22  # pixels scaled together
+LARGEST = 1e30  # larger floats are not measurements, and their sums overflow
 
 
 class Range(NamedTuple):
-    """The values that become 0 and 255; those beyond are cut to them."""
+    """The values that become 0 and 255; values beyond are clipped."""
 
     low: float
     high: float
@@ -69,7 +69,7 @@ def value_range(strips: Iterable[Shaped[np.ndarray, "_ width channels"]], height
 
 
 def check_values(pixels: Shaped[np.ndarray, "..."]) -> None:
-    """Refuse values that nothing can be computed with.
+    """Refuse values that cannot be computed with.
 
     Raises:
         InputError: see `value_range`.

@@ -15,12 +15,12 @@ from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
 from unetseg.images.tiffs import MAGIC, open_tiff
 
-LARGE = 2**26  # pixels; of a larger image only the rows that are worked on are held in memory
+LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An image as its file holds it.
+    """An image as stored in its file.
 
     Attributes:
         pixels: of any type, grey or RGB, without alpha.
@@ -91,7 +91,7 @@ def open_image(
     channel: Channel = "all",
     project: Project = "none",
 ) -> Iterator[Opened]:
-    """Open an image, to be read while the context lasts.
+    """Open an image for reading within the context.
 
     Args:
         path: the file.
@@ -128,7 +128,7 @@ def open_image(
 
 
 def count_images(path: Path, project: Project = "none") -> int:
-    """Count the images of a file, each of which is predicted by itself.
+    """Count the images in a file; each is predicted separately.
 
     Raises:
         InputError: if the file cannot be read.
@@ -148,7 +148,7 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Stack]:
-    """Open a file by what it is, not by its name."""
+    """Open a file according to its content, not its name."""
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
     if is_tiff:
@@ -182,7 +182,7 @@ def _raster(data: bytes) -> Stack:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name the file in what is told of it."""
+    """Put the name of the file into its errors."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Decode PNG, JPEG, JPEG 2000 and BMP files, whole, by decoders that report damage."""
+"""Decode PNG, JPEG, JPEG 2000 and BMP files with decoders that report damage."""
 
 import io
 import logging
@@ -13,9 +13,9 @@ from PIL import Image
 from unetseg.errors import InputError
 
 MIN_SIDE = 8
-MAX_PIXELS = 100_000_000  # of an image that is held in memory whole
-MAX_BYTES = 2**29  # of decoded pixels that are held at once: a small file may claim and unpack to any size
-PADDING = 24  # bytes that encoders may leave behind the last pixel of a JPEG
+MAX_PIXELS = 100_000_000  # limit for an image in memory
+MAX_BYTES = 2**29  # limit for decoded pixels in memory: a small file may unpack to any size
+PADDING = 24  # bytes that encoders may append to the last pixel of a JPEG
 ORIENTATION = 0x0112  # of Exif
 
 SIGNATURES = {
@@ -26,14 +26,14 @@ SIGNATURES = {
     b"BM": "BMP",
 }
 
-Image.MAX_IMAGE_PIXELS = None  # the limits above are told in this project's words
+Image.MAX_IMAGE_PIXELS = None  # the limits above have messages of their own
 for library in ("PIL", "imagecodecs"):
-    logging.getLogger(library).setLevel(logging.CRITICAL)  # a broken file is told once
+    logging.getLogger(library).setLevel(logging.CRITICAL)  # report a broken file only once
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image; height and width in pixels as stored, before any turning by its orientation."""
+    """The header of an image; height and width in pixels as stored, before any rotation by its orientation."""
 
     height: int
     width: int
@@ -43,7 +43,7 @@ class Header:
 
 
 def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"], Header]:
-    """Decode the content of a file, known by its content and not by its name.
+    """Decode a file according to its content, not its name.
 
     A palette becomes its colours, alpha that is one value everywhere is dropped.
 
@@ -62,7 +62,7 @@ def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"
             pixels = KINDS[kind](data, image)
     except InputError:
         raise
-    except Exception as error:  # what damage leads the decoders to has no common class
+    except Exception as error:  # decoders raise many classes on damaged data
         raise InputError(f"is damaged or cut off: {reason(error)}") from error
     pixels = np.atleast_3d(pixels)
     if pixels.shape[:2] != (header.height, header.width):
@@ -74,7 +74,7 @@ def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"
 
 
 def check_size(height: int, width: int, bytes_per_pixel: int) -> None:
-    """Refuse an image that is too small to have neighbourhoods, or too large to be held in memory.
+    """Refuse an image that is too small for the network, or too large for memory.
 
     Raises:
         InputError: saying the size and the rule.
@@ -118,13 +118,13 @@ def check_jpeg(data: bytes) -> None:
     if data.endswith(b"\xff\xd9"):
         try:
             imagecodecs.jpegxl_encode_jpeg(data[: -2 - PADDING] + data[-2:])
-        except Exception:  # as it should be
+        except Exception:  # as expected
             return
         raise InputError("is a damaged JPEG: its pixels end before the file does")
 
 
 def reason(error: Exception) -> str:
-    """Give the first line of what a library says."""
+    """Return the first line of a library's message."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""Fit an image to the model's size, and bring what the model says back to the image's size."""
+"""Fit an image to the model's size, and restore predictions to the image's size."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 
 def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Resize an image to the square that the model sees, as in training.
+    """Resize an image to the model's input size, as in training.
 
     Args:
         image: RGB, 0 to 255.
@@ -18,14 +18,14 @@ def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarr
 def restore(
     probability: Float32[np.ndarray, "size size"], height: int, width: int
 ) -> Float32[np.ndarray, "{height} {width}"]:
-    """Resize the probability of a fitted image back to that image's own height and width, in pixels."""
+    """Resize the probability of a fitted image back to the image's own height and width, in pixels."""
     return resize(probability, height, width)
 
 
 def resize(
     pixels: Shaped[np.ndarray, "old_height old_width *channels"], height: int, width: int
 ) -> Shaped[np.ndarray, "{height} {width} *channels"]:
-    """Resize so that no detail aliases: area means along an axis that shrinks, linear along one that grows.
+    """Resize without aliasing: area means along an axis that shrinks, linear interpolation along one that grows.
 
     Args:
         pixels: uint8, uint16 or float32; up to four channels, not a trailing axis of one.

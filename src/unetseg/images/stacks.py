@@ -1,4 +1,4 @@
-"""Choose the one image to look at from what a file holds: a time, a depth or a projection over it, a channel."""
+"""Choose one image of a file: a time, a depth or a projection over depth, a channel."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ Project = Literal["none", "max", "mean"]
 Values = Shaped[np.ndarray, "rows width channels"]  # as stored
 Rows = Callable[[int, int], Values]
 
-MAX_PLANES = 100_000  # of one file; a file may claim any number, and a list of them is made
-NAMED = 20  # channels listed in an error
+MAX_PLANES = 100_000  # per file; a file may claim any number, and they are listed
+NAMED = 20  # channels listed in an error message
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What an open image file holds, whatever its format.
+    """The contents of an open image file of any format.
 
     Attributes:
         height: in pixels.
@@ -57,7 +57,7 @@ class Stack:
 
 
 def count_planes(stack: Stack, project: Project = "none") -> int:
-    """Count the images of a file, each of which is predicted by itself.
+    """Count the images in a file; each is predicted separately.
 
     Raises:
         InputError: if there are more than `MAX_PLANES`.
@@ -69,7 +69,7 @@ def count_planes(stack: Stack, project: Project = "none") -> int:
 
 
 def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) -> Rows:
-    """Give the rows of one image of a file.
+    """Return a reader of the rows of one image.
 
     Args:
         stack: the open file.
@@ -97,7 +97,7 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
 
 
 def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
-    """Find the numbers of the channels that are asked for."""
+    """Find the numbers of the requested channels."""
     if channel == "all":
         if stack.channels == 1 or stack.colour:
             return range(stack.channels)
@@ -110,7 +110,7 @@ def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
 
 
 def _number(names: Sequence[str], name: str) -> int | None:
-    """Find a channel by its name, in any case if it is no other's."""
+    """Find a channel by its name, ignoring case if that is unambiguous."""
     folded = [each.casefold() for each in names]
     for found, wanted in ((list(names), name), (folded, name.casefold())):
         if found.count(wanted) == 1:
@@ -124,7 +124,7 @@ def _listed(stack: Stack) -> str:
 
 
 def _project(project: Project, depths: Iterator[Values]) -> Values:
-    """Join the depths, one in memory at a time; a mean keeps the type of the values."""
+    """Project over depth with one plane in memory at a time; a mean keeps the type of the values."""
     first = next(depths)
     if project == "max":
         return reduce(np.maximum, depths, first)

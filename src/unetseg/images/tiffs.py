@@ -21,19 +21,19 @@ from unetseg.images.stacks import Stack, Values
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are left out, they say how to print, not what was measured
+CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
 COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
-SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # beside the slide they hold its label and previews
+SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
 RAMP = 256  # least number of entries of a palette that only says in which colour to display values
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a broken file is told once, in this project's words
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
 
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[Stack]:
-    """Open a TIFF file, to be read while the context lasts.
+    """Open a TIFF file for reading within the context.
 
     Only what this file holds is read, never another one that its metadata name. Metadata that are wrong cost no more
     than what they tell: the size of a pixel, the names of channels, the meaning of pages.
@@ -68,7 +68,7 @@ def open_tiff(path: Path) -> Iterator[Stack]:
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Tell what a library raises as an `InputError`: what damage leads codecs to has no common class."""
+    """Turn what a library raises into an `InputError`; codecs raise many classes on damaged data."""
     try:
         yield
     except InputError:
@@ -113,7 +113,7 @@ class _Series:
         return prod(length for axis, length in self.leading if axis in axes)
 
     def _check_claims(self) -> None:
-        """Refuse a file that says it holds more planes than it has room for: lists are made of them."""
+        """Refuse a file that claims more planes than it has room for, because they are listed."""
         planes = prod(length for _, length in self.leading)
         file, offset = self.page.parent.filehandle, self.series.dataoffset
         if self.together:
@@ -175,7 +175,7 @@ class _Series:
         return np.moveaxis(values, [self.dims.index(axis) for axis in "YX"], [-2, -1])
 
     def _mapped(self, number: int, start: int, stop: int) -> Values:
-        """Read rows that lie in the file as they are."""
+        """Read rows that are stored uncompressed."""
         page, file = self.page, self.page.parent.filehandle
         stored = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
         row = self.width * page.samplesperpixel * stored.itemsize
@@ -184,7 +184,7 @@ class _Series:
         return values.reshape(stop - start, self.width, -1).astype(stored.newbyteorder("="), copy=False)
 
     def _decoded(self, number: int, start: int, stop: int) -> Values:
-        """Decode the strips or tiles that rows lie in."""
+        """Decode the strips or tiles that contain rows."""
         page: Any = self.series[number]
         key: Any = self.page
         file = key.parent.filehandle
@@ -214,7 +214,7 @@ class _Series:
 
 
 def _place(page: Any, index: int) -> tuple[int, int]:
-    """Give the offset and the length of a strip or tile; one that is missing would be black."""
+    """Return offset and length of a strip or tile; a missing one would be black."""
     offset, length = int(page.dataoffsets[index]), int(page.databytecounts[index])
     if not offset or not length:
         raise InputError(f"is missing pixels: strip or tile {index + 1} of {len(page.dataoffsets)} is empty")
@@ -271,7 +271,7 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
 
 
 def _is_implausible(xml: str, pages: int) -> bool:
-    """Tell OME metadata that promise more planes than there are pages: a list would be made of them."""
+    """Tell whether OME metadata claim more planes than there are pages, because they would be listed."""
     sizes = (re.findall(rf'\bSize{axis}="(\d+)"', xml) for axis in "ZCT")
     planes = [prod(map(int, each)) for each in zip(*sizes, strict=False)]
     runs = map(int, re.findall(r'\b(?:NumPlanes|PlaneCount)="(\d+)"', xml))
@@ -300,7 +300,7 @@ def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
     """Find the size of a pixel in µm, where OME or ImageJ say it or the resolution is in centimetres."""
     try:
         return _microns(_sizes(tiff))
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # metadata that nothing depends on may be wrong
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
         return None
 
 

@@ -1,4 +1,4 @@
-"""Cut an image of any size into overlapping tiles and blend what is said of them, a strip of rows at a time."""
+"""Cut an image of any size into overlapping tiles and blend their predictions, a strip of rows at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-DEVIATION = 1 / 12  # of the window, in tiles; nnU-Net has 1/8, with which seams are nine times as deep here
+DEVIATION = 1 / 12  # of the Gaussian window, in tiles; with nnU-Net's 1/8, seams are nine times as deep here
 
 Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]
 Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.ndarray, "n tile_height tile_width"]]
@@ -14,7 +14,7 @@ Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.n
 
 @dataclass(frozen=True)
 class Axis:
-    """How the tiles lie along the height or the width of an image.
+    """The positions of tiles along the height or the width of an image.
 
     Attributes:
         padded: length in pixels once the border is mirrored up to a multiple of what the model needs.
@@ -33,7 +33,7 @@ class Axis:
 
 
 def lay(length: int, tile: int, overlap: int, multiple: int) -> Axis:
-    """Lay tiles along an axis, evenly, the first at its start and the last at its end.
+    """Place tiles evenly along an axis, the first at its start and the last at its end.
 
     Args:
         length: pixels of the image along this axis.
