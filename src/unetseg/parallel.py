@@ -1,4 +1,4 @@
-"""Do the same to many items on all cores, in order, with only a few of them in memory."""
+"""Apply a function to many items on all cores, in order, with only a few items in memory."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WAITING_PER_CORE = 4
-FEW = 100  # items that are done before processes have started
+FEW = 100  # fewer items are done before processes have started
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -30,7 +30,7 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Do as `in_parallel`, for work in many small steps, between which threads only wait for the interpreter's lock.
+    """Like `in_parallel`, for work in many small steps, where threads would wait for the interpreter's lock.
 
     Args:
         function: what can be pickled, as can its items and results: a function of a module, or a partial of one.
@@ -61,7 +61,7 @@ def _cores() -> int:
 
 
 def _follow_parent() -> None:
-    """Leave it to the parent to be interrupted, and end with it, however it ends."""
+    """Ignore interrupts, which the parent handles, and end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], title: str, total: int, unit: str = "image") -> Iterator[Item]:
-    """Pass the items on and tell on stderr how many are done, their rate and the time left.
+    """Yield the items and report on stderr how many are done, their rate and the remaining time.
 
     Args:
         items: what is worked on, in order.

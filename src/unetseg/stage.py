@@ -1,4 +1,4 @@
-"""Run a stage: its arguments are its paths, its errors are one line, and it does not outlive its parent."""
+"""Run a stage: its arguments are paths, its errors are one line, and it ends when its parent ends."""
 
 import argparse
 import contextlib
@@ -19,13 +19,13 @@ from unetseg.errors import InputError
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of TensorFlow, which is imported later, only errors are news
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
 
 
 def run(main: Callable[..., None]) -> None:
     """Call `main` with params.yaml as its first argument and a path from the command line for each other one.
 
-    Exits with status 1 and a line on stderr for what the user can mend: bad input, a full disk, no permission.
+    Exits with status 1 and a line on stderr for what the user can fix: bad input, a full disk, no permission.
     """
     names = [name for name in inspect.signature(main).parameters if name != "params"]
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
@@ -41,7 +41,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib's are named
-    """Turn errors that the user can mend into lines on stderr and exit status 1."""
+    """Turn errors that the user can fix into one-line messages on stderr and exit status 1."""
 
     def __enter__(self) -> None:
         """Do nothing."""
@@ -61,13 +61,13 @@ class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib'
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Leave through the blocks that tidy up."""
+    """Raise an exception, so that cleanup code runs."""
     raise KeyboardInterrupt
 
 
 @functools.cache
 def _start_watching() -> None:
-    """Watch the process that started this one and `dvc`, if it stands above: between them may be a shell."""
+    """Watch the parent process and `dvc`, if it is an ancestor: a shell may be between them."""
     parents = psutil.Process().parents()
     if "DVC_STAGE" in os.environ and parents and _takes_orphans(parents[0]) and not any(map(_is_dvc, parents)):
         sys.exit("interrupted")  # dvc was killed before this line was reached
@@ -95,7 +95,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _watch(guardians: list[psutil.Process]) -> None:
-    """Stop this process once one of them is gone: a killed `dvc` must not leave a training behind."""
+    """Stop this process when one of them ends: a killed `dvc` must not leave a training running."""
     while all(_lives(process) for process in guardians):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -37,7 +37,7 @@ def figure():
 def test_the_epoch_with_the_best_validation_dice_is_marked_on_both_curves(figure):
     figures.draw_training(figure, EPOCHS)
 
-    stars = [lines(axes, "kept epoch").get_xydata().tolist() for axes in figure.axes]
+    stars = [lines(axes, "selected epoch").get_xydata().tolist() for axes in figure.axes]
     assert stars == [[[2, 0.8]], [[2, 0.3]]]
     assert "0.800 in epoch 2" in figure.get_suptitle()
 

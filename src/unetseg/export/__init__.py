@@ -1,3 +1,3 @@
-"""Models for other runtimes, and several models averaged into one."""
+"""Export models to other runtimes, and average several models into one."""
 
 from unetseg import model as _model  # noqa: F401 - imports Keras in silence

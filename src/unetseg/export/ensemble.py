@@ -1,4 +1,4 @@
-"""Join several models to one that predicts their mean."""
+"""Average several models into one."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ PARTS = {"normalise", "unet"}
 
 
 def join_models(models: Sequence[keras.Model]) -> keras.Model:
-    """Make one model of several, such as those of the folds of a cross-validation: the mean of their probabilities.
+    """Build one model that predicts the mean probability of several, such as those of a cross-validation.
 
     Args:
         models: as `unetseg.model.unet.build_unet` makes them, of one input size and one normalisation.
@@ -42,7 +42,7 @@ def join_models(models: Sequence[keras.Model]) -> keras.Model:
 
 
 def _copy(unet: keras.Model, inputs: keras.KerasTensor, number: int) -> keras.Model:
-    """Copy a U-Net onto other inputs, its layers under names of their own."""
+    """Copy a U-Net onto other inputs, with unique layer names."""
 
     def renamed(layer: keras.Layer) -> keras.Layer:
         return type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_of_{number}"})

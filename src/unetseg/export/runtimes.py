@@ -1,4 +1,4 @@
-"""Write a model for other runtimes, and show what it lost on the way."""
+"""Convert a model for other runtimes, and measure what the conversion costs."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 
-TOLERANCE = 1e-4  # the largest difference in probability of an export that keeps 32 bits
+TOLERANCE = 1e-4  # largest allowed difference in probability of a 32-bit export
 SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -25,7 +25,7 @@ Runtime = Callable[[Float32[np.ndarray, "1 size size 3"]], Probability]
 def export_model(
     model: keras.Model, out: Path, *, to: str, precision: str, images: UInt8[np.ndarray, "n size size 3"]
 ) -> tuple[float, float]:
-    """Export a model and compare what the other runtime predicts with what Keras does.
+    """Export a model and compare the predictions of the other runtime with those of Keras.
 
     Args:
         model: raw RGB images to probabilities.
@@ -49,7 +49,7 @@ def export_model(
     with atomic_path(out) as beside:
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the converters, about themselves
+                warnings.simplefilter("ignore")  # the converters warn about themselves
                 model.export(str(beside), format=_FORMATS[to], verbose=False, **_quantised(precision, images))
             runtime = _RUNTIMES[to](beside)
         except ImportError as error:
@@ -73,7 +73,7 @@ def _compare(model: keras.Model, runtime: Runtime, images: UInt8[np.ndarray, "n 
 
 
 def _quantised(precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> dict[str, Any]:
-    """Give the converter's settings for fewer bits; inputs and outputs stay float32."""
+    """Return the converter's quantisation settings; inputs and outputs stay float32."""
     if precision == "float32":
         return {}
     import tensorflow as tf  # noqa: PLC0415 - other backends have no such converter

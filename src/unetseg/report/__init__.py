@@ -1,1 +1,1 @@
-"""What a person looks at: charts, panels, the HTML page."""
+"""Charts, pictures of images, and the HTML page."""

@@ -13,7 +13,7 @@ from unetseg.objects.separation import separated_objects
 
 @dataclass(frozen=True)
 class Case:
-    """A test image, its objects and what was predicted, all at the model's size."""
+    """A test image with its objects and its prediction, at the model's size."""
 
     id: str
     dice: float
@@ -32,7 +32,7 @@ def read_cases(
     depth: float,
     min_size: int,
 ) -> list[Case]:
-    """Read what is to be shown of some test images.
+    """Read some test images for display.
 
     Args:
         arrays: the folder of images.npy, labels.npy and samples.csv.

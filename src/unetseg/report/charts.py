@@ -24,7 +24,7 @@ KINDS = {
 def charts(
     history: Rows, per_image: Rows, evaluation: Mapping[str, Any], thresholds: Rows, reliability: Rows
 ) -> dict[str, Callable[[Figure], None]]:
-    """Give by name the functions that draw the numbers of a run into an empty figure.
+    """Return the functions that draw the charts of a run into an empty figure, by name.
 
     Args:
         history: the rows of metrics/history.csv.
@@ -44,7 +44,7 @@ def charts(
 
 
 def draw_training(figure: Figure, history: Rows) -> None:
-    """Draw training and validation Dice and loss over the epochs, and mark the epoch that was kept.
+    """Draw training and validation Dice and loss over the epochs, and mark the selected epoch.
 
     Args:
         figure: an empty figure.
@@ -57,7 +57,7 @@ def draw_training(figure: Figure, history: Rows) -> None:
         axes.plot(epochs, _column(history, f"val_{name}"), color=ORANGE, marker="s", markersize=3, label="validation")
         axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.2)
         axes.plot(
-            epochs[best], _column(history, f"val_{name}")[best], "*", color=BLACK, markersize=11, label="kept epoch"
+            epochs[best], _column(history, f"val_{name}")[best], "*", color=BLACK, markersize=11, label="selected epoch"
         )
         axes.set(title=label, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -104,7 +104,7 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any])
     for place, (kind, _, dice) in enumerate(groups):
         values = np.array([float(row["dice"]) for row in per_image if kind in ("all", row["modality"])])
         _, colour, marker = KINDS.get(kind, ("", GREY, "o"))
-        spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # beside each other, the same in every run
+        spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # spreads the points, always the same way
         axes.plot(values, spread, marker, color=colour, alpha=0.55, markeredgewidth=0)
         if dice["low"] is not None:
             axes.plot([dice["low"], dice["high"]], [place - 0.2] * 2, color=BLACK, linewidth=3, solid_capstyle="butt")
@@ -147,7 +147,7 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
 
 
 def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
-    """Draw how often a pixel is foreground against the probability that was predicted for it.
+    """Draw the observed frequency of foreground against the predicted probability.
 
     Args:
         figure: an empty figure.

@@ -1,4 +1,4 @@
-"""What is shown of an image on the page on which a run is looked through, and where it comes from."""
+"""The entries of the report page: an image with its prediction, truth and scores."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from unetseg.prediction.quality import uncertainty
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An image and what was found in it; all arrays are of one height and width.
+    """An image with its prediction; all arrays have the same height and width.
 
     Attributes:
         id: name, shown as it is.
         image: RGB, 0 to 255.
         mask: predicted, 0 or 1.
         truth: 0 or 1; None where it is not known.
-        probability: of foreground, 0..1, which tells where it is in doubt; None where it was not kept.
+        probability: of foreground, 0..1, to mark uncertain pixels; None if it was not kept.
         scores: name and value of whatever is to be shown; text that is a number counts as one.
     """
 
@@ -36,7 +36,7 @@ class Entry:
 def scored_entries(
     arrays: Path, predictions: Path, per_image: Sequence[Mapping[str, Any]], threshold: float
 ) -> Iterator[Entry]:
-    """Give the images of the test subset, at the model's size, with their truth.
+    """Yield the images of the test subset, at the model's size, with their truth.
 
     Args:
         arrays: the folder of images.npy, masks.npy and samples.csv.

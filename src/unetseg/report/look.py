@@ -1,4 +1,4 @@
-"""The one look of all pictures: size, type, colours, and how they are written."""
+"""The common style of all pictures: size, font, colours, file format."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from PIL import Image
 
 from unetseg.files import atomic_path
 
-WIDTH, DOTS = 7.5, 120  # inches and dots an inch: 900 pixels, the width of a README
+WIDTH, DOTS = 7.5, 120  # inches and dots per inch: 900 pixels, the width of a README
 
 # Okabe and Ito 2008, "Color Universal Design": the colour-blind can tell these apart
 BLUE, SKY, ORANGE, PURPLE, GREEN = "#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#009e73"
@@ -47,7 +47,7 @@ LOOK: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def picture(path: Path) -> Iterator[Figure]:
-    """Give an empty figure in the common look and write it as PNG when the block ends; the same figure, the same bytes.
+    """Yield an empty figure in the common style and write it as PNG at the end; the same figure gives the same bytes.
 
     Args:
         path: the PNG to write, 900 pixels wide; its height is that of the figure.

@@ -68,7 +68,7 @@ def write_scored_report(
     history: Sequence[Mapping[str, Any]],
     params: Mapping[str, Any],
 ) -> None:
-    """Write the page of the test subset, from what the stages before wrote.
+    """Write the page of the test subset, from the outputs of earlier stages.
 
     Args:
         path: the HTML file to write.
@@ -114,7 +114,7 @@ def _record(entry: Entry, side: int) -> dict[str, Any]:
 
 
 def _page(title: str, subtitle: str) -> tuple[str, str]:
-    """Fill the template but for its data, and give what stands before and after them.
+    """Fill the template except for the data; return the text before and after the data.
 
     The page's policy lets only this very style and script run and only data URIs load, nothing that a file name
     smuggles in.
@@ -133,17 +133,17 @@ def _csp_hash(text: str) -> str:
 
 
 def _json(content: Mapping[str, Any]) -> str:
-    """Write JSON in which no text can end the script element that holds it."""
+    """Write JSON that cannot close the script element around it."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what a CSV row holds of numbers into numbers, and what has no value into None; other text stays text."""
+    """Convert numbers in a CSV row to numbers and empty fields to None; other text stays text."""
     return {name: _number(value) for name, value in row.items()}
 
 
 def _number(value: Any) -> Any:
-    """Take text for a number only if that number is written so: the groups 001, 1_2 and nan are names."""
+    """Convert text only if it is the usual form of a number: the groups 001, 1_2 and nan are names."""
     if isinstance(value, str):
         for kind in (int, float):
             with contextlib.suppress(ValueError):

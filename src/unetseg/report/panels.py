@@ -20,7 +20,7 @@ from unetseg.report.look import BLUE, ORANGE, SKY
 AGREED = "#c4c4c4"
 FALSE_POSITIVE, FALSE_NEGATIVE = ORANGE, BLUE
 PREDICTED, TRUE, BOTH = ORANGE, SKY, "white"  # outlines, on a dimmed image
-ZOOM = 3  # an outline is as wide as a pixel of the image, which is drawn this many times larger
+ZOOM = 3  # images are enlarged by this factor; an outline is one image pixel wide
 
 
 def panels(
@@ -30,7 +30,7 @@ def panels(
     predictions: Path,
     examples: int,
 ) -> dict[str, Callable[[Figure], None]]:
-    """Give by name the functions that draw the images of a run into an empty figure.
+    """Return the functions that draw the images of a run into an empty figure, by name.
 
     Args:
         per_image: the rows of metrics/per_image.csv, worst first.
@@ -62,7 +62,7 @@ def panels(
 
 
 def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:
-    """Draw a row for each image: itself, its true mask, the predicted mask, and the errors.
+    """Draw one row per image: the image, its true mask, the predicted mask, and the errors.
 
     Args:
         figure: an empty figure.
@@ -80,7 +80,7 @@ def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:
 
 
 def draw_worst(figure: Figure, cases: Sequence[Case]) -> None:
-    """Draw images, worst first, each beside its errors, three to a row.
+    """Draw images, worst first, each beside its errors, three per row.
 
     Args:
         figure: an empty figure.
@@ -99,7 +99,7 @@ def draw_worst(figure: Figure, cases: Sequence[Case]) -> None:
 
 
 def draw_outlines(figure: Figure, cases: Sequence[Case]) -> None:
-    """Draw the outlines of the true and the predicted objects on each image, two to a row.
+    """Draw the outlines of the true and the predicted objects on each image, two per row.
 
     Args:
         figure: an empty figure.
@@ -118,7 +118,7 @@ def draw_outlines(figure: Figure, cases: Sequence[Case]) -> None:
 
 
 def errors(truth: Bool[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Colour each pixel by whether it was found, missed or wrongly found, on white."""
+    """Colour true positives, false negatives and false positives on white."""
     canvas = np.full((*truth.shape, 3), 255, np.uint8)
     for where, colour in ((truth & mask, AGREED), (mask & ~truth, FALSE_POSITIVE), (truth & ~mask, FALSE_NEGATIVE)):
         canvas[where] = _bytes(colour)
@@ -137,14 +137,14 @@ def outlined(case: Case) -> UInt8[np.ndarray, "zoomed zoomed 3"]:
 
 
 def stretched(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Stretch the contrast so that a dark image shows what is in it."""
+    """Stretch the contrast so that dark images become visible."""
     low, high = np.percentile(image, (0.5, 99.5))
-    low = min(low, 255 - high)  # a bright image keeps its black
+    low = min(low, 255 - high)  # keeps the black of a bright image
     return np.asarray(np.clip((image - low) * (255 / max(high - low, 1)), 0, 255), np.uint8)
 
 
 def shortened(name: str, length: int) -> str:
-    """Shorten a name to so many characters; its beginning tells it from others."""
+    """Shorten a name, keeping its beginning."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 

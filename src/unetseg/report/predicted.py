@@ -1,4 +1,4 @@
-"""Read what `unetseg predict` wrote, image by image, at a size to look at."""
+"""Read the results of `unetseg predict`, image by image, at display size."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from unetseg.report.entries import Entry
 
 LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as it is read
 STRIP = 2**22  # pixels read together
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken mask is told once, in our words
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # report a broken mask once, with our message
 
 NOT_SCORES = {"image", "path", "plane", "channel", "project", "mask", "probability"}
 
@@ -25,7 +25,7 @@ Rows = Callable[[int, int], Shaped[np.ndarray, "rows width *channels"]]
 
 
 def read_predictions(folder: Path) -> dict[str, Any]:
-    """Read predict.json, the list of what is in a folder of predictions.
+    """Read predict.json, the list of results in a folder.
 
     Its `images` hold for each image `image` (its name), `path` (the file; a relative one starts at the folder), `plane`
     (of a stack, or null), `channel` and `project`, `mask` and, where it was written, `probability` (both relative to
@@ -50,7 +50,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
 
 
 def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
-    """Give the images of a folder of predictions, large ones shrunk as they are read; only a mask is held whole.
+    """Yield the images of a folder of predictions, large ones shrunk while they are read; only masks are in memory.
 
     Args:
         folder: that of predict.json.
@@ -93,7 +93,7 @@ def _read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
 
 
 def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], float]:
-    """Read a probability that was written as whole numbers up to their largest, and its uncertainty at full size."""
+    """Read a probability stored as integers, and its uncertainty at full size."""
     with open_image(path, 0) as opened:
 
         def rows(start: int, stop: int) -> Float32[np.ndarray, "rows width"]:
@@ -107,6 +107,6 @@ def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], 
 
 
 def _strips(height: int, width: int, multiple: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows of an image into strips that a multiple divides, but for the last."""
+    """Cut the rows of an image into strips of a multiple of rows, except the last."""
     step = multiple * max(1, STRIP // (width * multiple))
     yield from ((start, min(start + step, height)) for start in range(0, height, step))

@@ -1,4 +1,4 @@
-"""Small pictures of an image, its masks and its errors, as data URIs that a page can hold."""
+"""Small pictures of an image, its masks and its errors, as data URIs."""
 
 import base64
 import io
@@ -17,31 +17,31 @@ IN_DOUBT = (204, 121, 167, 210)
 PREDICTED_OUTLINE = (240, 228, 66, 255)
 TRUE_OUTLINE = (255, 255, 255, 255)
 
-DOUBT = 0.1  # a probability between this and one less this is in doubt
+DOUBT = 0.1  # probabilities from this to 1 minus this are uncertain
 JPEG_QUALITY = 75
 
 Mask = Bool[np.ndarray, "height width"]
 
 
 def image_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
-    """Encode an image as JPEG, its contrast stretched so that a dark one shows what is in it."""
+    """Encode an image as JPEG, with its contrast stretched so that dark images become visible."""
     low, high = np.percentile(image, (0.1, 99.9))
     stretched = np.clip((image - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
     return _encode("jpeg", stretched[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def mask_uri(mask: Mask) -> str:
-    """Encode a mask, white on black, as PNG with a bit for each pixel."""
+    """Encode a mask, white on black, as PNG with one bit per pixel."""
     return _encode("png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def errors_uri(mask: Mask, truth: Mask) -> str:
-    """Paint what is wrong in a mask, and the outline of the truth, on a transparent picture."""
+    """Paint the errors of a mask and the outline of the truth on a transparent picture."""
     return _painted((_outline(truth), TRUE_OUTLINE), (mask & ~truth, FALSE_POSITIVE), (truth & ~mask, FALSE_NEGATIVE))
 
 
 def outlines_uri(mask: Mask, probability: Float32[np.ndarray, "height width"] | None) -> str:
-    """Paint the outline of a mask, and where its probability is in doubt, on a transparent picture."""
+    """Paint the outline of a mask and its uncertain pixels on a transparent picture."""
     doubt = np.zeros_like(mask) if probability is None else (probability > DOUBT) & (probability < 1 - DOUBT)
     return _painted((doubt, IN_DOUBT), (_outline(mask), PREDICTED_OUTLINE))
 
@@ -49,7 +49,7 @@ def outlines_uri(mask: Mask, probability: Float32[np.ndarray, "height width"] | 
 def shrink_mask(
     mask: UInt8[np.ndarray, "old_height old_width"], height: int, width: int
 ) -> Bool[np.ndarray, "{height} {width}"]:
-    """Shrink a mask of 0 and 1: a pixel is foreground where at least half of what it stands for is."""
+    """Shrink a mask of 0 and 1: a pixel is foreground if at least half of its area is."""
     return np.asarray(resize(mask * np.uint8(255), height, width) >= 128)
 
 
@@ -59,13 +59,13 @@ def _outline(mask: Mask) -> Mask:
 
 
 def _painted(*areas: tuple[Mask, tuple[int, int, int, int]]) -> str:
-    """Paint one area over the other, each given as where and in which colour."""
+    """Paint areas over each other, each given as a mask and its colour."""
     number = np.zeros(areas[0][0].shape, np.uint8)
     for index, (where, _) in enumerate(areas, 1):
         number[where] = index
     picture = Image.fromarray(number).convert("P")
     picture.putpalette([0, 0, 0, *(value for _, colour in areas for value in colour[:3])])
-    encoded = io.BytesIO()  # OpenCV writes no palette, which halves the size
+    encoded = io.BytesIO()  # by Pillow: a palette halves the size, and OpenCV writes none
     picture.save(encoded, "PNG", bits=2, transparency=bytes([0, *(colour[3] for _, colour in areas)]))
     return _uri("png", encoded.getvalue())
 
