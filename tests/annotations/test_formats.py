@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from unetseg.annotations.formats import WRITERS, YELLOW, About
+from unetseg.annotations.about import About
+from unetseg.annotations.formats import FORMATS, YELLOW
 from unetseg.images.inputs import Input
 from unetseg.objects.strips import Strip
 
@@ -20,7 +21,7 @@ def written(tmp_path):
     cv2.imwrite(str(tmp_path / "image.png"), IMAGE[..., ::-1])
 
     def write(kind, threshold=0.5, smallest=1, step=2, size=(HEIGHT, WIDTH)):
-        suffix, writer = WRITERS[kind]
+        suffix, writer = FORMATS[kind].name, FORMATS[kind].write
         about = About(Input(tmp_path / "image.png", "image.png", None, "image"), *size, threshold, smallest)
         with writer(tmp_path / f"out{suffix}", about) as add:
             for top in range(0, HEIGHT, step):
@@ -52,7 +53,7 @@ def test_labels_are_the_objects_numbers(written):
 )
 def test_labels_have_32_bit_where_16_might_not_hold_them(tmp_path, size, smallest, dtype):
     about = About(Input(tmp_path / "none.png", "none.png", None, "none"), *size, 0.5, smallest)
-    with WRITERS["labels"][1](tmp_path / "a.tif", about) as add:
+    with FORMATS["labels"].write(tmp_path / "a.tif", about) as add:
         add(Strip(0, np.zeros(size, np.float32), np.zeros(size, np.int32), []))
     assert tifffile.imread(tmp_path / "a.tif").dtype == np.dtype(dtype)
 

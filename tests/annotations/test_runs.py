@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from unetseg.annotations.runs import bowl_text, coco_counts, find_runs
+from unetseg.annotations.coco import coco_counts
+from unetseg.annotations.runs import bowl_text, find_runs
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.booleans()).filter(np.any)
 places = st.integers(0, 3)

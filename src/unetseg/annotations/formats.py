@@ -1,16 +1,23 @@
-"""The files that are written of each image, each fed with strips from the top."""
+"""The one table of formats: what `unetseg predict --write` offers and `unetseg import` reads."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from unetseg.annotations.about import About, Add, Writer
+from unetseg.annotations.coco import read_coco, write_coco
+from unetseg.annotations.geojson import geojson, read_geojson
+from unetseg.annotations.imagej import read_roi, roi_zip
+from unetseg.annotations.labelme import read_labelme, write_labelme
+from unetseg.annotations.listed import Listed, Reader
+from unetseg.annotations.masks import read_objects, write_labels, write_mask
 from unetseg.annotations.rasters import png_rows, tiff_rows
-from unetseg.annotations.vectors import geojson, roi_zip
-from unetseg.images.inputs import Input
+from unetseg.annotations.regions import Annotations
+from unetseg.annotations.runs import read_bowl, write_bowl
 from unetseg.images.opening import open_image
 from unetseg.objects.strips import Strip
 
@@ -18,34 +25,24 @@ YELLOW = (240, 228, 66)  # of Okabe and Ito's palette: seen by colour-blind peop
 
 
 @dataclass(frozen=True)
-class About:
-    """What is known of an image before it is predicted.
+class Format:
+    """A form of masks and objects.
 
     Attributes:
-        source: its file, and what of it.
-        height: in pixels.
-        width: in pixels.
-        threshold: probability from which a pixel is foreground.
-        smallest: pixels of the smallest object.
+        purpose: what it is, for people.
+        name: of the files: what follows the image's name, or the whole name of a file for all images.
+        write: writes the file of an image, fed with strips from the top.
+        write_all: writes the file of all images.
+        read: reads the objects of an image, given its height and width.
+        read_all: reads the file of all images; gives each image's name and the function that reads its objects.
     """
 
-    source: Input
-    height: int
-    width: int
-    threshold: float
-    smallest: int
-
-
-Add = Callable[[Strip], None]
-Writer = Callable[[Path, About], AbstractContextManager[Add]]
-
-
-@contextmanager
-def write_mask(path: Path, about: About) -> Iterator[Add]:
-    """Write 0 for background and 255 for foreground, as PNG."""
-    with png_rows(path, about.height, about.width, 1) as add:
-        limit = np.float32(about.threshold)
-        yield lambda strip: add((strip.probability >= limit)[..., None].astype(np.uint8) * np.uint8(255))
+    purpose: str
+    name: str
+    write: Writer | None = None
+    write_all: Callable[[Path, Sequence[Listed]], None] | None = None
+    read: Callable[[Path, int, int], Annotations] | None = None
+    read_all: Callable[[Path], dict[str, Reader]] | None = None
 
 
 @contextmanager
@@ -53,14 +50,6 @@ def write_probability(path: Path, about: About) -> Iterator[Add]:
     """Write the probability times 65,535, as TIFF of 16 bit."""
     with tiff_rows(path, about.height, about.width, np.uint16) as add:
         yield lambda strip: add(np.rint(strip.probability * 65535))
-
-
-@contextmanager
-def write_labels(path: Path, about: About) -> Iterator[Add]:
-    """Write the number of each pixel's object, as TIFF of 16 bit, or of 32 where so many small objects would fit."""
-    fits = about.height * about.width // about.smallest < 2**16
-    with tiff_rows(path, about.height, about.width, np.uint16 if fits else np.uint32) as add:
-        yield lambda strip: add(strip.labels)
 
 
 @contextmanager
@@ -104,11 +93,15 @@ def _edges(labels: Int32[np.ndarray, "rows width"]) -> Bool[np.ndarray, "_ width
     return np.asarray(edges)
 
 
-WRITERS: dict[str, tuple[str, Writer]] = {
-    "mask": (".png", write_mask),
-    "probability": (".probability.tif", write_probability),
-    "labels": (".labels.tif", write_labels),
-    "overlay": (".overlay.png", write_overlay),
-    "roi": (".roi.zip", write_roi),
-    "geojson": (".geojson", write_geojson),
+FORMATS = {
+    "mask": Format("mask, 0 and 255", ".png", write=write_mask, read=read_objects),
+    "probability": Format("probability in 16 bit", ".probability.tif", write=write_probability),
+    "labels": Format("label image", ".labels.tif", write=write_labels, read=read_objects),
+    "overlay": Format("image with the objects outlined", ".overlay.png", write=write_overlay),
+    "roi": Format("ImageJ's and Fiji's ROIs", ".roi.zip", write=write_roi, read=read_roi),
+    "geojson": Format("GeoJSON of QuPath", ".geojson", write=write_geojson, read=read_geojson),
+    "labelme": Format("LabelMe's JSON", ".labelme.json", write=write_labelme, read=read_labelme),
+    "coco": Format("COCO instances", "coco.json", write_all=write_coco, read_all=read_coco),
+    "rle": Format("run lengths of the Data Science Bowl", "rle.csv", write_all=write_bowl, read_all=read_bowl),
 }
+WRITABLE = [name for name in FORMATS if name != "mask"]  # what predict writes besides the masks

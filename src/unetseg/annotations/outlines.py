@@ -24,6 +24,11 @@ def polygons(mask: Bool[np.ndarray, "height width"]) -> list[list[Ring]]:
     return [sorted(_rings(parts == part), key=_area, reverse=True) for part in range(1, count)]
 
 
+def outline(mask: Bool[np.ndarray, "height width"], row: int, column: int) -> list[list[Ring]]:
+    """Outline an object whose mask starts at a row and column of its image, x before y as other programs have it."""
+    return [[(ring + np.array([row, column]))[:, ::-1] for ring in rings] for rings in polygons(mask)]
+
+
 def _rings(mask: Bool[np.ndarray, "height width"]) -> Iterator[Ring]:
     """Walk along the border with the mask to the right, and close a ring wherever the walk comes by again."""
     steps = dict.fromkeys(_steps(mask))

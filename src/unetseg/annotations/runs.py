@@ -1,7 +1,18 @@
-"""Run-length encoding, column by column, as COCO and the Data Science Bowl have it."""
+"""Runs of pixels down the columns, as COCO and the Data Science Bowl have them; the Bowl's table, in and out."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Int64
+
+from unetseg.annotations.listed import Listed, Reader
+from unetseg.annotations.regions import Annotations, Region, trim
+from unetseg.errors import InputError
+from unetseg.files import write_csv
+
+COLUMNS = ("ImageId", "EncodedPixels")
 
 
 def find_runs(
@@ -25,13 +36,84 @@ def find_runs(
     return starts, np.diff(np.flatnonzero(first), append=len(places))
 
 
+def from_runs(
+    starts: Int64[np.ndarray, " runs"], lengths: Int64[np.ndarray, " runs"], height: int, width: int
+) -> Region | None:
+    """Undo `find_runs`; None for an object without pixels.
+
+    Raises:
+        ValueError: if a run leaves the image.
+    """
+    if not lengths.any():
+        return None
+    ends = starts + lengths
+    if starts.min() < 0 or lengths.min() < 0 or ends.max() > height * width:
+        raise ValueError(f"a run leaves the image of {height}x{width} pixels")
+    first, last = int(starts.min()) // height, int(ends.max() - 1) // height
+    changes = np.zeros((last - first + 1) * height + 1, np.int32)
+    np.add.at(changes, starts - first * height, 1)
+    np.add.at(changes, ends - first * height, -1)
+    columns = np.cumsum(changes[:-1]).reshape(-1, height) > 0
+    return trim(np.ascontiguousarray(columns.T), 0, first)
+
+
 def bowl_text(starts: Int64[np.ndarray, " runs"], lengths: Int64[np.ndarray, " runs"]) -> str:
     """Write runs as the Data Science Bowl's submission has them: first pixel, counted from 1, and length, in turn."""
     return " ".join(map(str, np.stack([starts + 1, lengths], axis=1).ravel().tolist()))
 
 
-def coco_counts(starts: Int64[np.ndarray, " runs"], lengths: Int64[np.ndarray, " runs"], pixels: int) -> list[int]:
-    """Write runs as COCO's uncompressed counts: pixels outside and inside, in turn, `pixels` in all."""
-    ends = starts + lengths
-    outside = np.diff(starts, prepend=0) - np.append(0, lengths[:-1])
-    return [*np.stack([outside, lengths], axis=1).ravel().tolist(), pixels - int(ends[-1])]
+def write_bowl(path: Path, images: Sequence[Listed]) -> None:
+    """Write the Data Science Bowl's submission: one row per object, an empty one for an image without."""
+    names = [image.header["name"] for image in images]
+    stems = [PurePosixPath(name).name for name in names]
+    ids = stems if len(set(stems)) == len(stems) else names
+    rows = (
+        dict(zip(COLUMNS, (name, text), strict=True))
+        for name, image in zip(ids, images, strict=True)
+        for text in _texts(image)
+    )
+    write_csv(path, rows, COLUMNS)
+
+
+def read_bowl(path: Path) -> dict[str, Reader]:
+    """Read the table of run lengths.
+
+    Returns:
+        For each image's name a function that reads its objects, given the image's height and width.
+
+    Raises:
+        InputError: naming the file, if it has no columns of these names.
+    """
+    texts: dict[str, list[str]] = {}
+    csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
+                raise KeyError
+            for row in rows:
+                name, text = (row[column] for column in COLUMNS)
+                texts.setdefault(name, []).append(text or "")
+    except (KeyError, csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a CSV table in UTF-8 with the columns {' and '.join(COLUMNS)}") from error
+
+    def reader(name: str) -> Reader:
+        def read(height: int, width: int) -> Annotations:
+            try:
+                numbers = [np.array(text.split(), np.int64).reshape(-1, 2) for text in texts[name]]
+                found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
+            except (ValueError, OverflowError) as error:
+                raise InputError(f"{path}: {name}: {error}") from error
+            return Annotations([region for region in found if region], [])
+
+        return read
+
+    return {name: reader(name) for name in texts}
+
+
+def _texts(image: Listed) -> Iterator[str]:
+    text = None
+    for found in image.objects():
+        yield (text := bowl_text(*map(np.array, found["runs"])))
+    if text is None:
+        yield ""

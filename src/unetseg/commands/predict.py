@@ -6,13 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError
 
 if TYPE_CHECKING:
     from unetseg.prediction.settings import Scale
 
 PRETRAINED = "pretrained/nuclei.keras"
-KINDS = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
     project_help = "project z-stacks to one image; default: none, predict each plane"
     parser.add_argument("--project", choices=("none", "max", "mean"), default="none", help=project_help)
-    parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=f"also write: {', '.join(KINDS)}")
+    kinds_help = "also write " + "; ".join(f"{kind}: {FORMATS[kind].purpose}" for kind in WRITABLE)
+    parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=kinds_help)
     parser.add_argument("--resume", action="store_true", help="skip images whose results are complete")
 
 
@@ -117,6 +118,6 @@ def _over_zero(word: str) -> float:
 
 
 def _kinds(words: str) -> list[str]:
-    if unknown := set(words.split(",")) - set(KINDS):
-        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is not one of {', '.join(KINDS)}")
+    if unknown := set(words.split(",")) - set(WRITABLE):
+        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is not one of {', '.join(WRITABLE)}")
     return words.split(",")

@@ -1,7 +1,7 @@
 """The folder of results: what each image's files are called, written whole or not at all, and gathered in tables."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,21 +10,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from unetseg.annotations.formats import WRITERS, About
+from unetseg.annotations.about import About
+from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.prediction.records import Record, read_record, write_record
 from unetseg.prediction.settings import Settings
-from unetseg.prediction.tables import write_bowl, write_coco, write_objects
+from unetseg.prediction.tables import write_objects
 from unetseg.provenance import digest
 
 RECORDS = ".unetseg"
-TABLES: Mapping[str, tuple[str, Callable[[Path, Sequence[Record]], None]]] = {
-    "coco": ("coco.json", write_coco),
-    "rle": ("rle.csv", write_bowl),
-}
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Results:
         Args:
             out: the folder; made where it does not exist.
             settings: how the images are predicted.
-            kinds: of `WRITERS` and `TABLES`; masks are always written, and objects.csv if any are looked for.
+            kinds: of `FORMATS`; masks are always written, and objects.csv if any are looked for.
             model: the file of the model.
 
         Raises:
@@ -55,8 +52,9 @@ class Results:
         if settings.objects == "none" and (needing := set(kinds) - {"probability"}):
             raise InputError(f"{', '.join(sorted(needing))}: needs objects, but --objects is none")
         self._out, self._settings = out, settings
-        self._writers = {kind: WRITERS[kind] for kind in WRITERS if kind == "mask" or kind in kinds}
-        self._tables = [TABLES[kind] for kind in TABLES if kind in kinds]
+        wanted = {kind: each for kind, each in FORMATS.items() if kind == "mask" or kind in kinds}
+        self._writers = {kind: (each.name, each.write) for kind, each in wanted.items() if each.write}
+        self._tables = [(each.name, each.write_all) for each in wanted.values() if each.write_all]
         self._run = {**asdict(settings), "write": sorted(kinds), "model": model.name, "sha256": sha256(model)}
 
     def check(self, sources: Sequence[Input]) -> None:

@@ -1,0 +1,116 @@
+"""ImageJ's ROIs, single or zipped, in and out."""
+
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
+
+from unetseg.annotations.outlines import outline
+from unetseg.annotations.regions import Annotations, Region, fill
+from unetseg.errors import InputError
+from unetseg.objects.strips import Found
+
+AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
+MOVE, LINE, CLOSE = 0.0, 1.0, 4.0  # the segments of ImageJ's composite ROIs, as Java's PathIterator numbers them
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same objects give the same file
+LARGEST = 2**28  # bytes of a single ROI; an outline takes some 8 a corner
+
+
+@contextmanager
+def roi_zip(path: Path) -> Iterator[Callable[[Iterable[Found]], None]]:
+    """Write a zip that ImageJ's and Fiji's ROI Manager opens, each object a ROI named by its label.
+
+    Corners lie between pixels, where ImageJ's own wand puts them, so that ImageJ makes the same pixels of the ROI. An
+    object with holes, or in parts that touch at a corner, is a composite ROI.
+
+    Yields:
+        A function that takes the next objects.
+    """
+    with zipfile.ZipFile(path, "w") as file:
+
+        def add(objects: Iterable[Found]) -> None:
+            for found in objects:
+                member = zipfile.ZipInfo(f"{found.label:05}.roi", LONG_AGO)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                file.writestr(member, _roi(found).tobytes())
+
+        yield add
+
+
+def read_roi(path: Path, height: int, width: int) -> Annotations:
+    """Read the areas of a .roi file or of a zip of them; lines, points and text are left out.
+
+    Raises:
+        InputError: naming the file, if it is damaged.
+    """
+    try:
+        rois = list(_rois(path))
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+        struct.error,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise InputError(f"{path}: is not a file of ImageJ's ROIs, or damaged ({error})") from error
+    areas = [roi for roi in rois if roi.multi_coordinates is not None or roi.roitype in AREAS]
+    regions = [region for roi in areas if (region := _fill(roi, height, width))]
+    left_out = [f"{len(rois) - len(areas)} ROIs that are no areas"] if len(areas) < len(rois) else []
+    if len(regions) < len(areas):
+        left_out.append(f"{len(areas) - len(regions)} ROIs without a pixel in the image")
+    return Annotations(regions, left_out)
+
+
+def _rois(path: Path) -> Iterator[ImagejRoi]:
+    if path.suffix.lower() == ".roi":
+        yield ImagejRoi.frombytes(path.read_bytes())
+        return
+    with zipfile.ZipFile(path) as file:
+        for member in file.infolist():
+            if member.filename.lower().endswith(".roi") and not member.filename.startswith("__MACOSX"):
+                if member.file_size > LARGEST:
+                    raise ValueError(f"{member.filename} has {member.file_size:,} bytes")
+                yield ImagejRoi.frombytes(file.read(member))
+
+
+def _fill(roi: ImagejRoi, height: int, width: int) -> Region | None:
+    rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
+    return (
+        fill([ring for ring in rings if len(ring) > 2], height, width) if any(len(ring) > 2 for ring in rings) else None
+    )
+
+
+def _roi(found: Found) -> ImagejRoi:
+    rings = [ring for part in outline(found.mask, found.row, found.column) for ring in part]
+    roi = ImagejRoi.frompoints(rings[0], name=str(found.label))
+    roi.roitype = ROI_TYPE.TRACED
+    if len(rings) == 1:
+        return roi
+    path = [number for ring in rings for number in _segments(ring)]
+    height, width = found.mask.shape
+    return ImagejRoi(
+        roitype=ROI_TYPE.RECT,
+        options=ROI_OPTIONS(0),
+        name=str(found.label),
+        top=found.row,
+        left=found.column,
+        bottom=found.row + height,
+        right=found.column + width,
+        shape_roi_size=len(path),
+        multi_coordinates=np.array(path, np.float32),
+    )
+
+
+def _segments(ring: Int[np.ndarray, "corners 2"]) -> Iterator[float]:
+    kind = MOVE
+    for x, y in ring.tolist():
+        yield from (kind, x, y)
+        kind = LINE
+    yield CLOSE

@@ -1,0 +1,106 @@
+"""LabelMe's JSON, one file per image, in and out."""
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unetseg.annotations.about import About, Add
+from unetseg.annotations.outlines import outline
+from unetseg.annotations.regions import Annotations, Region, fill, trim, union
+from unetseg.annotations.texts import load_json
+from unetseg.errors import InputError
+from unetseg.objects.strips import Found, Strip
+
+CIRCLE = 64  # corners of the polygon that stands for a circle
+
+
+@contextmanager
+def write_labelme(path: Path, about: About) -> Iterator[Add]:
+    """Write each object as a polygon, or as LabelMe's mask where it has holes or parts."""
+    with path.open("w", encoding="utf-8") as file:
+        head: dict[str, Any] = {"version": "5.5.0", "flags": {}, "imagePath": about.source.path.name, "imageData": None}
+        size = {"imageHeight": about.height, "imageWidth": about.width}
+        file.write(json.dumps(head | size)[:-1] + ', "shapes": [')
+        before = "\n"
+
+        def add(strip: Strip) -> None:
+            nonlocal before
+            for found in strip.objects:
+                file.write(before + json.dumps(_shape(found)))
+                before = ",\n"
+
+        yield add
+        file.write("\n]}\n")
+
+
+def read_labelme(path: Path, height: int, width: int) -> Annotations:
+    """Read polygons, rectangles, circles and masks; points and lines are left out.
+
+    Shapes with one `group_id` and label are parts of one object.
+
+    Raises:
+        InputError: naming the file, if it is not LabelMe's JSON.
+    """
+    content = load_json(path)
+    try:
+        shapes = content["shapes"]
+        parts: dict[Any, list[Region | None]] = {}
+        left_out = 0
+        for number, shape in enumerate(shapes):
+            if shape.get("shape_type", "polygon") not in ("polygon", "rectangle", "circle", "mask"):
+                left_out += 1
+                continue
+            group = shape.get("group_id")
+            key = number if group is None else (group, shape.get("label"))
+            parts.setdefault(key, []).append(_region(shape, height, width))
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError, OSError) as error:
+        raise InputError(f"{path}: is not LabelMe's JSON, or damaged ({type(error).__name__}: {error})") from error
+    regions = [region for some in parts.values() if (region := union(some))]
+    notes = [f"{left_out} shapes that are no areas"] if left_out else []
+    if lost := len(parts) - len(regions):
+        notes.append(f"{lost} shapes without a pixel in the image")
+    return Annotations(regions, notes)
+
+
+def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
+    points = np.array(shape["points"], np.float64).reshape(-1, 2)
+    kind = shape.get("shape_type", "polygon")
+    if kind == "mask":
+        return _mask(shape["mask"], points, height, width)
+    if kind == "rectangle":
+        (left, top), (right, bottom) = points[0], points[-1 if len(points) == 2 else 2]
+        points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    elif kind == "circle":
+        turns = np.linspace(0, 2 * math.pi, CIRCLE, endpoint=False)
+        points = points[0] + np.hypot(*(points[1] - points[0])) * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    return fill([points], height, width) if len(points) > 2 else None
+
+
+def _mask(text: str, points: np.ndarray, height: int, width: int) -> Region | None:
+    with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as file:
+        mask = np.asarray(file.convert("L")) > 0
+    left, top = (round(each) for each in points[0].tolist())
+    if left < 0 or top < 0:
+        raise ValueError(f"a mask begins outside the image, at {left}, {top}")
+    return trim(mask[: max(0, height - top), : max(0, width - left)], top, left)
+
+
+def _shape(found: Found) -> dict[str, Any]:
+    parts = outline(found.mask, found.row, found.column)
+    facts: dict[str, Any] = {"label": "object", "group_id": None, "description": str(found.label), "flags": {}}
+    if len(parts) == 1 and len(parts[0]) == 1:
+        return facts | {"shape_type": "polygon", "points": parts[0][0].tolist()}
+    rows, columns = found.mask.shape
+    content = io.BytesIO()
+    Image.fromarray(found.mask.astype(np.uint8)).save(content, "PNG")
+    corners = [[found.column, found.row], [found.column + columns - 1, found.row + rows - 1]]
+    mask = base64.b64encode(content.getvalue()).decode("ascii")
+    return facts | {"shape_type": "mask", "points": corners, "mask": mask}

@@ -1,0 +1,235 @@
+"""Mask files and label images, in and out.
+
+One rule says what a file of values means, whatever its format:
+
+- 0 and black are background.
+- A **mask** has one colour or one value besides the background: 1, 255 (also with 254), 65535 or the largest of its
+  type; so do boolean and 1-bit images. The only mask of an image may hold many objects: its 4-connected parts.
+- A **label image** has other whole numbers, or several colours: all pixels of one value are one object. A grey or JPEG
+  picture is not taken for one.
+- Everything else is refused: fractions, negative numbers, transparency that varies, and TIFFs in which 0 is white.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Integer, Shaped, UInt16
+from skimage.measure import label
+
+from unetseg.annotations.about import About, Add
+from unetseg.annotations.rasters import png_rows, tiff_rows
+from unetseg.annotations.regions import Annotations, cut
+from unetseg.errors import InputError
+from unetseg.images.boxed import decode_boxed
+from unetseg.images.opening import Stored, read_stored
+from unetseg.images.rasters import MAX_PIXELS
+
+MAX_OBJECTS = 65_535
+JPEG = b"\xff\xd8\xff"
+OBJECT_VALUES = (255, 1, 65535)
+RULE = "a mask holds 0 for background and 255 (or 1) for the object"
+LABELS_RULE = "a label image holds 0 for background and a whole number for each object"
+
+Values = Integer[np.ndarray, "height width"]
+Labels = UInt16[np.ndarray, "height width"]
+
+
+class Mask(NamedTuple):
+    """The pixels of a mask file that are not background.
+
+    Attributes:
+        box: the rows and columns around them.
+        inside: which pixels of the box they are.
+    """
+
+    box: tuple[slice, slice]
+    inside: Bool[np.ndarray, "rows columns"]
+
+
+@contextmanager
+def write_mask(path: Path, about: About) -> Iterator[Add]:
+    """Write 0 for background and 255 for foreground, as PNG."""
+    with png_rows(path, about.height, about.width, 1) as add:
+        limit = np.float32(about.threshold)
+        yield lambda strip: add((strip.probability >= limit)[..., None].astype(np.uint8) * np.uint8(255))
+
+
+@contextmanager
+def write_labels(path: Path, about: About) -> Iterator[Add]:
+    """Write the number of each pixel's object, as TIFF of 16 bit, or of 32 where so many small objects would fit."""
+    fits = about.height * about.width // about.smallest < 2**16
+    with tiff_rows(path, about.height, about.width, np.uint16 if fits else np.uint32) as add:
+        yield lambda strip: add(strip.labels)
+
+
+def read_objects(path: Path, height: int, width: int) -> Annotations:
+    """Read the only mask file or label image of an image as objects; errors are those of `read_labels`."""
+    labels = read_labels(path, None)
+    if labels.shape != (height, width):
+        raise InputError(f"{path}: {_size_problem(labels.shape, (height, width))}")
+    return Annotations(list(cut(labels)), [])
+
+
+def read_mask(path: Path, image: Stored | None) -> Mask:
+    """Read the mask file of one object.
+
+    Raises:
+        InputError: naming the file, if it cannot be decoded, has another size or orientation than the image, or is no
+            mask by the rule above.
+    """
+    if mask := _read_plain(path, image):
+        return mask
+    values, _, itself = _read_values(path, image, RULE)
+    box = _box(values)
+    found = np.unique(values[box])
+    if not _is_mask(found[found != 0], values.dtype):
+        raise InputError(f"{path}: {'is the image itself' if itself else f'has {_listed(found)}'}; {RULE}")
+    return Mask(box, values[box] > 0)
+
+
+def read_labels(path: Path, image: Stored | None) -> Labels:
+    """Read the only mask file of an image: the parts of a mask, or the objects of a label image.
+
+    Returns:
+        0 or the object's number, from 1 without gaps.
+
+    Raises:
+        InputError: naming the file, if it cannot be decoded, has another size or orientation than the image, holds more
+            than `MAX_OBJECTS` objects, or is neither a mask nor a label image by the rule above.
+    """
+    if image and (mask := _read_plain(path, image)):
+        values = np.zeros(image.pixels.shape[:2], np.uint8)
+        values[mask.box] = mask.inside
+        return _number_parts(values > 0, path)
+    values, lossy, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
+    objects, parts = _dense(values)
+    if _is_mask(objects, values.dtype):
+        return _number_parts(values > 0, path)
+    problem = "which JPEG blurs, so save it as PNG" if lossy else _grey_picture(parts, len(objects))
+    if problem:
+        wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
+        raise InputError(f"{path}: {wrong}; {RULE}, {LABELS_RULE}")
+    check_count(len(objects), path)
+    return np.asarray(parts, np.uint16)
+
+
+def check_count(objects: int, where: Path) -> None:
+    """Refuse more objects of an image than numbers can tell apart.
+
+    Raises:
+        InputError: naming the file or folder.
+    """
+    if objects > MAX_OBJECTS:
+        raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} of an image can be told apart")
+
+
+def _number_parts(mask: Bool[np.ndarray, "height width"], path: Path) -> Labels:
+    count, parts = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)  # as predictions are numbered
+    check_count(count - 1, path)
+    return parts.astype(np.uint16)
+
+
+def _dense(values: Values) -> tuple[Integer[np.ndarray, " found"], Integer[np.ndarray, "height width"]]:
+    """List the values besides 0, and number them from 1 without gaps."""
+    if values.dtype.itemsize > 2:
+        found, places = np.unique(values, return_inverse=True)
+        return found[found != 0], places.reshape(values.shape) + int(found[0] != 0)
+    there = np.bincount(values.ravel()) > 0  # sorting takes ten times as long
+    there[0] = False
+    return np.flatnonzero(there), (np.cumsum(there) * there)[values]
+
+
+def _read_plain(path: Path, image: Stored | None) -> Mask | None:
+    """Read a mask as nearly all are, and twice as fast; `None` for any other and for one that is wrong."""
+    try:
+        found = decode_boxed(path.read_bytes(), image.pixels[..., 0].size if image else MAX_PIXELS)
+    except OSError:
+        return None
+    if found is None or (image and (image.orientation != 1 or image.pixels.shape[:2] != found[:2])):
+        return None
+    value = found.values.max(initial=0)
+    inside = found.values == value
+    plain = value in OBJECT_VALUES and np.count_nonzero(inside) == np.count_nonzero(found.values)
+    return Mask(found.box, inside) if plain or not found.values.size else None
+
+
+class _Read(NamedTuple):
+    """The values of a file, 0 for background; whether it is a JPEG; whether it is the image that it is a mask of."""
+
+    values: Values
+    lossy: bool
+    itself: bool
+
+
+def _read_values(path: Path, image: Stored | None, rule: str) -> _Read:
+    stored = read_stored(path)
+    if problem := image and _mismatch(stored, image):
+        raise InputError(f"{path}: {problem}")
+    if stored.white_is_zero:
+        raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
+    values = _one_channel(stored.pixels)
+    if values.dtype.kind in "fi":
+        if values.min() < 0 or values.max() >= 2**63 or not np.array_equal(values, np.floor(values)):
+            raise InputError(f"{path}: has {_listed(np.unique(values))}; {rule}")
+        values = values.astype(np.int64)
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    itself = image is not None and np.array_equal(stored.pixels, image.pixels)
+    return _Read(values, path.read_bytes()[:3] == JPEG, itself)
+
+
+def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, "height width"]:
+    """Reduce colours to one number each: grey ones to their value, others to red, green and blue in one."""
+    first = pixels[..., 0]
+    if all(np.array_equal(first, pixels[..., other]) for other in range(1, pixels.shape[2])):
+        return first
+    bits = 8 * pixels.itemsize if pixels.dtype.kind == "u" else 20
+    parts = (pixels[..., channel].astype(np.int64) << bits * channel for channel in range(pixels.shape[2]))
+    packed = np.asarray(sum(parts))
+    colours = np.unique(packed)
+    return packed if np.count_nonzero(colours) > 1 else (packed > 0).astype(np.uint8)
+
+
+def _is_mask(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool:
+    """Tell a mask by the values that are not background."""
+    found = set(objects.tolist())
+    largest = {int(np.iinfo(dtype).max)} if dtype.kind in "ui" else set()
+    return found <= {254, 255} or (len(found) == 1 and found <= {1, 65535, *largest})
+
+
+def _grey_picture(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
+    """Say why values cannot be objects' numbers: they change from pixel to pixel, or stand in places all over."""
+    left, right = parts[:, :-1], parts[:, 1:]
+    both = (left > 0) & (right > 0)
+    if np.count_nonzero(both & (left != right)) > np.count_nonzero(both) / 2 and both.sum() > 2 * objects:
+        return "which change from pixel to pixel as in a grey picture"
+    places = int(label(parts, background=0, connectivity=1).max())  # type: ignore[no-untyped-call]
+    return f"in {places:,} places as at blurred edges" if places > 4 * objects + 8 else None
+
+
+def _mismatch(mask: Stored, image: Stored) -> str | None:
+    if mask.pixels.shape[:2] != image.pixels.shape[:2]:
+        return _size_problem(mask.pixels.shape, image.pixels.shape)
+    turns = mask.orientation, image.orientation
+    if turns[0] != turns[1]:
+        return f"has orientation {turns[0]}, its image {turns[1]}; save both upright, so that both mean the same"
+    return None
+
+
+def _size_problem(mask: tuple[int, ...], image: tuple[int, ...]) -> str:
+    return f"is {mask[0]}x{mask[1]} pixels, its image {image[0]}x{image[1]}; they must be of one size"
+
+
+def _box(values: Values) -> tuple[slice, slice]:
+    """Find the rows and columns that hold all that is not zero: what follows need not look at the rest."""
+    column, row, width, height = cv2.boundingRect(values if values.dtype == np.uint8 else (values != 0).view(np.uint8))
+    return slice(row, row + height), slice(column, column + width)
+
+
+def _listed(found: Shaped[np.ndarray, " found"]) -> str:
+    more = f" … ({len(found)} in all)" if len(found) > 5 else ""
+    return "the values " + ", ".join(f"{value:g}" for value in found[:5].tolist()) + more

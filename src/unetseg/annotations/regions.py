@@ -1,0 +1,104 @@
+"""Objects as cut-out masks: the form in which every reader of annotations hands over what a file holds."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from scipy import ndimage
+
+
+class Region(NamedTuple):
+    """An object's pixels in its bounding box; objects may overlap each other.
+
+    Attributes:
+        row: of the image, where `mask` starts.
+        column: of the image, where `mask` starts.
+        mask: which pixels of the box are the object's.
+    """
+
+    row: int
+    column: int
+    mask: Bool[np.ndarray, "rows columns"]
+
+
+class Annotations(NamedTuple):
+    """What a file says of one image: its objects, and a line for each kind of thing that was left out."""
+
+    regions: list[Region]
+    left_out: list[str]
+
+
+def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
+    """Cut each object out of a label image, in the order of their numbers.
+
+    Args:
+        labels: 0 or the object's number; numbers without pixels are passed over, and should be few.
+    """
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is not None:
+            yield Region(box[0].start, box[1].start, labels[box] == label)
+
+
+def trim(mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) -> Region | None:
+    """Cut a mask, whose first pixel is at a row and column of its image, down to its object; None if it is empty."""
+    if not mask.any():
+        return None
+    rows, columns = ndimage.find_objects(mask.view(np.uint8))[0]
+    return Region(row + rows.start, column + columns.start, mask[rows, columns])
+
+
+def fill(rings: Sequence[Float[np.ndarray, "corners 2"]], height: int, width: int) -> Region | None:
+    """Rasterise outlines by the even-odd rule: a pixel is inside if its centre is.
+
+    The outlines of `unetseg.annotations.outlines` give back exactly the mask that they were made of.
+
+    Args:
+        rings: x and y of the corners of each closed ring, in pixels; pixel (row, column) reaches from (column, row) to
+            (column + 1, row + 1). A ring inside another one is a hole.
+        height: of the image.
+        width: of the image.
+
+    Returns:
+        The object, or None if no pixel's centre of the image is inside.
+    """
+    starts = np.concatenate(rings).astype(np.float64)
+    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).astype(np.float64)
+    if not np.isfinite(starts).all():
+        return None
+    low, high = starts.min(axis=0), starts.max(axis=0)
+    left, top = (int(each) for each in np.clip(np.floor(low), 0, (width, height)))
+    right, bottom = (int(each) for each in np.clip(np.ceil(high), 0, (width, height)))
+    crossings = np.zeros((bottom - top, right - left + 1), np.uint8)
+    first, last = (np.clip(np.ceil(y - 0.5), top, bottom).astype(np.int64) for y in (starts[:, 1], ends[:, 1]))
+    for edge in np.flatnonzero(first != last):
+        (x0, y0), (x1, y1) = starts[edge], ends[edge]
+        rows = np.arange(min(first[edge], last[edge]), max(first[edge], last[edge]))
+        x = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+        crossings[rows - top, np.clip(np.ceil(x - 0.5), left, right).astype(np.int64) - left] ^= 1
+    return trim(np.bitwise_xor.accumulate(crossings, axis=1)[:, :-1].astype(bool), top, left)
+
+
+def union(regions: Iterable[Region | None]) -> Region | None:
+    """Join the parts of one object; None if there is none."""
+    parts = [part for part in regions if part is not None]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    row, column = min(part.row for part in parts), min(part.column for part in parts)
+    bottom, right = (max(part[axis] + part.mask.shape[axis] for part in parts) for axis in (0, 1))
+    mask = np.zeros((bottom - row, right - column), bool)
+    for part in parts:
+        rows, columns = part.mask.shape
+        mask[part.row - row :, part.column - column :][:rows, :columns] |= part.mask
+    return Region(row, column, mask)
+
+
+def overlap(regions: Sequence[Region], height: int, width: int) -> bool:
+    """Tell whether any two objects of an image share a pixel."""
+    taken = np.zeros((height, width), bool)
+    for row, column, mask in regions:
+        box = taken[row : row + mask.shape[0], column : column + mask.shape[1]]
+        if (box & mask).any():
+            return True
+        box |= mask
+    return False

@@ -1,0 +1,80 @@
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from labelled import in_two_goes, label_images, painted, ring_and_dot
+from roifile import ROI_TYPE, ImagejRoi, roiread
+
+from unetseg.annotations.imagej import read_roi, roi_zip
+from unetseg.errors import InputError
+
+
+@given(label_images)
+def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
+    path = in_two_goes(roi_zip, tmp_path_factory.mktemp("roi") / "a.zip", labels)
+    found = read_roi(path, *labels.shape)
+    assert np.array_equal(painted(found, labels.shape), labels)
+    assert found.left_out == []
+
+
+def test_a_roi_stands_where_its_object_does(tmp_path):
+    ring, dot = roiread(in_two_goes(roi_zip, tmp_path / "a.zip", ring_and_dot()))
+    assert (ring.top, ring.left, ring.bottom, ring.right) == (2, 3, 8, 9)
+    assert ring.composite
+    assert (dot.top, dot.left) == (10, 12)
+    assert dot.roitype == ROI_TYPE.TRACED
+    assert not dot.composite
+
+
+@pytest.mark.parametrize("offset", [0, 30_000, 50_000])
+def test_a_roi_far_out_in_a_large_image_is_where_it_was(tmp_path, offset):
+    labels = np.zeros((1, offset + 2), np.int32)
+    labels[0, -1] = 1
+    path = in_two_goes(roi_zip, tmp_path / "a.zip", labels)
+    assert read_roi(path, *labels.shape).regions[0].column == offset + 1
+
+
+def test_the_same_objects_give_the_same_bytes_at_any_time_of_day(tmp_path):
+    path = in_two_goes(roi_zip, tmp_path / "a.zip", ring_and_dot())
+    assert {member.date_time for member in zipfile.ZipFile(path).infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_rectangles_and_ovals_are_areas_and_lines_and_points_are_left_out(tmp_path):
+    box = {"top": 2, "left": 3, "bottom": 12, "right": 15}
+    rois = [
+        ImagejRoi(roitype=ROI_TYPE.RECT, **box),
+        ImagejRoi(roitype=ROI_TYPE.OVAL, **box),
+        ImagejRoi.frompoints([[1, 1], [5, 5]]),
+    ]
+    rois[2].roitype = ROI_TYPE.POLYLINE
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for number, roi in enumerate(rois):
+            file.writestr(f"{number}.roi", roi.tobytes())
+        file.writestr("notes.txt", "")
+    found = read_roi(tmp_path / "a.zip", 20, 20)
+    (rectangle, oval) = found.regions
+    assert (rectangle.row, rectangle.column, rectangle.mask.shape, rectangle.mask.sum()) == (2, 3, (10, 12), 120)
+    assert oval.mask.sum() == pytest.approx(np.pi / 4 * 120, rel=0.05)
+    assert found.left_out == ["1 ROIs that are no areas"]
+
+
+def test_a_single_roi_is_an_object_cut_at_the_border_of_the_image(tmp_path):
+    roi = ImagejRoi.frompoints(np.array([[-3, -2], [4, -2], [4, 5], [-3, 5]]))
+    (tmp_path / "a.roi").write_bytes(roi.tobytes())
+    (region,) = read_roi(tmp_path / "a.roi", 20, 20).regions
+    assert (region.row, region.column, region.mask.shape) == (0, 0, (5, 4))
+    assert read_roi(tmp_path / "a.roi", 20, 20).regions[0].mask.all()
+
+
+@pytest.mark.parametrize("name", ["a.roi", "a.zip"])
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"Iout", b"Iout" + bytes(80)])
+def test_a_damaged_file_is_told_in_one_line(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    try:
+        found = read_roi(tmp_path / name, 9, 9)
+    except InputError as error:
+        assert str(error).startswith(f"{tmp_path / name}: is not a file of ImageJ's ROIs, or damaged")
+    else:
+        assert found.regions == []
+        assert found.left_out

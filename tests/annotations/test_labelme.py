@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from labelled import label_images, painted, strip_of
+
+from unetseg.annotations.about import About
+from unetseg.annotations.labelme import read_labelme, write_labelme
+from unetseg.errors import InputError
+from unetseg.images.inputs import Input
+
+
+@given(label_images)
+def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
+    path = tmp_path_factory.mktemp("json") / "a.json"
+    with write_labelme(path, About(Input(Path("x/a.png"), "a.png", None, "a"), *labels.shape, 0.5, 1)) as add:
+        add(strip_of(labels))
+    found = read_labelme(path, *labels.shape)
+    assert np.array_equal(painted(found, labels.shape), labels)
+    assert found.left_out == []
+    assert json.loads(path.read_text())["imagePath"] == "a.png"
+
+
+def read(folder, *shapes):
+    (folder / "a.json").write_text(json.dumps({"shapes": shapes}))
+    return read_labelme(folder / "a.json", 20, 20)
+
+
+def test_rectangles_and_circles_are_areas(tmp_path):
+    found = read(
+        tmp_path,
+        {"shape_type": "rectangle", "points": [[7, 2], [3, 9]]},
+        {"shape_type": "circle", "points": [[10, 10], [10, 15]]},
+    )
+    assert found.regions[0].mask.shape == (7, 4)
+    assert found.regions[1].mask.sum() == pytest.approx(np.pi * 25, rel=0.05)
+
+
+def test_shapes_of_one_group_and_label_are_parts_of_one_object(tmp_path):
+    square = [[0, 0], [2, 0], [2, 2], [0, 2]]
+    far = [[9, 9], [12, 9], [12, 12], [9, 12]]
+    same = {"group_id": 1, "label": "cell"}
+    assert len(read(tmp_path, {"points": square} | same, {"points": far} | same).regions) == 1
+    assert len(read(tmp_path, {"points": square} | same, {"points": far, "group_id": 1, "label": "x"}).regions) == 2
+    assert len(read(tmp_path, {"points": square}, {"points": far}).regions) == 2
+
+
+def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
+    found = read(tmp_path, {"shape_type": "point", "points": [[1, 1]]}, {"points": [[50, 50], [60, 50], [60, 60]]})
+    assert found.left_out == ["1 shapes that are no areas", "1 shapes without a pixel in the image"]
+
+
+@pytest.mark.parametrize("shapes", [[3], [{"points": "x"}], [{"shape_type": "mask", "points": [[0, 0]], "mask": "x"}]])
+def test_what_is_damaged_is_told_in_one_line(tmp_path, shapes):
+    with pytest.raises(InputError, match=r"a.json: is not LabelMe's JSON, or damaged") as caught:
+        read(tmp_path, *shapes)
+    assert len(str(caught.value).splitlines()) == 1

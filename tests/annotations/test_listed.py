@@ -1,0 +1,155 @@
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from labelled import painted, ring_and_dot
+from pycocotools import mask as pycoco
+from pycocotools.coco import COCO
+
+from unetseg.annotations.coco import read_coco, write_coco
+from unetseg.annotations.runs import find_runs, read_bowl, write_bowl
+from unetseg.errors import InputError
+from unetseg.files import read_csv
+
+LABELS = ring_and_dot()
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as the formats for many images are written from it."""
+
+    header: dict[str, Any]
+    labels: np.ndarray
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        for label in range(1, self.labels.max() + 1):
+            mask = self.labels == label
+            rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+            box = {"top": rows[0], "left": columns[0], "bottom": rows[-1] + 1, "right": columns[-1] + 1}
+            found = {"label": label, "area": mask.sum(), **box}
+            yield {
+                **{name: int(value) for name, value in found.items()},
+                "mean_probability": 0.75,
+                "runs": [part.tolist() for part in find_runs(mask, 0, 0, len(mask))],
+            }
+
+
+@pytest.fixture
+def records():
+    """An image with a ring and a dot, one without objects, and one with the dot alone."""
+    size = {"plane": None, "height": 12, "width": 14}
+    return [
+        Image({"name": name, "image": f"{name}.tif", **size}, labels)
+        for name, labels in (("x/a", LABELS), ("b", LABELS * 0), ("c", (LABELS == 2).astype(np.int32)))
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under NumPy 2
+def test_pycocotools_reads_the_objects_back_to_the_pixel(tmp_path, records, capsys):
+    write_coco(tmp_path / "coco.json", records)
+    coco = COCO(str(tmp_path / "coco.json"))
+    capsys.readouterr()
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == ["x/a.tif", "b.tif", "c.tif"]
+    ring, dot = coco.loadAnns(coco.getAnnIds(imgIds=1))
+    assert np.array_equal(coco.annToMask(ring) + 2 * coco.annToMask(dot), LABELS)
+    assert ring["bbox"] == [3, 2, 6, 6]
+    assert coco.getAnnIds(imgIds=2) == []
+    assert sorted(coco.getAnnIds()) == [1, 2, 3]
+
+
+def test_coco_of_nothing_is_json(tmp_path):
+    write_coco(tmp_path / "coco.json", [])
+    assert json.loads((tmp_path / "coco.json").read_text())["annotations"] == []
+
+
+def test_the_bowls_rows_decode_to_the_objects_and_name_images_without_any(tmp_path, records):
+    write_bowl(tmp_path / "rle.csv", records)
+    rows = read_csv(tmp_path / "rle.csv")
+    assert [row["ImageId"] for row in rows] == ["a", "a", "b", "c"]
+    assert rows[2]["EncodedPixels"] == ""
+    numbers = [int(word) for word in rows[0]["EncodedPixels"].split()]
+    decoded = np.zeros(LABELS.size, int)
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        decoded[start - 1 : start - 1 + length] = 1
+    assert np.array_equal(decoded.reshape(LABELS.shape, order="F"), LABELS == 1)
+
+
+def test_images_of_one_name_in_two_folders_are_told_apart_in_the_bowls_rows(tmp_path, records):
+    other = replace(records[2], header=records[2].header | {"name": "y/a"})
+    write_bowl(tmp_path / "rle.csv", [records[0], other])
+    assert {row["ImageId"] for row in read_csv(tmp_path / "rle.csv")} == {"x/a", "y/a"}
+
+
+@pytest.mark.parametrize(("write", "read"), [(write_coco, read_coco), (write_bowl, read_bowl)])
+def test_what_was_written_is_read_back_to_the_pixel(tmp_path, records, write, read):
+    write(tmp_path / "all", records)
+    found = read(tmp_path / "all")
+    for record, each in zip(records, found.values(), strict=True):
+        assert np.array_equal(painted(each(12, 14), (12, 14)), record.labels)
+        assert each(12, 14).left_out == []
+
+
+def coco_of(*segmentations, size=(12, 14)):
+    image = {"id": 7, "file_name": "a.png", "height": size[0], "width": size[1]}
+    annotations = [{"id": number, "image_id": 7, "segmentation": each} for number, each in enumerate(segmentations)]
+    return json.dumps({"images": [image], "annotations": annotations, "categories": []})
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_compressed_counts_are_read_as_pycocotools_packs_them(tmp_path):
+    masks = [LABELS == 1, np.random.default_rng(0).random((12, 14)) < 0.4]
+    packed = [pycoco.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
+    packed = [{"size": [12, 14], "counts": each["counts"].decode()} for each in packed]
+    (tmp_path / "a.json").write_text(coco_of(*packed))
+    found = read_coco(tmp_path / "a.json")["a.png"](12, 14).regions
+    for (row, column, mask), expected in zip(found, masks, strict=True):
+        whole = np.zeros((12, 14), bool)
+        whole[row : row + mask.shape[0], column : column + mask.shape[1]] = mask
+        assert np.array_equal(whole, expected)
+
+
+def test_polygons_of_one_instance_are_parts_of_one_object(tmp_path):
+    (tmp_path / "a.json").write_text(coco_of([[1, 1, 4, 1, 4, 3, 1, 3], [8, 8, 10, 8, 10, 10, 8, 10]]))
+    expected = np.zeros((12, 14))
+    expected[1:3, 1:4] = expected[8:10, 8:10] = 1
+    assert np.array_equal(painted(read_coco(tmp_path / "a.json")["a.png"](12, 14), (12, 14)), expected)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "rule"),
+    [
+        ({"size": [3, 3], "counts": [0, 9]}, "has the size"),
+        ({"size": [12, 14], "counts": [0, 999]}, "a run leaves the image"),
+        ({"size": [12, 14], "counts": "o"}, "cut off"),
+        (None, "subscriptable"),
+    ],
+)
+def test_what_is_wrong_with_an_instance_is_told_with_the_image(tmp_path, segmentation, rule):
+    (tmp_path / "a.json").write_text(coco_of(segmentation))
+    with pytest.raises(InputError, match=f"a.json: a.png: .*{rule}"):
+        read_coco(tmp_path / "a.json")["a.png"](12, 14)
+
+
+def test_an_image_of_another_size_than_coco_says_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text(coco_of())
+    with pytest.raises(InputError, match=r"a.png: is 12x14 there, its file 24x28"):
+        read_coco(tmp_path / "a.json")["a.png"](24, 28)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '{"images": [], "annotations": [{"image_id": 3}]}'])
+@pytest.mark.parametrize("read", [read_coco, read_bowl])
+def test_what_is_no_such_file_is_told_in_one_line(tmp_path, read, text):
+    (tmp_path / "a").write_text(text)
+    with pytest.raises(InputError, match="a: is not") as caught:
+        read(tmp_path / "a")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["1", "1 2 3", "a b", "-4 2", "168 9", "1 -2"])
+def test_run_lengths_that_leave_the_image_are_refused(tmp_path, text):
+    (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels\na,{text}\n")
+    with pytest.raises(InputError, match=r"a.csv: a: "):
+        read_bowl(tmp_path / "a.csv")["a"](12, 14)

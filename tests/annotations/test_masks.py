@@ -1,0 +1,151 @@
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from unetseg.annotations.masks import read_labels, read_mask, read_objects
+from unetseg.errors import InputError
+from unetseg.images.opening import Stored
+
+IMAGE = Stored(np.arange(96, dtype=np.uint8).reshape(8, 12, 1))
+
+
+def block(rows, columns, value=255, dtype=np.uint8):
+    mask = np.zeros((8, 12), dtype)
+    mask[rows, columns] = value
+    return mask
+
+
+def save(folder, mask):
+    cv2.imwrite(str(folder / "0.png"), mask)
+    return folder / "0.png"
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(1, np.uint8), (255, np.uint8), (1, np.uint16), (65535, np.uint16)])
+def test_an_object_is_written_as_1_or_as_the_largest_value(tmp_path, value, dtype):
+    mask = read_mask(save(tmp_path, block(np.s_[2:4], 5, value, dtype)), IMAGE)
+    assert mask.box == (slice(2, 4), slice(5, 6))
+    assert mask.inside.all()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.float32, np.int32])
+def test_a_mask_may_be_a_tiff_of_any_type(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "0.tif", block(np.s_[2:4], 5, 1, dtype), photometric="minisblack")
+    assert read_mask(tmp_path / "0.tif", IMAGE).box == (slice(2, 4), slice(5, 6))
+
+
+def test_a_grey_mask_saved_as_rgb_is_a_mask(tmp_path):
+    path = save(tmp_path, np.dstack([block(2, 5)] * 3))
+    assert read_mask(path, IMAGE).box == (slice(2, 3), slice(5, 6))
+
+
+def paletted(folder, mask, palette=(0, 0, 0, 128, 0, 0, 0, 0, 255)):
+    image = Image.fromarray(mask)
+    image.putpalette(palette)
+    image.save(folder / "0.png")
+    return folder / "0.png"
+
+
+@pytest.mark.parametrize("colours", ["palette", "rgb"])
+def test_each_colour_but_black_is_an_object_of_the_only_file_and_too_many_for_a_file_of_one(tmp_path, colours):
+    two = block(2, 5, 1) + block(np.s_[3:5], 6, 2)
+    path = paletted(tmp_path, two)
+    if colours == "rgb":
+        Image.open(path).convert("RGB").save(path)
+    labels = read_labels(path, IMAGE)
+    assert labels.max() == 2
+    assert {int(labels[2, 5]), int(labels[3, 6])} == {1, 2}
+    assert labels[3, 6] == labels[4, 6]
+    with pytest.raises(InputError, match="a mask holds 0 for background"):
+        read_mask(path, IMAGE)
+    paletted(tmp_path, block(2, 5, 1))
+    if colours == "rgb":
+        Image.open(path).convert("RGB").save(path)
+    assert read_mask(path, IMAGE).box == (slice(2, 3), slice(5, 6))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int32, np.float32])
+def test_a_label_image_may_have_any_type_and_any_numbers(tmp_path, dtype):
+    expected = block(np.s_[0:2], np.s_[0:3], 1) + block(np.s_[5:7], np.s_[0:3], 2) + block(np.s_[0:3], np.s_[8:12], 3)
+    tifffile.imwrite(tmp_path / "0.tif", (expected * 40).astype(dtype), photometric="minisblack")
+    assert np.array_equal(read_labels(tmp_path / "0.tif", IMAGE), expected)
+    regions = read_objects(tmp_path / "0.tif", 8, 12).regions
+    assert [(region.row, region.column, region.mask.size) for region in regions] == [(0, 0, 6), (5, 0, 6), (0, 8, 12)]
+
+
+def test_a_label_image_of_the_full_type_without_background_is_read(tmp_path):
+    full = np.repeat(np.arange(1, 3), 48).reshape(8, 12).astype(np.uint8) * 100
+    assert np.array_equal(read_labels(save(tmp_path, full), IMAGE), full // 100)
+
+
+@pytest.mark.parametrize("values", [(255, 255), (254, 255), (1, 1)])
+def test_a_mask_of_one_value_holds_its_parts_and_254_counts_as_255(tmp_path, values):
+    mask = block(np.s_[0:2], np.s_[0:3], values[0]) + block(np.s_[5:7], np.s_[0:3], values[1])
+    labels = read_labels(save(tmp_path, mask), IMAGE)
+    assert (labels[0, 0], labels[5, 0], labels.max()) == (1, 2, 2)
+
+
+def test_a_bilevel_mask_is_a_mask(tmp_path):
+    Image.fromarray(block(2, 5) > 0).save(tmp_path / "0.png")
+    assert read_labels(tmp_path / "0.png", IMAGE)[2, 5] == 1
+    assert read_mask(tmp_path / "0.png", IMAGE).box == (slice(2, 3), slice(5, 6))
+
+
+def test_a_tiff_in_which_0_is_white_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "0.tif", block(2, 5), photometric="miniswhite")
+    with pytest.raises(InputError, match="0 is white"):
+        read_labels(tmp_path / "0.tif", IMAGE)
+
+
+def disc(size=64):
+    rows, columns = np.indices((size, size))
+    return np.clip((20 - np.hypot(rows - 30, columns - 33)) * 100 + 128, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (disc(), "in [0-9]{3} places as at blurred edges"),
+        (np.random.default_rng(0).integers(0, 200, (64, 64), np.uint8), "change from pixel to pixel as in a grey"),
+    ],
+)
+def test_what_is_grey_is_no_label_image(tmp_path, values, rule):
+    with pytest.raises(InputError, match=rf"0.png: has the values .*{rule}.*; a mask holds .*, a label image holds"):
+        read_labels(save(tmp_path, values), None)
+
+
+def test_jpeg_holds_no_label_image(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.jpg"), disc(), [cv2.IMWRITE_JPEG_QUALITY, 70])
+    with pytest.raises(InputError, match="which JPEG blurs, so save it as PNG"):
+        read_labels(tmp_path / "1.jpg", None)
+
+
+@pytest.mark.parametrize(
+    ("mask", "rule"),
+    [
+        (np.zeros((8, 13), np.uint8), "is 8x13 pixels, its image 8x12; they must be of one size"),
+        (block(1, 1, 3), "has the values 3; a mask holds 0 for background and 255"),
+        (block(1, np.s_[1:3], [1, 255]), "has the values 1, 255; a mask holds"),
+        (np.arange(96, dtype=np.uint8).reshape(8, 12)[::-1], r"has the values 0, 1, 2, 3, 4 … \(96 in all\); a mask"),
+        (np.dstack([block(1, 1), block(1, 2), block(1, 1)]), "has the values .*; a mask holds 0 for background"),
+        (IMAGE.pixels, "is the image itself; a mask holds 0 for background"),
+    ],
+)
+def test_what_is_no_mask_of_the_image_is_refused_with_the_rule(tmp_path, mask, rule):
+    path = save(tmp_path, mask)
+    with pytest.raises(InputError, match=f"^{path}: {rule}"):
+        read_mask(path, IMAGE)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5])
+def test_values_that_only_a_tiff_can_hold_are_refused_too(tmp_path, value):
+    tifffile.imwrite(tmp_path / "0.tif", block(1, 1, value, np.float32))
+    with pytest.raises(InputError, match=f"has the values .*{value}"):
+        read_mask(tmp_path / "0.tif", IMAGE)
+
+
+def test_an_image_that_a_viewer_turns_and_a_mask_that_it_does_not_are_refused(tmp_path):
+    turned = Stored(IMAGE.pixels, orientation=6)
+    with pytest.raises(InputError, match="has orientation 1, its image 6; save both upright"):
+        read_mask(save(tmp_path, block(1, 1)), turned)
