@@ -1,24 +1,138 @@
-"""Make pretrained/nuclei.keras of a trained model: weights rounded to 16 bits, which zip packs to half.
+"""Make pretrained/nuclei.keras from its two data sets, with the values of presets/travel.yaml.
 
-Run as `python tools/pretrained.py models/unet_model.keras`.
+    python tools/pretrained.py data/stage1_train.zip data/nuinsseg.zip
+
+The grouped test subset of stage1_train (seed 0) and a fifth of NuInsSeg are held out; `split.csv` in the work folder
+names them. Called again after an interruption, training goes on where it was.
 """
 
-import sys
+import argparse
+import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
+import yaml
 
-from unetseg.model.file import load_model, read_facts, save_model
+from unetseg.config import Params
+from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.samples import find_samples, read_sample
+from unetseg.files import atomic_path, read_csv, write_csv
+from unetseg.model.file import save_model
+from unetseg.parallel import in_processes
+from unetseg.provenance import provenance
+from unetseg.splitting.groups import connected
+from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.splits import share_out, stratum
+from unetseg.training.batches import open_batches
+from unetseg.training.fit import train
 
-OUT = Path(__file__).parents[1] / "pretrained" / "nuclei.keras"
+ROOT = Path(__file__).resolve().parents[1]
+LARGE = 30.0  # pixels; an image whose nuclei are wider, in the median, is halved until they are not
 
 
-def main(source: Path) -> None:
-    """Round the weights and keep the facts of the model's origin."""
-    model = load_model(source)
+def travel() -> Params:
+    """Read params.yaml with the values of presets/travel.yaml."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section, changed in yaml.safe_load((ROOT / "presets" / "travel.yaml").read_text(encoding="utf-8")).items():
+        values[section] |= changed
+    return Params.model_validate(values)
+
+
+def unpack(archive: Path, out: Path) -> Path:
+    """Extract the samples of an archive, unless they are there."""
+    if not out.exists():
+        with opened(archive, max_members=10**6, max_gigabytes=50, max_ratio=200) as contents:
+            extract(contents, out)
+    return out
+
+
+def grouped(samples: Path, arrays: Path, params: Params) -> dict[str, str]:
+    """Share out one archive's samples as the stages `preprocess` and `split` do."""
+    if not arrays.exists():
+        write_arrays(samples, arrays, size=256, skip_bad=False, channel="all", project="none")
+    rows = read_csv(arrays / "samples.csv")
+    strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
+    pairs = find_relatives(list(strata), np.load(arrays / "traits.npy", mmap_mode="r")).pairs
+    return share_out(connected(strata, pairs), strata, **params.split.model_dump())
+
+
+def hashed(samples: Path) -> dict[str, str]:
+    """Share out samples by the hash of their names: a fifth to test, a tenth of the others to validation."""
+    subsets = {}
+    for folder in find_samples(samples):
+        number = int(hashlib.sha256(folder.name.encode()).hexdigest(), 16)
+        others = "validation" if number // 5 % 10 == 0 else "train"
+        subsets[folder.name] = "test" if number % 5 == 0 else others
+    return subsets
+
+
+def halve(folders: tuple[Path, Path]) -> None:
+    """Write a sample with an image small enough for its nuclei, and one mask for all of them."""
+    source, out = folders
+    sample = read_sample(source)
+    image, mask = sample.image, (sample.labels > 0).astype(np.uint8)
+    areas = np.bincount(sample.labels.ravel())[1:]
+    if len(areas[areas > 0]) == 1:  # one mask file for all
+        areas = cv2.connectedComponentsWithStats(mask)[2][1:, cv2.CC_STAT_AREA]
+    width = 2 * np.sqrt(np.median(areas[areas > 0]) / np.pi) if (areas > 0).any() else 0.0
+    while width > LARGE:
+        height, width = image.shape[0] // 2, width / 2
+        size = (image.shape[1] // 2, height)
+        image, mask = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, mask * 255))
+        mask = (mask > 127).astype(np.uint8)
+    for name, pixels in (("images", image[..., ::-1]), ("masks", mask * 255)):
+        (out / name).mkdir(parents=True)
+        cv2.imwrite(str(out / name / f"{out.name}.png"), pixels)
+
+
+def prepare(stage1: Path, nuinsseg: Path, work: Path, params: Params) -> None:
+    """Write the arrays and the split to train on."""
+    folders = [unpack(archive, work / name) for archive, name in ((stage1, "stage1_train"), (nuinsseg, "nuinsseg"))]
+    subsets = grouped(folders[0], work / "stage1_arrays", params) | hashed(folders[1])
+    rows = [{"id": name, "subset": subset, "group": name, "stratum": ""} for name, subset in subsets.items()]
+    write_csv(work / "split.csv", rows, ["id", "subset", "group", "stratum"])
+    if not (work / "samples").exists():
+        with atomic_path(work / "samples") as beside:
+            pairs = [(sample, beside / sample.name) for folder in folders for sample in find_samples(folder)]
+            list(in_processes(halve, pairs))
+    if not (work / "arrays").exists():
+        write_arrays(
+            work / "samples",
+            work / "arrays",
+            size=params.image.size,
+            skip_bad=False,
+            tiles=True,
+            channel="all",
+            project="none",
+        )
+
+
+def main() -> None:
+    """Prepare, train, and save the weights rounded to 16 bits, which zip packs to half."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage1_train", type=Path)
+    parser.add_argument("nuinsseg", type=Path)
+    parser.add_argument("--work", type=Path, default=ROOT / "data" / "pretrained", help="folder for what comes between")
+    parser.add_argument("--out", type=Path, default=ROOT / "pretrained" / "nuclei.keras")
+    options = parser.parse_args()
+    params, work = travel(), options.work
+    prepare(options.stage1_train, options.nuinsseg, work, params)
+    batches = open_batches(
+        work / "arrays", work / "split.csv", mode=params.image.mode, settings=params.train, strength=params.augment
+    )
+    model, past = train(
+        *batches, size=params.image.size, model=params.model, settings=params.train, state=work / "state"
+    )
     model.set_weights([weight.astype(np.float16).astype(np.float32) for weight in model.get_weights()])
-    save_model(OUT, model, read_facts(source))
+    wanted = params.model_dump(include={"image", "model", "augment", "train"})
+    origin = provenance(wanted, [*sorted((work / "arrays").iterdir()), work / "split.csv"])
+    best = past.history[past.best_epoch - 1]
+    scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
+    save_model(options.out, model, {"run": origin, "trained_with": wanted, "best": scores})
+    write_csv(work / "history.csv", past.history, list(best))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -81,7 +81,7 @@ class AugmentSettings(Section):
 
     flip: bool
     rotate90: bool
-    scale: float = Field(ge=0, lt=1)
+    scale: float = Field(ge=0, le=1)
     rotate: float = Field(ge=0, le=180)
     elastic: float = Field(ge=0, le=64)
     brightness: Share
@@ -89,8 +89,15 @@ class AugmentSettings(Section):
     gamma: float = Field(ge=0, lt=1)
     channel: float = Field(ge=0, lt=1)
     stain: float = Field(ge=0, lt=1)
+    recolour: Share
+    shading: Share
+    statistics: float = Field(ge=0, le=4)
     blur: Share
+    blur_pixels: float = Field(ge=0, le=16)
+    shrink: Share
     noise: Share
+    levels: Share
+    jpeg: Share
     invert: Share
 
 

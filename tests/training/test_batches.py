@@ -85,14 +85,14 @@ def test_validation_sees_every_sample_once_in_order():
     assert numbers(batches) == [3, 1, 4, 9, 5]
 
 
-def test_images_come_with_their_mean_and_deviation():
+def test_images_come_with_their_mean_deviation_and_polarity():
     images = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3)).astype(np.uint8)
     for batches in (
         PlainBatches(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2),
         batches_of(WholeImages(images, MASKS[:2]), [0, 1], batch_size=2),
     ):
         inputs, _ = batches[0]
-        expected = np.stack([inputs["tile"].mean((1, 2, 3)), inputs["tile"].std((1, 2, 3))], axis=1)
+        expected = np.stack([inputs["tile"].mean((1, 2, 3)), inputs["tile"].std((1, 2, 3)), [1, 1]], axis=1)
         np.testing.assert_allclose(inputs["statistics"], expected, rtol=1e-4)
 
 
@@ -105,7 +105,7 @@ def test_the_first_epochs_see_parts_at_random_places_with_the_statistics_of_the_
         inputs, truth = batches[0]
         tile = inputs["tile"][0].round().astype(np.uint8)
         np.testing.assert_array_equal(truth[0, ..., 0], tile[..., 0] > 127)
-        np.testing.assert_allclose(inputs["statistics"], [[image.mean(), image.std()]], rtol=1e-4)
+        np.testing.assert_allclose(inputs["statistics"], [[image.mean(), image.std(), 1]], rtol=1e-4)
         places |= {(r, c) for r in range(9) for c in range(9) if (image[0, r : r + 8, c : c + 8] == tile).all()}
         batches.epoch += 1
     assert len(places) > 15

@@ -75,7 +75,8 @@ def run_tiles(data, state, **changed):
         for row in (0, 16):
             for column in (0, 16):
                 tiles.append(np.s_[index, row : row + 16, column : column + 16])
-                rows.append({"index": len(rows), "id": f"s{index}", "mean": image.mean(), "deviation": image.std()})
+                known = {"mean": image.mean(), "deviation": image.std(), "polarity": 1.0}
+                rows.append({"index": len(rows), "id": f"s{index}", **known})
     np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
     np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
     write_csv(data / "tiles.csv", rows, list(rows[0]))

@@ -11,7 +11,11 @@ COUNT = 12
 FEED = train_settings(batch_size=3, seed=0, balance=0.0, border=0.0, crop_epochs=0)
 IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
 MASKS = np.arange(COUNT, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
-SAMPLES = {0: Sample([0], (10.0, 1.0)), 1: Sample(range(1, 10), (11.0, 2.0)), 2: Sample([10, 11], (12.0, 3.0))}
+SAMPLES = {
+    0: Sample([0], (10.0, 1.0, 1.0)),
+    1: Sample(range(1, 10), (11.0, 2.0, -1.0)),
+    2: Sample([10, 11], (12.0, 3.0, 1.0)),
+}
 TILES = Tiles(IMAGES, MASKS, SAMPLES)
 
 
@@ -54,14 +58,14 @@ def test_each_epoch_can_be_had_again():
 def test_validation_sees_the_middle_tile_of_each_sample_in_order():
     batches = PlainBatches(TILES, range(3), batch_size=2)
     assert [numbers(batches[number]) for number in range(batches.num_batches)] == [[0, 5], [11]]
-    assert batches[1][0]["statistics"].tolist() == [[12.0, 3.0]]
+    assert batches[1][0]["statistics"].tolist() == [[12.0, 3.0, 1.0]]
 
 
 @pytest.fixture
 def data(tmp_path):
     np.save(tmp_path / "tiles.npy", IMAGES)
     np.save(tmp_path / "tile_masks.npy", MASKS)
-    rows = [{"index": i, "id": f"s{sample_of(i)}", "mean": i, "deviation": 1} for i in range(COUNT)]
+    rows = [{"index": i, "id": f"s{sample_of(i)}", "mean": i, "deviation": 1, "polarity": 1} for i in range(COUNT)]
     write_csv(tmp_path / "tiles.csv", rows, list(rows[0]))
     rows = [{"index": i, "id": f"s{i}", "modality": "dark_grey"} for i in range(3)]
     write_csv(tmp_path / "samples.csv", rows, list(rows[0]))

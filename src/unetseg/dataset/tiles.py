@@ -10,9 +10,10 @@ from jaxtyping import UInt8, UInt16
 
 from unetseg.dataset.growing import growing
 from unetseg.files import write_csv
+from unetseg.images.polarity import polarity
 from unetseg.images.tiling import lay
 
-COLUMNS = ("index", "id", "row", "column", "mean", "deviation")
+COLUMNS = ("index", "id", "row", "column", "mean", "deviation", "polarity")
 
 
 class Tile(NamedTuple):
@@ -28,8 +29,8 @@ def cut(
 ) -> Iterator[Tile]:
     """Cut a sample into as few tiles as cover it, evenly laid; a smaller one is mirrored at its lower and right border.
 
-    The rows hold the mean and the deviation of the whole image: that is what a model which predicts an image in tiles
-    normalises them by.
+    The rows hold the mean, the deviation and the polarity of the whole image: that is what a model which predicts an
+    image in tiles normalises them by.
 
     Args:
         name: the sample's id.
@@ -41,7 +42,8 @@ def cut(
     border = ((0, max(0, size - height)), (0, max(0, size - width)))
     padded = np.pad(image, (*border, (0, 0)), "symmetric")
     mask = np.pad((labels > 0).view(np.uint8), border, "symmetric")
-    known = {"id": name, "mean": float(image.mean()), "deviation": float(image.std())}
+    known: dict[str, Any] = {"id": name, "mean": float(image.mean()), "deviation": float(image.std())}
+    known["polarity"] = polarity(image, labels)
     for row in lay(max(height, size), size, 0, 1).starts:
         for column in lay(max(width, size), size, 0, 1).starts:
             square = np.s_[row : row + size, column : column + size]

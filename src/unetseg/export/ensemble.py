@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from unetseg.errors import InputError
+from unetseg.model.unet import assemble, small_size
 
 PARTS = {"normalise", "unet"}
 
@@ -30,15 +31,15 @@ def join_models(models: Sequence[keras.Model]) -> keras.Model:
     for number, model in enumerate(models, 1):
         if model.input_shape[1:] != size:
             raise InputError(f"model {number} takes images of {model.input_shape[1:]}, the first one of {size}")
-        if not np.array_equal(model.get_layer("normalise")(trial), normalise(trial)):
+        if small_size(model) != small_size(models[0]) or not np.array_equal(
+            model.get_layer("normalise")(trial), normalise(trial)
+        ):
             raise InputError(f"model {number} normalises its input differently from the first one")
-    inputs = keras.Input(size, name="input")
+    inputs = keras.Input((None, None, 3), name="input")
     members = [_copy(model.get_layer("unet"), inputs, number) for number, model in enumerate(models)]
     outputs = [member.output for member in members]
     mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
-    unet = keras.Model(inputs, mean, name="unet")
-    image = keras.Input(size, name="image")
-    return keras.Model(image, unet(normalise(image)), name="unetseg")
+    return assemble(normalise, keras.Model(inputs, mean, name="unet"), small_size(models[0]))
 
 
 def _copy(unet: keras.Model, inputs: keras.KerasTensor, number: int) -> keras.Model:

@@ -83,7 +83,7 @@ class Predictor:
         """Predict an image at its own size in tiles, strip by strip from the top.
 
         Args:
-            rows: gives the image's rows from a first one to one before the last; they are asked for up to three times.
+            rows: gives the image's rows from a first one to one before the last; they are asked for up to four times.
             height: of the image.
             width: of the image.
         """

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from unetseg.errors import InputError
+from unetseg.images.resampling import resize
 from unetseg.images.tiling import Rows, Score, blend, lay
 from unetseg.model import keras
 
@@ -36,8 +37,12 @@ class TiledModel:
         if {"normalise", "unet"} - {layer.name for layer in model.layers}:
             raise InputError("the model has no parts 'normalise' and 'unet': it cannot predict tiles")
         self._normalise, unet = model.get_layer("normalise"), model.get_layer("unet")
-        self._size = unet.input_shape[1]
-        self._multiple = self._size // min(layer.output.shape[1] for layer in unet.layers)
+        self._size = model.input_shape[1]
+        has_polarity = any(layer.name == "polarity" for layer in model.layers)
+        self._polarity = keras.Model(model.input, model.get_layer("polarity").output) if has_polarity else None
+        every_layer = keras.Model(unet.inputs, [layer.output for layer in unet.layers])
+        shapes = every_layer.compute_output_shape((None, *model.input_shape[1:]))
+        self._multiple = self._size // min(shape[1] for shape in shapes)
         self._tile = max(1, tile // self._multiple) * self._multiple
         self._overlap = min(REACH * self._multiple, self._tile // 2) if overlap is None else overlap
         self.unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
@@ -53,8 +58,16 @@ class TiledModel:
         return blend(rows, score, height, width, **lay_out)
 
     def scaling(self, rows: Rows, height: int, width: int) -> tuple[float, float]:
-        """Find what the model multiplies the values of an image by, and what it then adds."""
-        return self._scaling(*_mean_and_deviation(rows, height, width))
+        """Find what the model multiplies the values of an image by, and what it then adds.
+
+        The statistics are those of the whole image; its polarity is decided by the model on a copy that fits it.
+        """
+        scale, offset = self._scaling(*_mean_and_deviation(rows, height, width))
+        if self._polarity is None:
+            return scale, offset
+        copy = _fit(rows, height, width, self._size).astype(np.float32)
+        sign = float(np.ravel(self._polarity.predict_on_batch(copy[None]))[0])
+        return sign * scale, sign * offset
 
     def _scaling(self, mean: float, deviation: float) -> tuple[float, float]:
         """Ask the model, with an image of the same mean and deviation, so that its arithmetic stands in one place."""
@@ -64,6 +77,18 @@ class TiledModel:
         normalised = np.asarray(self._normalise.predict_on_batch(image), np.float64)
         scale = (normalised[0, 0, 0, 0] - normalised[0, 1, 0, 0]) / (bright - dark)
         return float(scale), float(normalised[0, 1, 0, 0] - scale * dark)
+
+
+def _fit(rows: Rows, height: int, width: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Fit an image to a model's size, a strip at a time, so that memory does not grow with it."""
+    step, strips, done = max(1, STRIP // width), [], 0
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        until = round(stop * size / height)
+        if until > done:
+            strips.append(resize(rows(start, stop), until - done, size))
+            done = until
+    return np.concatenate(strips)
 
 
 def _mean_and_deviation(rows: Rows, height: int, width: int) -> tuple[float, float]:

@@ -7,10 +7,12 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 
 from unetseg.config import AugmentSettings
 
-BLUR_PIXELS = 1.0  # the largest deviation of the Gaussian blur
 FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
+LEVELS = (8, 64)  # grey levels of an image of few
+QUALITY = (30, 95)  # of JPEG
+SHRINK = 4.0  # the largest factor by which an image loses detail
 
-Statistics = tuple[float, float]  # mean and deviation over all pixels and channels of an image
+Statistics = tuple[float, float, float]  # an image's mean and deviation, and its polarity; see images.polarity
 
 
 def augment(
@@ -19,7 +21,8 @@ def augment(
     statistics: Statistics,
     settings: AugmentSettings,
     rng: np.random.Generator,
-) -> tuple[Float32[np.ndarray, "height width 3"], UInt[np.ndarray, "height width"], Statistics]:
+    size: int | None = None,
+) -> tuple[Float32[np.ndarray, "out_height out_width 3"], UInt[np.ndarray, "out_height out_width"], Statistics]:
     """Draw one variation of an image or of a part of one, and its mask.
 
     Recolouring is taken for the straight line that gives the part the mean and deviation that it has afterwards; so a
@@ -28,23 +31,29 @@ def augment(
     Args:
         image: RGB, 0…255; the part.
         mask: 0 or 1, or 0 and the objects' numbers.
-        statistics: mean and deviation of the whole image.
+        statistics: of the whole image.
         settings: how far to go; the section `augment` of params.yaml.
         rng: where chance comes from; the same state gives the same variation.
+        size: height and width of what is given, at a random place; None: those of the image.
 
     Returns:
-        The image in 0…255 and its mask, of the shapes given, and what the whole's mean and deviation become with it.
+        The image in 0…255 and its mask, and what the whole's statistics become with it.
     """
     image, mask = _turn(image, mask, settings, rng)
-    image, mask = _warp(image, mask, settings, rng)
+    image, mask = _warp(image, mask, settings, rng, size)
     before = image.astype(np.float32)
-    after = _recolour(before, settings, rng)
-    mean, deviation = statistics
-    slope = 1.0
-    if before.std() >= FLAT:
-        turned_over = np.vdot(before - before.mean(), after - after.mean()) < 0
-        slope = float(after.std() / before.std()) * (-1 if turned_over else 1)
-    return after, mask, (float(after.mean()) + slope * (mean - float(before.mean())), abs(slope) * deviation)
+    mean, deviation, polarity = statistics
+    after = _recolour(before, polarity, settings, rng)
+    inverted = rng.random() < settings.invert
+    if inverted:
+        after, polarity = 255 - after, -polarity
+    slope = float(after.std() / before.std()) if before.std() >= FLAT else 1.0
+    mean = float(after.mean()) + (-slope if inverted else slope) * (mean - float(before.mean()))
+    if settings.statistics:
+        shift, stretch = rng.uniform(-1, 1, 2)
+        mean += 0.5 * shift * settings.statistics * slope * deviation
+        deviation *= float(np.exp(stretch * np.log1p(settings.statistics)))
+    return after, mask, (mean, slope * deviation, polarity)
 
 
 def _turn(
@@ -62,21 +71,24 @@ def _turn(
 
 
 def _warp(
-    image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator
+    image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator, size: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Zoom, rotate and deform in one resampling, which blurs once; what comes in from outside is mirrored."""
+    """Crop, zoom, rotate and deform in one resampling, which blurs once; what comes in from outside is mirrored."""
     zoom = np.exp(rng.uniform(-1, 1) * np.log1p(settings.scale))
     angle = rng.uniform(-settings.rotate, settings.rotate)
-    height, width = mask.shape
+    height, width = (size, size) if size else mask.shape
+    top, left = (int(rng.integers(whole - part + 1)) for whole, part in zip(mask.shape, (height, width), strict=True))
+    if not (settings.elastic or settings.scale or settings.rotate):
+        part = np.s_[top : top + height, left : left + width]
+        return image[part], mask[part]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
     if settings.elastic:
         rows, columns = _deformation(height, width, settings.elastic, rng)
-    elif settings.scale or settings.rotate:
-        rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    else:
-        return image, mask
+    if zoom < 1:  # else details would alias that prediction, which reduces by area, does not show
+        image = cv2.GaussianBlur(image, (0, 0), max(0.5 * np.sqrt(zoom**-2 - 1), 0.1))
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / zoom).astype(np.float32)
-    x = turn[0, 0] * columns + turn[0, 1] * rows + turn[0, 2]
-    y = turn[1, 0] * columns + turn[1, 1] * rows + turn[1, 2]
+    x = turn[0, 0] * columns + turn[0, 1] * rows + turn[0, 2] + np.float32(left)
+    y = turn[1, 0] * columns + turn[1, 1] * rows + turn[1, 2] + np.float32(top)
     border = cv2.BORDER_REFLECT_101
     return (
         cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=border),
@@ -106,12 +118,31 @@ def _restain(
     return np.asarray(255 * np.clip(np.exp(density @ rgb_from_hed.astype(np.float32)), 0, 1), np.float32)
 
 
+def _coloured(image: Float32[np.ndarray, "height width 3"]) -> bool:
+    return bool((image[..., 0] != image[..., 1]).any() or (image[..., 1] != image[..., 2]).any())
+
+
+def _tint(
+    image: Float32[np.ndarray, "height width 3"], polarity: float, rng: np.random.Generator
+) -> Float32[np.ndarray, "height width 3"]:
+    """Show a grey image in a colour on black, or on white where objects are dark; a coloured one in grey or others."""
+    if not _coloured(image):
+        colour = rng.random(3).astype(np.float32) ** 3
+        colour /= colour.max()
+        return image * colour if polarity > 0 else 255 - (255 - image) * colour
+    if rng.random() < 0.5:
+        return np.repeat((image @ rng.dirichlet((1, 1, 1)).astype(np.float32))[..., None], 3, -1)
+    return image[..., rng.permutation(3)]
+
+
 def _recolour(
-    image: Float32[np.ndarray, "height width 3"], settings: AugmentSettings, rng: np.random.Generator
+    image: Float32[np.ndarray, "height width 3"], polarity: float, settings: AugmentSettings, rng: np.random.Generator
 ) -> Float32[np.ndarray, "height width 3"]:
     """Change values relative to the image's own range, so that dark images vary as much as bright ones."""
-    if settings.stain and np.ptp(image, axis=-1).any():
+    if settings.stain and _coloured(image):
         image = _restain(image, settings.stain, rng)
+    if rng.random() < settings.recolour:
+        image = _tint(image, polarity, rng)
     low, high = float(image.min()), float(image.max())
     span = max(high - low, 1.0)
     image = (image - low) / span
@@ -119,16 +150,39 @@ def _recolour(
     channels = 1 + rng.uniform(-settings.channel, settings.channel, 3).astype(np.float32)
     contrast = 1 + rng.uniform(-settings.contrast, settings.contrast)
     brightness = rng.uniform(-settings.brightness, settings.brightness)
-    blurred, inverted = rng.random(2) < (settings.blur, settings.invert)
-    deviation = rng.uniform(0, BLUR_PIXELS)
     if settings.gamma:
         image = cv2.pow(image, gamma)
     image = image * channels
     centre = image.mean()
     image = (image - centre) * np.float32(contrast) + np.float32(centre + brightness)
-    if blurred and deviation > 0:
-        image = cv2.GaussianBlur(image, (0, 0), deviation)
-    if settings.noise:
-        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(settings.noise * rng.random())
+    image = _degrade(image, settings, rng)
     image = np.clip(image * np.float32(span) + np.float32(low), 0, 255)
-    return np.asarray(255 - image if inverted else image, np.float32)
+    if rng.random() < settings.jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*QUALITY))]
+        packed = cv2.imencode(".jpg", image.round().astype(np.uint8), quality)[1]
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+    return np.asarray(image, np.float32)
+
+
+def _degrade(
+    image: Float32[np.ndarray, "height width 3"], settings: AugmentSettings, rng: np.random.Generator
+) -> Float32[np.ndarray, "height width 3"]:
+    """Light unevenly, lose sharpness, and add noise to an image whose values range over about 1."""
+    height, width = image.shape[:2]
+    if settings.shading:
+        field = cv2.resize(
+            rng.standard_normal((3, 3), dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        image = image + (field * np.float32(settings.shading * rng.random()))[..., None]
+    if rng.random() < settings.blur and (deviation := rng.uniform(0, settings.blur_pixels)) > 0:
+        image = cv2.GaussianBlur(image, (0, 0), deviation)
+    if rng.random() < settings.shrink:
+        factor = SHRINK ** -rng.random()
+        fewer = (max(1, round(width * factor)), max(1, round(height * factor)))
+        image = cv2.resize(cv2.resize(image, fewer, interpolation=cv2.INTER_AREA), (width, height))
+    if settings.noise:
+        image = image + rng.standard_normal(image.shape, np.float32) * np.float32(settings.noise * rng.random())
+    if rng.random() < settings.levels:
+        levels = np.float32(rng.integers(*LEVELS))
+        image = np.round(image * levels) / levels
+    return np.asarray(image, np.float32)

@@ -1,6 +1,6 @@
 """Examples to batches for training and for validation.
 
-An image, or a part of one, comes beside the mean and deviation of the whole image, which normalise it; see
+An image, or a part of one, comes beside the mean, deviation and polarity of the whole image, which normalise it; see
 `unetseg.model.unet.for_tiles`.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Int64, UInt, UInt8
+from jaxtyping import Float32, Int64
 
 from unetseg.config import AugmentSettings, TrainSettings
 from unetseg.dataset.subsets import subset_rows
@@ -74,10 +74,8 @@ class TrainingBatches(keras.utils.PyDataset):
         """Make batch `number` of this epoch."""
         examples = []
         for index, rng in self.draw(number):
-            image, mask, statistics = self.source.example(index, rng)
-            if self.epoch < self.settings.crop_epochs:
-                image, mask = _crop(image, mask, self.settings.crop, rng)
-            examples.append(augment(image, mask, statistics, self.strength, rng))
+            size = self.settings.crop if self.epoch < self.settings.crop_epochs else None
+            examples.append(augment(*self.source.example(index, rng), self.strength, rng, size))
         images, masks, known = zip(*examples, strict=True)
         truth = [(np.stack(masks) > 0).astype(np.float32)]
         if border := self.settings.border:
@@ -140,14 +138,6 @@ def open_batches(
     )
     plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=size)
     return batches, plain
-
-
-def _crop(
-    image: np.ndarray, mask: np.ndarray, size: int, rng: np.random.Generator
-) -> tuple[UInt8[np.ndarray, "size size 3"], UInt[np.ndarray, "size size"]]:
-    row, column = (int(rng.integers(length - size + 1)) for length in mask.shape)
-    part = np.s_[row : row + size, column : column + size]
-    return image[part], mask[part]
 
 
 def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> dict[str, np.ndarray]:

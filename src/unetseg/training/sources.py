@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import UInt, UInt8
 
 from unetseg.files import read_csv
+from unetseg.images.polarity import polarity
 from unetseg.training.augment import Statistics
 
 
 class Example(NamedTuple):
-    """An image or a part of one, its mask or label map, and the mean and deviation of the whole image."""
+    """An image or a part of one, its mask or label map, and what is known of the whole image."""
 
     image: UInt8[np.ndarray, "height width 3"]
     mask: UInt[np.ndarray, "height width"]
@@ -30,12 +31,12 @@ class WholeImages:
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
         """Give the image."""
         del rng
-        image = self.images[index]
-        return Example(image, self.masks[index], (float(image.mean()), float(image.std())))
+        image, mask = self.images[index], self.masks[index]
+        return Example(image, mask, (float(image.mean()), float(image.std()), polarity(image, mask)))
 
 
 class Sample(NamedTuple):
-    """The rows of a sample's tiles in the arrays, and the mean and deviation of its whole image."""
+    """The rows of a sample's tiles in the arrays, and what is known of its whole image."""
 
     tiles: Sequence[int]
     statistics: Statistics
@@ -92,6 +93,6 @@ def _samples(arrays: Path) -> dict[int, Sample]:
     samples = {}
     for row in read_csv(arrays / "samples.csv"):
         own = tiles[row["id"]]
-        statistics = (float(own[0]["mean"]), float(own[0]["deviation"]))
+        statistics = (float(own[0]["mean"]), float(own[0]["deviation"]), float(own[0]["polarity"]))
         samples[int(row["index"])] = Sample([int(tile["index"]) for tile in own], statistics)
     return samples
