@@ -51,7 +51,7 @@ def unpack(archive: Path, out: Path) -> Path:
 def grouped(samples: Path, arrays: Path, params: Params) -> dict[str, str]:
     """Share out one archive's samples as the stages `preprocess` and `split` do."""
     if not arrays.exists():
-        write_arrays(samples, arrays, size=256, skip_bad=False, channel="all", project="none")
+        write_arrays(samples, arrays, size=256, skip_bad=False)
     rows = read_csv(arrays / "samples.csv")
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
     pairs = find_relatives(list(strata), np.load(arrays / "traits.npy", mmap_mode="r")).pairs
