@@ -62,7 +62,7 @@ def test_the_masks_are_to_the_pixel_those_that_evaluate_scored(tta):
     write_sample("a", spots(50, 70))
     write_sample("b", spots(32, 45), "tif")
     write_sample("c", spots(200, 90).astype(np.uint16) * 15)
-    write_sample("d", np.concatenate([spots(60, 41), spots(60, 41)[..., :1]], axis=2))
+    write_sample("d", np.dstack([spots(60, 41), np.full((60, 41), 200, np.uint8)]))
     write_sample("e", spots(33, 64), "bmp")
     expected = evaluated(Path("samples"), MODEL, SIZE, tta)
     assert run(words=["samples/*/images/*"], tta=tta) == [None] * 5

@@ -9,9 +9,11 @@ from pathlib import Path, PurePosixPath
 from unetseg.errors import InputError
 from unetseg.images.opening import count_images
 from unetseg.images.stacks import Channel, Project
+from unetseg.images.volumes import VENDORS
 
+ZARR = ".zarr"  # a folder that is one image
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,21 @@ def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", proje
 def _search(word: str, out: Path) -> dict[Path, str]:
     """Find files and their names."""
     path = Path(word)
-    if path.is_file():
+    if path.is_file() or (path.suffix.lower() == ZARR and path.is_dir()):
         return {path: path.name}
     fixed = next((place for place, part in enumerate(path.parts) if has_magic(part)), len(path.parts))
     base = Path(*path.parts[:fixed])
     pattern = "/".join(path.parts[fixed:]) or "**/*"
     images = {file: file.relative_to(base) for file in sorted(base.glob(pattern)) if file.suffix.lower() in SUFFIXES}
-    files = {file: name for file, name in images.items() if file.is_file() and not _is_clutter(name.parts)}
+    files = {file: name for file, name in images.items() if _is_image(file) and not _is_clutter(name.parts)}
     if fixed == len(path.parts):
         files = {file: name for file, name in files.items() if not _is_mask(file)}
     below = base.resolve() in out.parents
     return {file: name.as_posix() for file, name in files.items() if not (below and out in file.resolve().parents)}
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_dir() if path.suffix.lower() == ZARR else path.is_file()
 
 
 def _is_clutter(parts: Sequence[str]) -> bool:

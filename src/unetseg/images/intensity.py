@@ -8,7 +8,7 @@ from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
 
-PERCENTILES = (0.1, 99.9)
+PERCENTILES = (0.05, 99.95)  # measured: see docs/images.md
 SAMPLE = 2**22  # pixels used for percentiles: a grid over larger images, the same however the image is read
 STRIP = 2**22  # pixels scaled together
 LARGEST = 1e30  # larger floats are not measurements, and their sums overflow

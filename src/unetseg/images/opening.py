@@ -1,7 +1,7 @@
 """Open an image file of any format, for training and prediction alike."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from unetseg.images.intensity import STRIP, Range, check_values, to_rgb, value_r
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
 from unetseg.images.tiffs import MAGIC, open_tiff
+from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
 
@@ -57,7 +58,7 @@ class Opened:
 
 
 def read_image(
-    path: Path, plane: int | None = None, *, channel: Channel = "all", project: Project = "none"
+    path: Path | str, plane: int | None = None, *, channel: Channel = "all", project: Project = "none"
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image as RGB, 0 to 255; see `open_image`, which gives the same values, and `read_stored`.
 
@@ -67,7 +68,9 @@ def read_image(
     return to_rgb(read_stored(path, plane, channel=channel, project=project).pixels)
 
 
-def read_stored(path: Path, plane: int | None = None, *, channel: Channel = "all", project: Project = "none") -> Stored:
+def read_stored(
+    path: Path | str, plane: int | None = None, *, channel: Channel = "all", project: Project = "none"
+) -> Stored:
     """Read an image as it is stored, all of it.
 
     Raises:
@@ -84,7 +87,7 @@ def read_stored(path: Path, plane: int | None = None, *, channel: Channel = "all
 
 @contextmanager
 def open_image(
-    path: Path,
+    path: Path | str,
     plane: int | None = None,
     large: int = LARGE,
     *,
@@ -94,7 +97,7 @@ def open_image(
     """Open an image for reading within the context.
 
     Args:
-        path: the file.
+        path: the file; the folder of an OME-Zarr, or its URL as text.
         plane: which image of a file that holds several, from 0; None: the only one.
         large: an image of more pixels is read as rows are asked for, any other at once.
         channel: a number from 0, a name from the file's metadata, or "all": grey or RGB as it is.
@@ -127,7 +130,7 @@ def open_image(
         yield Opened(stack.height, stack.width, stack.pixel, named, shown)
 
 
-def count_images(path: Path, project: Project = "none") -> int:
+def count_images(path: Path | str, project: Project = "none") -> int:
     """Count the images in a file; each is predicted separately.
 
     Raises:
@@ -146,16 +149,15 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
     return value_range(strips, stack.height, stack.width)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Stack]:
-    """Open a file according to its content, not its name."""
+def _open(path: Path | str) -> AbstractContextManager[Stack]:
+    """Open a file according to its content, vendors' files by their suffix; a folder or URL is OME-Zarr."""
+    if isinstance(path, str) or path.is_dir():
+        return open_zarr(str(path))
+    if path.suffix.lower() in VENDORS:
+        return open_vendor(path)
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
-    if is_tiff:
-        with open_tiff(path) as stack:
-            yield stack
-    else:
-        yield _raster(path.read_bytes())
+    return open_tiff(path) if is_tiff else nullcontext(_raster(path.read_bytes()))
 
 
 def _raster(data: bytes) -> Stack:
@@ -181,8 +183,8 @@ def _raster(data: bytes) -> Stack:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the name of the file into its errors."""
+def _naming(path: Path | str) -> Iterator[None]:
+    """Name the file in what is told of it."""
     try:
         yield
     except OSError as error:

@@ -1,0 +1,161 @@
+"""Read OME-Zarr, and through bioio the files of microscopes' vendors; both need an extra to be installed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetseg.errors import InputError
+from unetseg.images.rasters import MAX_BYTES
+from unetseg.images.stacks import Stack, Values
+from unetseg.images.tiffs import MICRONS, in_our_words
+
+VENDORS = {".czi", ".nd2", ".lif"}
+FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
+LENGTHS = {"nanometer": "nm", "micrometer": "µm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
+CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's file tells it to
+    *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma"),
+    *("bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "delta", "shuffle", "fixedscaleoffset", "bitround"),
+}
+
+
+@contextmanager
+def open_zarr(place: str) -> Iterator[Stack]:
+    """Open an OME-Zarr image of version 0.4 or 0.5 at full resolution.
+
+    Args:
+        place: a folder, or a URL that fsspec knows, such as `https://…` or `s3://…`.
+
+    Raises:
+        InputError: without the place: if it is no such image, or the extra is missing.
+    """
+    try:
+        import zarr  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InputError("is OME-Zarr, which needs: pip install 'unetseg[zarr]'") from error
+    with in_our_words():
+        try:
+            group = zarr.open_group(place, mode="r")
+        except (FileNotFoundError, ValueError, KeyError) as error:
+            raise InputError("is no OME-Zarr image, and no other folder is one image") from error
+        told: Mapping[str, Any] = dict(group.attrs)
+        told = told.get("ome", told)
+        if not told.get("multiscales"):
+            inside = sorted(name for name, _ in group.groups())[:3]
+            rule = f"name an image inside it, such as {inside[0]}" if inside else "it has no multiscales"
+            raise InputError(f"is no OME-Zarr image but a group of them: {rule}")
+        image = told["multiscales"][0]
+        array: Any = group[image["datasets"][0]["path"]]
+        _check_codecs(array.metadata.to_dict())
+        if (size := prod(array.chunks) * array.dtype.itemsize) > MAX_BYTES:
+            rule = f"at most {MAX_BYTES // 2**20} are read"
+            raise InputError(f"is stored in chunks of {size / 2**20:,.0f} MiB; {rule}")
+        axes = [axis if isinstance(axis, str) else axis["name"] for axis in image.get("axes", FORMER_AXES)]
+        if len(axes) != array.ndim or not {"y", "x"} <= set(axes) <= set(FORMER_AXES):
+            raise InputError(f"has the axes {', '.join(axes)}; read are {', '.join(FORMER_AXES)}")
+        stack = _zarr_stack(array, axes, [each.get("label", "") for each in _omero(told)], _zarr_pixel(image, axes))
+    yield stack
+
+
+def _zarr_stack(array: Any, axes: Sequence[str], names: Sequence[str], pixel: tuple[float, float] | None) -> Stack:
+    sizes = dict(zip(axes, array.shape, strict=True))
+
+    def read(time: int, depth: int, channels: Sequence[int], start: int, stop: int) -> Values:
+        with in_our_words():
+            return np.stack([plane(time, depth, channel, start, stop) for channel in channels], axis=-1)
+
+    def plane(time: int, depth: int, channel: int, start: int, stop: int) -> Any:
+        place = {"t": time, "c": channel, "z": depth, "y": slice(start, stop), "x": slice(None)}
+        rows = np.asarray(array[tuple(place[axis] for axis in axes)])
+        return rows if axes.index("y") < axes.index("x") else rows.T
+
+    channels = sizes.get("c", 1)
+    return Stack(
+        height=sizes["y"],
+        width=sizes["x"],
+        times=sizes.get("t", 1),
+        depths=sizes.get("z", 1),
+        channels=channels,
+        colour=False,
+        names=names if len(names) == channels else [],
+        dtype=array.dtype.newbyteorder("="),
+        pixel=pixel,
+        read=read,
+    )
+
+
+def _check_codecs(metadata: Any) -> None:
+    """Refuse codecs that are not known to be harmless, wherever in an array's metadata they stand."""
+    for key in ("compressor", "filters", "codecs", "index_codecs"):
+        found = metadata.get(key) or []
+        for codec in [found] if isinstance(found, Mapping) else found:
+            name = str(codec.get("id", codec.get("name"))).removeprefix("numcodecs.")
+            if name not in CODECS:
+                raise InputError(f"is packed by the codec {name!r}, which is not read")
+            _check_codecs(codec.get("configuration", {}))
+
+
+def _omero(told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return list((told.get("omero") or {}).get("channels") or [])
+
+
+def _zarr_pixel(image: Mapping[str, Any], axes: Sequence[str]) -> tuple[float, float] | None:
+    """Find the size of a pixel in µm; metadata that nothing depends on may be absent or wrong."""
+    try:
+        units = {axis["name"]: LENGTHS.get(axis.get("unit", ""), "") for axis in image["axes"]}
+        parts = [*image["datasets"][0]["coordinateTransformations"], *image.get("coordinateTransformations", [])]
+        scales = [part["scale"] for part in parts if part["type"] == "scale"]
+        height, width = (prod(float(scale[axes.index(a)]) for scale in scales) * MICRONS[units[a]] for a in "yx")
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+    return (height, width) if scales and 0 < height < np.inf and 0 < width < np.inf else None
+
+
+@contextmanager
+def open_vendor(path: Path) -> Iterator[Stack]:
+    """Open a CZI, ND2 or LIF file.
+
+    Raises:
+        InputError: without the file's name: if it is damaged, or the extra is missing.
+    """
+    try:
+        from bioio import BioImage  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InputError(f"is {path.suffix[1:].upper()}, which needs: pip install 'unetseg[bioio]'") from error
+    with in_our_words():
+        image: Any = BioImage(path)
+        shapes = set()
+        for scene in image.scenes:
+            image.set_scene(scene)
+            shapes.add((image.shape, image.dtype))
+        if len(shapes) > 1:
+            raise InputError(f"holds {len(image.scenes)} scenes of different sizes; save each as a file of its own")
+        sizes = dict(zip(image.dims.order, image.shape, strict=True))
+        colour = sizes.get("S", 1) == 3 and sizes["C"] == 1
+        if sizes.get("S", 1) > 1 and not colour:
+            raise InputError(f"has {sizes['C']} channels of {sizes['S']} samples; save it as OME-TIFF")
+        spacing = image.physical_pixel_sizes
+        pixel = (float(spacing.Y), float(spacing.X)) if spacing.Y and spacing.X else None
+
+    def read(time: int, depth: int, channels: Sequence[int], start: int, stop: int) -> Values:
+        with in_our_words():
+            image.set_scene(image.scenes[time // sizes["T"]])
+            axes, wanted = ("YXS", {"C": 0}) if colour else ("YXC", {"C": list(channels)})
+            rows = image.get_image_dask_data(axes, T=time % sizes["T"], Z=depth, **wanted)[start:stop]
+            return np.asarray(rows.compute())[..., list(channels) if colour else slice(None)]
+
+    yield Stack(
+        height=sizes["Y"],
+        width=sizes["X"],
+        times=sizes["T"] * len(image.scenes),
+        depths=sizes["Z"],
+        channels=3 if colour else sizes["C"],
+        colour=colour,
+        names=[] if colour else list(map(str, image.channel_names)),
+        dtype=np.dtype(image.dtype),
+        pixel=pixel,
+        read=read,
+    )

@@ -1,0 +1,124 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.images import volumes
+from unetseg.images.inputs import find_inputs
+from unetseg.images.opening import count_images, open_image, read_image, read_stored
+
+VALUES = np.random.default_rng(0).integers(0, 4000, (2, 3, 4, 30, 40), np.uint16)  # time, channel, depth
+AXES = [{"name": name} for name in "tcz"] + [{"name": name, "unit": "micrometer"} for name in "yx"]
+
+
+@pytest.fixture
+def zarr():
+    return pytest.importorskip("zarr")
+
+
+def write(zarr, place, version, values=VALUES, **told):
+    group = zarr.open_group(str(place), mode="w", zarr_format={"0.4": 2, "0.5": 3}[version])
+    scale = [{"type": "scale", "scale": [1, 1, 1, 0.5, 0.25][-values.ndim :]}]
+    for level in range(2):
+        data = values[..., :: level + 1, :: level + 1]
+        group.create_array(str(level), shape=data.shape, dtype=data.dtype, chunks=(1,) * (data.ndim - 2) + (16, 16))
+        group[str(level)][:] = data
+    datasets = [{"path": str(level), "coordinateTransformations": scale} for level in range(2)]
+    facts = {"multiscales": [{"axes": AXES[-values.ndim :], "datasets": datasets}], **told}
+    group.attrs.update(facts if version == "0.4" else {"ome": {"version": version, **facts}})
+    return Path(place)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_ome_zarr_is_read_at_full_resolution(zarr, tmp_path, version):
+    labels = {"channels": [{"label": name} for name in ("DAPI", "GFP", "RFP")]}
+    path = write(zarr, tmp_path / "a.zarr", version, omero=labels)
+    assert count_images(path) == 8
+    assert count_images(path, "max") == 2
+    assert np.array_equal(read_stored(path, 5, channel="GFP").pixels[..., 0], VALUES[1, 1, 1])
+    assert np.array_equal(read_stored(path, 1, channel=2, project="max").pixels[..., 0], VALUES[1, 2].max(axis=0))
+    with pytest.raises(InputError, match=r"a\.zarr: has 3 channels \(DAPI, GFP, RFP\)"):
+        read_stored(path, 0)
+
+
+def test_rows_of_a_large_one_are_those_of_the_whole(zarr, tmp_path):
+    path = write(zarr, tmp_path / "a.zarr", "0.5", VALUES[0, 0, 0])
+    with open_image(path, large=100) as opened:
+        assert opened.pixel == (0.5, 0.25)
+        parts = [opened.rows(top, top + 10) for top in range(0, 30, 10)]
+    assert np.array_equal(np.concatenate(parts), read_image(path))
+
+
+def test_a_url_is_opened_by_fsspec(zarr):
+    write(zarr, "memory://bucket/a.zarr", "0.5", VALUES[0, 0, 0])
+    assert np.array_equal(read_stored("memory://bucket/a.zarr").pixels[..., 0], VALUES[0, 0, 0])
+
+
+def test_a_folder_of_zarrs_is_searched_and_each_is_one_image(zarr, tmp_path):
+    write(zarr, tmp_path / "in/a.zarr", "0.4", VALUES[0, 0, 0])
+    write(zarr, tmp_path / "in/b/c.ome.zarr", "0.5", VALUES[0, 0, :2])
+    found = find_inputs([str(tmp_path / "in")], tmp_path / "out")
+    assert [each.name for each in found] == ["a", "b/c.ome_0000", "b/c.ome_0001"]
+    assert [each.name for each in find_inputs([str(tmp_path / "in/a.zarr")], tmp_path / "out")] == ["a"]
+
+
+def test_what_is_no_image_is_told(zarr, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder: is no OME-Zarr image"):
+        read_stored(tmp_path / "folder")
+    zarr.open_group(str(tmp_path / "plate.zarr"), mode="w").create_group("A")
+    with pytest.raises(InputError, match=r"plate\.zarr: is no OME-Zarr image but a group of them: .* such as A"):
+        read_stored(tmp_path / "plate.zarr")
+
+
+def test_damaged_chunks_are_an_error(zarr, tmp_path):
+    path = write(zarr, tmp_path / "a.zarr", "0.4", VALUES[0, 0, 0])
+    (path / "0/1.1").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"a\.zarr: is damaged"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize("key", ["compressor", "filters"])
+def test_a_codec_that_runs_code_is_refused(zarr, tmp_path, key):
+    path = write(zarr, tmp_path / "a.zarr", "0.4", VALUES[0, 0, 0])
+    described = json.loads((path / "0/.zarray").read_text())
+    codec = {"id": "pickle", "protocol": 5}
+    (path / "0/.zarray").write_text(json.dumps(described | {key: [codec] if key == "filters" else codec}))
+    with pytest.raises(InputError, match=r"a\.zarr: "):
+        read_stored(path)
+
+
+def test_chunks_beyond_the_limit_are_refused(zarr, tmp_path, monkeypatch):
+    path = write(zarr, tmp_path / "a.zarr", "0.5", VALUES[0, 0, 0])
+    monkeypatch.setattr(volumes, "MAX_BYTES", 16 * 16 * 2 - 1)
+    with pytest.raises(InputError, match="is stored in chunks of"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize(("name", "module", "extra"), [("a.zarr", "zarr", "zarr"), ("a.czi", "bioio", "bioio")])
+def test_a_missing_extra_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch, name, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.czi").write_bytes(b"ZISRAWFILE")
+    with pytest.raises(InputError, match=rf"{name}: .*pip install 'unetseg\[{extra}\]'"):
+        read_stored(tmp_path / name)
+
+
+@pytest.mark.slow
+def test_a_czi_is_read_through_bioio(tmp_path):
+    pytest.importorskip("bioio_czi")
+    writer = pytest.importorskip("pylibCZIrw.czi")
+    path = tmp_path / "a.czi"
+    with writer.create_czi(str(path)) as file:
+        for channel in range(2):
+            for depth in range(3):
+                file.write(data=VALUES[0, channel, depth, ..., None], plane={"T": 0, "C": channel, "Z": depth})
+        file.write_metadata("a", channel_names={0: "DAPI", 1: "GFP"}, scale_x=0.25e-6, scale_y=0.5e-6)
+    assert count_images(path) == 3
+    assert np.array_equal(read_stored(path, 2, channel="GFP").pixels[..., 0], VALUES[0, 1, 2])
+    assert np.array_equal(read_stored(path, channel=0, project="max").pixels[..., 0], VALUES[0, 0, :3].max(axis=0))
+    with open_image(path, 0, channel=0) as opened:
+        assert opened.pixel == pytest.approx((0.5, 0.25))
