@@ -96,11 +96,9 @@ def test_every_stage_says_what_it_does(stage):
     assert STAGES[stage]["desc"]
 
 
-def test_a_stage_is_short_and_has_one_main():
+def test_a_stage_has_one_main():
     for script in (ROOT / "stages").glob("*.py"):
-        text = script.read_text()
-        assert len(text.splitlines()) <= 50, script.name
-        assert text.count("def main(") == 1, script.name
+        assert script.read_text().count("def main(") == 1, script.name
 
 
 def test_the_stages_are_the_six_of_the_mission():

@@ -13,6 +13,7 @@ import tifffile
 from jaxtyping import Int32, Shaped
 from PIL import Image
 
+import unetseg  # imports Keras when it is used: napari should not wait for it
 from unetseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,11 +66,9 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
     """
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
-    from unetseg.prediction.arrays import predict  # noqa: PLC0415 - imports Keras, for which napari should not wait
-
     height, width = pixels.shape[:2]
     seen = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    labels = predict(seen, _load(model), scale="tiles").labels
+    labels = unetseg.predict(seen, _load(model), scale="tiles").labels
     return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
@@ -82,6 +81,4 @@ def _labels(folder: Path, image: dict[str, Any]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _load(model: Path) -> "keras.Model":
-    from unetseg.model.file import load_model  # noqa: PLC0415
-
-    return load_model(model)
+    return unetseg.load_model(model)
