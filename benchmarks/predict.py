@@ -32,9 +32,12 @@ from unetseg.images.resampling import fit
 from unetseg.model.file import load_model
 from unetseg.prediction.folder import predict_files
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tiles import TILE
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming
 
 
 def measure_speed(options: argparse.Namespace) -> None:
@@ -50,9 +53,12 @@ def measure_speed(options: argparse.Namespace) -> None:
             model.predict_on_batch(arrays[first : first + 8])
         bare = clocks() - bare
         with tempfile.TemporaryDirectory() as out:
-            whole = clocks()
-            results = Results(Path(out), Settings(objects=options.objects), (), options.model)
-            failed = sum(outcome is not None for outcome in predict_files(Predictor(model), sources, results))
+            whole, settings = clocks(), Settings(scale="resize", objects=options.objects)
+            results = Results(Path(out), settings, (), options.model, Estimate())
+            failed = sum(
+                outcome is not None
+                for outcome in predict_files(Predictor(model), sources, results, Zooming(settings, Tuning()))
+            )
             results.gather(sources)
             whole = clocks() - whole
         ratios.append(bare / whole)

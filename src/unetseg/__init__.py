@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetseg.model.file import load_model as load_model
+    from unetseg.prediction.arrays import load_model as load_model
     from unetseg.prediction.arrays import predict as predict
 
 __version__ = "0.1.0"
@@ -13,7 +13,7 @@ __all__ = ["load_model", "predict"]
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for: TensorFlow takes seconds, and most of this package does without."""
-    modules = {"load_model": "unetseg.model.file", "predict": "unetseg.prediction.arrays"}
+    modules = {"load_model": "unetseg.prediction.arrays", "predict": "unetseg.prediction.arrays"}
     if name not in modules:
         raise AttributeError(f"module 'unetseg' has no attribute {name!r}")
     return getattr(import_module(modules[name]), name)

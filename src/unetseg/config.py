@@ -41,6 +41,7 @@ class ImageSettings(Section):
 
     size: int = Field(ge=8, le=4096)
     mode: Literal["resize", "tiles"]
+    pixel_size: float = Field(ge=0, le=1e6)
 
 
 class SplitSettings(Section):

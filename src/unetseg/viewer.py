@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import tifffile
 from jaxtyping import Int32, Shaped
@@ -59,17 +58,14 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
     Args:
         pixels: (height, width), or (height, width, 3 or 4) for RGB without and with alpha.
         model: a .keras file.
-        zoom: enlarges the image before the model sees it.
+        zoom: pixels that the model sees for each of the image.
 
     Raises:
         InputError: if the pixels are a stack, or the model cannot be used.
     """
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
-    height, width = pixels.shape[:2]
-    seen = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    labels = unetseg.predict(seen, _load(model), scale="tiles").labels
-    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+    return unetseg.predict(pixels, _load(model), zoom=zoom).labels
 
 
 def _labels(folder: Path, image: dict[str, Any]) -> np.ndarray:

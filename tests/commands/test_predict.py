@@ -36,16 +36,24 @@ def times():
 def test_masks_and_a_table_are_written_and_the_exit_is_0(capsys):
     assert predict("images") == 0
     assert sorted(path.name for path in Path("out").glob("*.*")) == [
-        ".unetseg", "a.png", "b.png", "c.png", "objects.csv", "predict.json",
+        ".unetseg", "a.png", "b.png", "c.png", "images.csv", "objects.csv", "predict.json",
     ]  # fmt: skip
     assert len(read_csv(Path("out/objects.csv"))) == 6
-    assert capsys.readouterr().err.startswith("predict: 3 images in ")
+    told = capsys.readouterr().err
+    assert "predict: 3 images in " in told
+    assert "of 3 images look fine; " in told
+    listed = json.loads(Path("out/predict.json").read_text())["images"]
+    api_found = api.predict(spots(40, 50), MODEL)
+    assert [image["estimated_dice"] for image in listed] == [pytest.approx(api_found.estimated_dice, abs=1e-4)] * 3
+    assert [float(row["estimated_dice"]) for row in read_csv(Path("out/images.csv"))] == [
+        listed[0]["estimated_dice"]
+    ] * 3
 
 
 def test_a_broken_image_is_named_on_stderr_and_the_exit_is_1(capsys):
     Path("images/b.png").write_text("no image")
     assert predict("images") == 1
-    assert capsys.readouterr().err.startswith("images/b.png: ")
+    assert "\nimages/b.png: " in capsys.readouterr().err
     assert set(times()) == {"a.png", "c.png"}
 
 
@@ -82,15 +90,35 @@ def test_the_threshold_is_the_models_own_unless_another_is_given():
     assert cv2.imread("out/faint.png")[16, 16, 0] == 0
 
 
-@pytest.mark.parametrize(("mode", "scale"), [(None, "resize"), ("resize", "resize"), ("tiles", "tiles")])
-def test_the_scale_is_that_of_the_models_training_unless_another_is_given(mode, scale):
+def test_the_values_that_evaluate_chose_are_used_and_told_unless_others_are_given(capsys):
+    Path("m.json").write_text('{"threshold": 0.2, "depth": 1.5, "min_size": 3, "tta": true}')
+    assert predict("images/a.png") == 0
+    used = json.loads(Path("out/predict.json").read_text())
+    assert [used[name] for name in ("threshold", "depth", "min_size", "tta")] == [0.2, 1.5, 3, True]
+    assert "threshold 0.2, depth 1.5, min size 3, tta True (from m.json)" in capsys.readouterr().err
+    assert predict("--threshold", "0.5", "--no-tta", "images/a.png") == 0
+    used = json.loads(Path("out/predict.json").read_text())
+    assert [used[name] for name in ("threshold", "depth", "tta")] == [0.5, 1.5, False]
+    assert "(from m.json; --threshold, --tta as given)" in capsys.readouterr().err
+
+
+def test_malformed_values_are_told_and_the_exit_is_2(capsys):
+    Path("m.json").write_text('{"threshold": 2}')
+    assert predict("images/a.png") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("m.json: threshold: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(("mode", "zoom"), [(None, 0.7155), ("resize", 0.7155), ("tiles", 1.0)])
+def test_images_of_usual_sizes_are_seen_as_in_training_unless_a_zoom_is_given(mode, zoom):
     save_model(
         Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32, **({"mode": mode} if mode else {})}}}
     )
-    predict("images/a.png")
-    assert json.loads(Path("out/predict.json").read_text())["scale"] == scale
-    predict("--scale", "resize", "images/a.png")
-    assert json.loads(Path("out/predict.json").read_text())["scale"] == "resize"
+    for words, expected in (([], zoom), (["--scale", "resize"], 0.7155), (["--scale", "tiles"], 1.0),
+                            (["--scale", "native"], 1.0), (["--zoom", "0.5"], 0.5)):  # fmt: skip
+        assert predict(*words, "images/a.png") == 0
+        assert json.loads(Path("out/predict.json").read_text())["images"][0]["zoom"] == expected
 
 
 def test_views_are_averaged_on_demand():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unetseg.images.resampling import fit, resize, restore
+from unetseg.images.resampling import fit, resize, resized_rows, resized_strips, restore
 
 sizes = st.integers(1, 40)
 
@@ -41,3 +41,21 @@ def test_a_probability_stays_between_its_lowest_and_highest(height, width):
     restored = restore(probability, height, width)
     assert restored.shape == (height, width)
     assert probability.min() - 1e-6 <= restored.min() <= restored.max() <= probability.max() + 1e-6
+
+
+@pytest.mark.parametrize("zoom", [0.25, 0.37, 0.9, 1.0, 1.41, 2.0])
+def test_what_is_resized_by_strips_is_what_is_resized_at_once(zoom):
+    image = np.random.default_rng(0).integers(0, 256, (97, 61, 3)).astype(np.uint8)
+    height, width = round(97 * zoom), round(61 * zoom)
+    rows = resized_rows(lambda start, stop: image[start:stop], 97, height, width)
+    strips = np.concatenate([rows(start, min(start + 7, height)) for start in range(0, height, 7)])
+    assert np.abs(strips.astype(int) - resize(image, height, width)).max() <= 1
+    probability = np.random.default_rng(1).random((height, width), np.float32)
+    parts = (probability[start : start + 5] for start in range(0, height, 5))
+    back = np.concatenate(list(resized_strips(parts, height, 97, 61)))
+    np.testing.assert_allclose(back, restore(probability, 97, 61), atol=1e-5)
+
+
+def test_a_row_of_pixels_can_be_zoomed():
+    row = np.full((1, 1, 3), 9, np.uint8)
+    assert (resized_rows(lambda start, stop: row[start:stop], 1, 4, 3)(0, 4) == 9).all()

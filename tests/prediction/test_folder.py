@@ -16,8 +16,11 @@ from unetseg.images.resampling import restore
 from unetseg.prediction import folder as prediction
 from unetseg.prediction.folder import predict_files
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +31,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(scale="resize", words=("images",), kinds=(), tta=False):
-    sources = find_inputs(list(words), Path("out"))
-    results = Results(Path("out"), Settings(scale=scale), kinds, Path("m.keras"))
-    return list(predict_files(Predictor(MODEL, scale, tta=tta), sources, results))
+    sources, settings = find_inputs(list(words), Path("out")), Settings(scale=scale)
+    results = Results(Path("out"), settings, kinds, Path("m.keras"), Estimate())
+    return list(predict_files(Predictor(MODEL, tta=tta), sources, results, Zooming(settings, Tuning())))
 
 
 def mask(name):

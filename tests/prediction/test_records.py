@@ -9,7 +9,7 @@ CORNER = Found(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), 
 
 
 def written(path, height=20, width=30, runs=False):
-    with write_record(path, {"name": "a"}, height, width, runs=runs) as add:
+    with write_record(path, {"name": "a"}, height, width, 0.5, runs=runs) as add:
         for top, found, value in ((0, SQUARE, 0.5), (height // 2, CORNER, 1.0)):
             shape = (height // 2 if top == 0 else height - height // 2, width)
             add(Strip(top, np.full(shape, value, np.float32), np.zeros(shape, np.int32), [found]))
@@ -41,8 +41,10 @@ def test_the_header_comes_back(tmp_path):
     assert written(tmp_path / "a.jsonl").header == {"name": "a"}
 
 
-def test_the_uncertainty_is_the_mean_over_all_pixels(tmp_path):
-    assert written(tmp_path / "a.jsonl", height=7).uncertainty() == pytest.approx(3 / 7, abs=1e-4)
+def test_what_the_model_is_sure_of_comes_back(tmp_path):
+    assert written(tmp_path / "a.jsonl", height=7).certainty() == pytest.approx(
+        {"uncertainty": 3 / 7, "expected_dice": 11 / 12.5}, abs=1e-3
+    )
 
 
 def test_a_missing_or_damaged_record_is_none(tmp_path):

@@ -11,7 +11,7 @@ import tifffile
 from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
-from unetseg.prediction.quality import uncertainty
+from unetseg.prediction.quality import Estimate, uncertainty
 from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings
 from unetseg.report.predicted import predicted_entries, read_predictions
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def results(kinds=(), **settings):
-    return Results(Path("out"), Settings(**settings), kinds, Path("m.keras"))
+    return Results(Path("out"), Settings(**settings), kinds, Path("m.keras"), Estimate())
 
 
 def sources():
@@ -44,7 +44,7 @@ def probability():
 
 
 def write(to, source):
-    to.write(Known(source, 20, 30, None), [probability()[:10], probability()[10:]], 25)
+    to.write(Known(source, 20, 30, None, 25 / 600**0.5), [probability()[:10], probability()[10:]])
 
 
 def test_every_kind_is_written_under_the_images_relative_path():
@@ -123,7 +123,7 @@ def test_an_image_that_breaks_half_way_leaves_nothing():
         raise InputError("broken")
 
     with pytest.raises(InputError, match="broken"):
-        results(ALL).write(Known(sources()[0], 20, 30, None), strips(), 25)
+        results(ALL).write(Known(sources()[0], 20, 30, None, 25 / 600**0.5), strips())
     assert [path for path in Path("out").rglob("*") if path.is_file()] == []
 
 
@@ -136,7 +136,7 @@ def test_tables_hold_what_is_done_in_the_images_order():
 
 
 def test_a_result_never_replaces_an_image():
-    to = Results(Path("images"), Settings(), (), Path("m.keras"))
+    to = Results(Path("images"), Settings(), (), Path("m.keras"), Estimate())
     with pytest.raises(InputError, match=r"a\.png: is an image and would be replaced"):
         to.check(find_inputs(["images/a.png"], Path("out")))
 

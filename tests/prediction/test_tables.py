@@ -22,7 +22,7 @@ def records(tmp_path):
         path = tmp_path / f"{len(made)}.jsonl"
         header = {"name": name, "image": f"{name}.tif", "plane": None, "height": 12, "width": 14, "pixel": None}
         (strip,) = number_objects([np.full((12, 14), 0.75, np.float32)], 12, lambda _, labels=labels: labels, 0.5)
-        with write_record(path, header, 12, 14, runs=True) as add:
+        with write_record(path, header, 12, 14, 0.5, runs=True) as add:
             add(strip)
         made.append(read_record(path))
     return made

@@ -2,22 +2,24 @@ import json
 import runpy
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from brightness import brightness_model, write_samples
 from values import PARAMS, params, small_unet
 
+from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.evaluation.scores import count, dice
 from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
-from unetseg.prediction.arrays import predict
+from unetseg.prediction.arrays import load_model, predict
 
 ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
 PER_IMAGE = (
-    "id,subset,group,modality,height,width,objects,foreground,dice,iou,precision,recall,boundary_f1,"
+    "id,subset,group,modality,height,width,objects,foreground,dice,iou,precision,recall,estimated_dice,boundary_f1,"
     "dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
 )
 
@@ -31,6 +33,7 @@ def paths(tmp_path):
         "arrays": arrays, "samples": samples, "split": split, "model": tmp_path / "model.keras",
         "metrics": out / "evaluate.json", "per_image": out / "per_image.csv", "thresholds": out / "thresholds.csv",
         "reliability": out / "reliability.csv", "predictions": tmp_path / "predictions",
+        "tuning": tmp_path / "tuning.json",
     }  # fmt: skip
 
 
@@ -43,6 +46,7 @@ def test_the_stage_writes_what_others_rely_on(paths):
     assert (summary["images"], summary["threshold"]) == (2, PARAMS.evaluate.threshold)
     assert {"precision", "recall", "boundary_f1", "all_background", "all_foreground"} <= set(summary)
     assert set(summary["calibration"]) == {"ece"}
+    assert set(summary["estimate"]) == {"mae", "spearman", "auc_below_0.8"}
     assert {"mean", "low", "high"} <= set(summary["by_kind"]["dark_grey"]["dice"])
     assert set(summary["run"]) == {"revision", "params", "data"}
     headers = {name: paths[name].read_text().partition("\n")[0] for name in ("per_image", "thresholds", "reliability")}
@@ -52,6 +56,20 @@ def test_the_stage_writes_what_others_rely_on(paths):
         "reliability": "low,high,count,confidence,frequency",
     }
     assert {row["subset"] for row in read_csv(paths["per_image"])} == {"test"}
+
+
+def test_what_was_scored_is_what_predict_writes(paths, tmp_path):
+    params = PARAMS.model_copy(update={"evaluate": PARAMS.evaluate.model_copy(update={"threshold": "validation"})})
+    STAGE["main"](params, **paths)
+    chosen = json.loads(paths["metrics"].read_text())["threshold"]
+    assert json.loads(paths["tuning"].read_text())["threshold"] == chosen != 0.5
+    scored = read_csv(paths["per_image"])[0]
+    image = paths["samples"] / scored["id"] / "images" / "1.png"
+    assert main(["predict", "--model", str(paths["model"]), "--out", str(tmp_path / "new"), str(image)]) == 0
+    mask = cv2.imread(str(tmp_path / "new" / "1.png"), cv2.IMREAD_GRAYSCALE) > 0
+    truth = read_sample(paths["samples"] / scored["id"]).labels > 0
+    assert float(scored["dice_native"]) == float(dice(count(truth, mask)))
+    assert predict(cv2.imread(str(image)), load_model(paths["model"])).threshold == chosen
 
 
 def test_the_stage_keeps_the_probabilities_of_the_test_subset_alone(paths):

@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +12,10 @@ from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError
 
 if TYPE_CHECKING:
-    from unetseg.prediction.settings import Scale
+    from unetseg.prediction.tuning import Tuning
 
 PRETRAINED = "pretrained/nuclei.keras"
+TUNED = ("threshold", "depth", "min_size", "tta")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,27 +24,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
     parser.add_argument("--model", type=Path, metavar="M.keras", help="default: the pretrained model of nuclei")
     scale_help = (
-        "resize: fit each image to the model's size; tiles: predict at the image's own size, in tiles; "
-        "default: as the model was trained (image.mode)"
+        "resize: fit each image to the model's size; tiles: its own size, in tiles; auto (default): as in training for "
+        "images of sizes that the model was trained on, else at the zoom at which the model is most certain"
     )
-    parser.add_argument("--scale", type=_scale, choices=("resize", "tiles"), help=scale_help)
-    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns; 8 times slower")
+    parser.add_argument("--scale", type=_scale, choices=("auto", "resize", "tiles"), default="auto", help=scale_help)
+    zoom_help = "pixels that the model sees for each of the image, or auto (default)"
+    parser.add_argument("--zoom", type=_zoom, metavar="F", help=zoom_help)
+    pixel_help = "size of the images' pixels, where their files do not say it; needs a model that knows its own"
+    parser.add_argument("--pixel-size", type=_over_zero, metavar="MICROMETRES", help=pixel_help)
+    tta_help = "average over the 8 flips and quarter turns: 8 times slower; default: as evaluated"
+    parser.add_argument("--tta", action=argparse.BooleanOptionalAction, help=tta_help)
     parser.add_argument(
         "--threshold",
         type=_share,
         metavar="P",
-        help="probability from which a pixel is foreground; default: the model's own",
+        help="probability from which a pixel is foreground; default: as evaluated, else 0.5",
     )
     objects_help = "separated: split touching objects; connected: do not; none: only masks, which is fastest"
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
-    parser.add_argument(
-        "--depth",
-        type=_over_zero,
-        default=1.0,
-        metavar="PIXELS",
-        help="minimum depth of the neck at which touching objects are split, in pixels",
-    )
-    parser.add_argument("--min-size", type=int, default=8, metavar="PIXELS", help="ignore smaller objects")
+    depth_help = "minimum depth of the neck at which touching objects are split; default: as evaluated, else 1"
+    parser.add_argument("--depth", type=_over_zero, metavar="PIXELS", help=depth_help)
+    size_help = "ignore smaller objects; default: as evaluated, else 8"
+    parser.add_argument("--min-size", type=int, metavar="PIXELS", help=size_help)
     channel_help = "a number from 0, or a name from the file's metadata; default: all, the image as it is"
     parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
     project_help = "project z-stacks to one image; default: none, predict each plane"
@@ -63,16 +67,23 @@ def run(options: argparse.Namespace) -> int:
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
         from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
+        from unetseg.prediction.tuning import find_tuning  # noqa: PLC0415
+        from unetseg.prediction.zoom import Zooming  # noqa: PLC0415
 
         file = options.model or _pretrained()
-        model, facts = load_model(file), read_facts(file)
-        scale, threshold = options.scale or _trained_scale(facts), options.threshold or facts.get("threshold", 0.5)
-        settings = Settings(scale, threshold, options.depth, options.min_size, options.objects, options.tta)
-        predictor = Predictor(model, scale, tta=options.tta)
-        results = Results(options.out, settings, options.write, file)
+        model = load_model(file)
+        found, source = find_tuning(file, read_facts(file))
+        given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
+        tuned = found.model_copy(update=given)
+        values = {name: getattr(tuned, name) for name in TUNED}
+        asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
+        settings = Settings(**values, **asked)
+        predictor = Predictor(model, tta=tuned.tta)
+        results = Results(options.out, settings, options.write, file, tuned.estimate)
         results.check(sources)
         left = [source for source in sources if not (options.resume and results.record(source))]
-        outcomes = predict_files(predictor, left, results)
+        print(_told(tuned, list(given), source), file=sys.stderr)
+        outcomes = predict_files(predictor, left, results, Zooming(settings, tuned))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -81,13 +92,30 @@ def run(options: argparse.Namespace) -> int:
         if failure:
             failed = 1
             print(failure, file=sys.stderr)
-    results.gather(sources)
+    for line in _summary(results.gather(sources)):
+        print(line, file=sys.stderr)
     return failed
 
 
-def _trained_scale(facts: dict[str, Any]) -> "Scale":
-    """Give the scale of what the model was trained on; one without facts saw images of its size."""
-    return "tiles" if facts.get("trained_with", {}).get("image", {}).get("mode") == "tiles" else "resize"
+def _told(tuned: "Tuning", given: list[str], source: str) -> str:
+    """Say which values are used and where they come from."""
+    values = ", ".join(f"{name.replace('_', ' ')} {getattr(tuned, name)}" for name in TUNED)
+    options = f"; {', '.join('--' + name.replace('_', '-') for name in given)} as given" if given else ""
+    return f"{values} (from {source}{options})"
+
+
+def _summary(images: list[dict[str, Any]]) -> Iterator[str]:
+    """Say at which zooms the images were predicted, and how many masks are likely to be good."""
+    if not images:
+        return
+    zooms = Counter(round(image["zoom"], 2) for image in images).most_common()
+    told = [f"{zoom:g} ({count})" for zoom, count in zooms[:5]] + ["…"] * (len(zooms) > 5)
+    yield f"zoom, pixels that the model sees for each of an image (images): {', '.join(told)}"
+    fine, look, unlike = (sum(image["verdict"] == each for image in images) for each in ("fine", "look", "unlike"))
+    line = f"{fine} of {len(images)} images look fine; {look} need a look"
+    if unlike:
+        line += f"; {unlike} are unlike what the model was trained on: label a few of these next"
+    yield line + (" (images.csv lists them first)" if look or unlike else "")
 
 
 def _pretrained() -> Path:
@@ -103,6 +131,14 @@ def _scale(word: str) -> str:
 
 def _channel(word: str) -> int | str:
     return int(word) if word.isdecimal() else word
+
+
+def _zoom(word: str) -> float | None:
+    if word == "auto":
+        return None
+    if not 1 / 64 <= float(word) <= 64:
+        raise ValueError(word)
+    return float(word)
 
 
 def _share(word: str) -> float:

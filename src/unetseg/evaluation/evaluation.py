@@ -11,23 +11,27 @@ from unetseg.dataset.samples import read_sample
 from unetseg.dataset.subsets import Prediction, Subset, subset_rows
 from unetseg.errors import InputError
 from unetseg.evaluation.calibration import reliability
+from unetseg.evaluation.estimate import calibrate
+from unetseg.evaluation.scores import count, dice
 from unetseg.evaluation.summary import ImageScore, score_image, summarise
 from unetseg.evaluation.tuning import best_separation, best_threshold, threshold_curve
-from unetseg.files import write_csv
+from unetseg.files import read_csv, write_csv
 from unetseg.images.opening import read_image
 from unetseg.images.resampling import resize
 from unetseg.parallel import in_parallel
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.progress import progress
 
 
 class Evaluation(NamedTuple):
-    """What is written of an evaluation: metrics/evaluate.json and the rows of three tables."""
+    """What is written of an evaluation: metrics/evaluate.json, the rows of three tables, the estimate of the Dice."""
 
     summary: dict[str, Any]
     per_image: list[dict[str, Any]]
     thresholds: list[dict[str, Any]]
     reliability: list[dict[str, Any]]
+    estimate: Estimate
 
 
 def predict_subset(predictor: Predictor, arrays: Path, samples: Path, split: Path, *, name: str, out: Path) -> Subset:
@@ -69,6 +73,19 @@ def _predict_natives(
         yield resize(probability, size, size)
 
 
+def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
+    """Give the least and the greatest height or width of the samples, and the zoom at which the model saw most of them.
+
+    Args:
+        samples: samples.csv.
+        predictor: of the model.
+    """
+    sides = np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
+    fitted = float(np.median(predictor.size / np.sqrt(sides.prod(axis=1))))
+    zoom = round(fitted, 4) if predictor.scale == "resize" else 1.0
+    return {"sizes": [int(sides.min()), int(sides.max())], "zoom": zoom}
+
+
 def evaluate(
     test: Subset,
     validation: Subset,
@@ -97,12 +114,16 @@ def evaluate(
     limit = best_threshold(curves[0]) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
 
+    expected = [expected_dice(overlap(image.probability, limit)) for image in validation]
+    true = [float(dice(count(image.mask, image.probability >= np.float32(limit)))) for image in validation]
+    estimate = calibrate(expected, true)
+
     def score(image: Prediction) -> ImageScore:
-        return score_image(image, read_sample(samples / image.row["id"]).labels > 0, limit, *separation)
+        return score_image(image, read_sample(samples / image.row["id"]).labels > 0, limit, *separation, estimate)
 
     images = list(progress(in_parallel(score, test), "score test", len(test)))
     summary = {"threshold": limit} | summarise(images, bootstrap, seed)
     summary["objects"] |= separation._asdict()
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))
     bins = reliability(np.sum([image.tally for image in images], axis=0))
-    return Evaluation(summary, per_image, [*curves[0], *curves[1]], bins)
+    return Evaluation(summary, per_image, [*curves[0], *curves[1]], bins, estimate)

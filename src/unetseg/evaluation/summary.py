@@ -9,9 +9,11 @@ from jaxtyping import Bool, Float64
 from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, tally
+from unetseg.evaluation.estimate import score_estimate
 from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.images.resampling import restore
 from unetseg.objects.separation import connected_objects, separated_objects
+from unetseg.prediction.quality import Estimate, expected_dice, overlap
 
 
 class ImageScore(NamedTuple):
@@ -26,7 +28,12 @@ class ImageScore(NamedTuple):
 
 
 def score_image(
-    image: Prediction, native_mask: Bool[np.ndarray, "height width"], threshold: float, depth: float, min_size: int
+    image: Prediction,
+    native_mask: Bool[np.ndarray, "height width"],
+    threshold: float,
+    depth: float,
+    min_size: int,
+    estimate: Estimate,
 ) -> ImageScore:
     """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size.
 
@@ -36,6 +43,7 @@ def score_image(
         threshold: probability from which a pixel is foreground.
         depth: of `separated_objects`.
         min_size: of `separated_objects`.
+        estimate: of the Dice, from what the model expects.
     """
     limit = np.float32(threshold)
     predicted = image.probability >= limit
@@ -49,6 +57,7 @@ def score_image(
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
+        "estimated_dice": estimate.dice_of(expected_dice(overlap(image.probability, threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),
@@ -98,6 +107,7 @@ def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[s
             "predicted": sum(image.objects.predicted for image in images),
         },
         "calibration": {"ece": expected_calibration_error(np.sum([image.tally for image in images], axis=0))},
+        "estimate": score_estimate(rows),
         "all_background": shares.count(0),
         "all_foreground": shares.count(1),
         "by_kind": {kind: _kind(rows, kind, resamples, seed) for kind in sorted({row["modality"] for row in rows})},

@@ -1,8 +1,13 @@
 """Fit an image to the model's size, and restore predictions to the image's size."""
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
+from scipy import sparse
+
+from unetseg.images.tiling import Rows
 
 
 def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
@@ -35,4 +40,80 @@ def resize(
     old_height, old_width = pixels.shape[:2]
     # OpenCV's INTER_AREA takes the nearest pixels where any axis grows, so each kind of change has its own pass
     shrunk = cv2.resize(pixels, (min(width, old_width), min(height, old_height)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def resized_rows(rows: Rows, height: int, new_height: int, new_width: int) -> Rows:
+    """Give the rows of a resized image, of which only those that are asked for are made.
+
+    Args:
+        rows: gives the image's rows from a first one to one before the last.
+        height: of the image.
+        new_height: rows to reach.
+        new_width: columns to reach.
+    """
+    weights = _weights(height, new_height)
+
+    def resized(start: int, stop: int) -> UInt8[np.ndarray, "rows new_width 3"]:
+        first, last = _support(weights, start, stop)
+        across = resize(rows(first, last), last - first, new_width)
+        return np.asarray(np.rint(_mix(weights, start, stop, first, across)), np.uint8)
+
+    return resized
+
+
+def resized_strips(
+    strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, new_height: int, new_width: int
+) -> Iterator[Float32[np.ndarray, "_ new_width"]]:
+    """Resize what comes strip by strip from the top, and give it on as it is complete.
+
+    Args:
+        strips: rows, any number at a time.
+        height: rows of all strips together.
+        new_height: rows to reach.
+        new_width: columns to reach.
+    """
+    weights, top, done = _weights(height, new_height), 0, 0
+    needed = np.array([_support(weights, row, row + 1) for row in range(new_height)])
+    kept: Float32[np.ndarray, "rows new_width"] = np.zeros((0, new_width), np.float32)
+    for strip in strips:
+        kept = np.concatenate([kept, resize(strip, len(strip), new_width)])
+        stop = int(np.searchsorted(needed[:, 1], top + len(kept), "right"))
+        if stop > done:
+            yield _mix(weights, done, stop, top, kept)
+            done = stop
+            first = int(needed[done, 0]) if done < new_height else top + len(kept)
+            kept, top = kept[first - top :], first
+
+
+def _weights(old: int, new: int) -> sparse.csr_array:
+    """Make the matrix that resizes an axis: area means where it shrinks, linear where it grows, as `resize` does."""
+    factor, rows = old / new, np.arange(new)
+    if new >= old:
+        centre = np.clip((rows + 0.5) * factor - 0.5, 0, old - 1)
+        first = np.minimum(centre.astype(int), max(old - 2, 0))
+        columns = np.stack([first, np.minimum(first + 1, old - 1)])
+        values = np.stack([1 - (centre - first), centre - first])
+    else:
+        columns = (rows * factor).astype(int) + np.arange(int(factor) + 2)[:, None]
+        values = np.minimum((rows + 1) * factor, columns + 1) - np.maximum(rows * factor, columns)
+        values = np.maximum(values, 0) / factor
+        columns = np.minimum(columns, old - 1)
+    places = (np.tile(rows, len(columns)), columns.ravel())
+    matrix = sparse.csr_array((values.ravel().astype(np.float32), places), shape=(new, old))
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _support(weights: sparse.csr_array, start: int, stop: int) -> tuple[int, int]:
+    """Give the first row that rows of the result need, and one after the last."""
+    columns = weights.indices[weights.indptr[start] : weights.indptr[stop]]
+    return int(columns.min()), int(columns.max()) + 1
+
+
+def _mix(
+    weights: sparse.csr_array, start: int, stop: int, first: int, across: Shaped[np.ndarray, "rows width *channels"]
+) -> Float32[np.ndarray, "new_rows width *channels"]:
+    part = weights[start:stop, first : first + len(across)]
+    mixed = part @ across.reshape(len(across), -1).astype(np.float32)
+    return np.asarray(mixed, np.float32).reshape(stop - start, *across.shape[1:])

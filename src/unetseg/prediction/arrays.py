@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import overload
+from functools import cached_property, lru_cache, partial
+from itertools import compress
+from math import sqrt
+from pathlib import Path
+from typing import Any, overload
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
@@ -11,12 +15,35 @@ from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.rasters import check_alpha
-from unetseg.model import keras
+from unetseg.images.resampling import fit, restore
+from unetseg.model import file, keras
 from unetseg.objects.strips import Number
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.prediction.settings import Scale, Settings
+from unetseg.prediction.tuning import Tuning, find_tuning
+from unetseg.prediction.zoom import Zooming
 
 Image = Shaped[np.ndarray, "..."]  # checked by hand: this is where users come in
+
+
+_TUNINGS: WeakKeyDictionary[keras.Model, Tuning] = WeakKeyDictionary()  # a Keras model holds no values of others
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a model in safe mode, from anyone, with the values that `evaluate` chose for it, where they lie beside it.
+
+    Args:
+        path: a `.keras` file; see `unetseg.prediction.tuning.find_tuning` for the file of values.
+
+    Raises:
+        InputError: if the file is no model, runs code, reads other files or does not fit this version of Keras, or if
+            the values are malformed.
+        OSError: if the folder for temporary files, where Keras unpacks it, is full.
+    """
+    model = file.load_model(path)
+    _TUNINGS[model], _ = find_tuning(path, file.read_facts(path))
+    return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +54,25 @@ class Prediction:
         probability: of foreground, 0 to 1.
         threshold: probability from which a pixel is foreground.
         number: what makes objects of the probability.
+        zoom: pixels that the model saw for each of the image.
+        estimate: of the Dice, from what the model expects.
     """
 
     probability: Float32[np.ndarray, "height width"]
     threshold: float
     number: Number
+    zoom: float
+    estimate: Estimate
 
     @cached_property
     def mask(self) -> Bool[np.ndarray, "height width"]:
         """Tell foreground from background."""
         return self.probability >= np.float32(self.threshold)
+
+    @cached_property
+    def estimated_dice(self) -> float:
+        """Estimate the Dice of the mask, from the prediction alone; calibrated where the model was evaluated."""
+        return self.estimate.dice_of(expected_dice(overlap(self.probability, self.threshold)))
 
     @cached_property
     def labels(self) -> Int32[np.ndarray, "height width"]:
@@ -50,10 +86,12 @@ def predict(
     model: keras.Model,
     *,
     scale: Scale = ...,
-    tta: bool = ...,
-    threshold: float = ...,
-    depth: float = ...,
-    min_size: int = ...,
+    zoom: float | None = ...,
+    pixel_size: float | None = ...,
+    tta: bool | None = ...,
+    threshold: float | None = ...,
+    depth: float | None = ...,
+    min_size: int | None = ...,
 ) -> Prediction: ...
 
 
@@ -63,10 +101,12 @@ def predict(
     model: keras.Model,
     *,
     scale: Scale = ...,
-    tta: bool = ...,
-    threshold: float = ...,
-    depth: float = ...,
-    min_size: int = ...,
+    zoom: float | None = ...,
+    pixel_size: float | None = ...,
+    tta: bool | None = ...,
+    threshold: float | None = ...,
+    depth: float | None = ...,
+    min_size: int | None = ...,
 ) -> list[Prediction]: ...
 
 
@@ -74,30 +114,38 @@ def predict(
     images: Image | Sequence[Image],
     model: keras.Model,
     *,
-    scale: Scale = "resize",
-    tta: bool = False,
-    threshold: float = 0.5,
-    depth: float = 1.0,
-    min_size: int = 8,
+    scale: Scale = "auto",
+    zoom: float | None = None,
+    pixel_size: float | None = None,
+    tta: bool | None = None,
+    threshold: float | None = None,
+    depth: float | None = None,
+    min_size: int | None = None,
 ) -> Prediction | list[Prediction]:
     """Predict one image, or several at once.
 
     Args:
         images: (height, width) or (height, width, channels), grey or RGB, with or without alpha, of any size. 8 bit is
             taken as 0 to 255, any other type is scaled by the image's own range, as in training.
-        model: from `unetseg.load_model`.
-        scale: "resize" fits the image to the model's size, as the model was trained; "tiles" predicts at the image's
-            own size, in tiles.
+        model: from `unetseg.load_model`; the last four arguments default to what `evaluate` chose for it, as the
+            file of values beside it says, else to False, 0.5, 1 and 8.
+        scale: "resize" fits the image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" does
+            as in training where the image is of a size that the model was trained on, and else finds the zoom.
+        zoom: pixels that the model sees for each of the image, in tiles; None: as `scale` says.
+        pixel_size: of the images in µm; used with "auto", if that of the model is known.
         tta: whether to average over the 8 flips and quarter turns: eight times slower, often a little better.
         threshold: probability from which a pixel is foreground.
-        depth: how deep a waist parts two objects, in pixels of what the model sees; see `separated_objects`.
+        depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees;
+            see `separated_objects`.
         min_size: smaller objects, in pixels of what the model sees, are left out of the labels.
 
     Raises:
         InputError: if an array is no image, or the model is none of this project's.
 
     Example:
-        >>> from pathlib import Path
+        >>> from itertools import compress
+    from math import sqrt
+    from pathlib import Path
         >>> import numpy as np
         >>> from unetseg import load_model, predict
         >>> model = load_model(Path("pretrained/nuclei.keras"))
@@ -111,18 +159,36 @@ def predict(
     """
     several = [images] if isinstance(images, np.ndarray) else images
     pictures = [_as_rgb(image) for image in several]
-    predictor, settings = _predictor(model, scale, tta), Settings(scale, threshold, depth, min_size)
-    predictions = [
-        Prediction(each, threshold, settings.number(each.shape[0], each.shape[1], predictor.size))
-        for each in predictor.images(pictures)
-    ]
+    tuned = _TUNINGS.get(model, Tuning())
+    given = {"tta": tta, "threshold": threshold, "depth": depth, "min_size": min_size}
+    values: dict[str, Any] = {name: getattr(tuned, name) if value is None else value for name, value in given.items()}
+    settings = Settings(scale=scale, zoom=zoom, pixel_size=pixel_size, **values)
+    predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
+    fits = [zooming.fits(predictor.size, picture.shape[0], picture.shape[1], None) for picture in pictures]
+    fitted = predictor.fitted(fit(picture, predictor.size) for picture in compress(pictures, fits))
+    predictions = []
+    for picture, is_fitted in zip(pictures, fits, strict=True):
+        height, width = picture.shape[:2]
+        if is_fitted:
+            seen_at, probability = predictor.size / sqrt(height * width), restore(next(fitted), height, width)
+        else:
+            rows = partial(_rows, picture)
+            seen_at = zooming.decide(predictor, rows, height, width, None)
+            probability = predictor.image(picture, seen_at)
+        predictions.append(
+            Prediction(probability, settings.threshold, settings.number(seen_at), seen_at, tuned.estimate)
+        )
     return predictions[0] if isinstance(images, np.ndarray) else predictions
 
 
 @lru_cache(maxsize=1)
-def _predictor(model: keras.Model, scale: Scale, tta: bool) -> Predictor:
+def _predictor(model: keras.Model, tta: bool) -> Predictor:
     """Keep the last one: taken apart for tiles, a model is compiled again."""
-    return Predictor(model, scale, tta=tta)
+    return Predictor(model, tta=tta)
+
+
+def _rows(image: UInt8[np.ndarray, "height width 3"], start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
+    return image[start:stop]
 
 
 def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.resampling import fit, restore
+from unetseg.images.resampling import fit, resized_rows, resized_strips, restore
 from unetseg.images.tiling import Rows
 from unetseg.model import keras
-from unetseg.prediction.settings import Scale
+from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
 
 BATCH = 8
@@ -31,7 +31,7 @@ class Predictor:
     def __init__(
         self,
         model: keras.Model,
-        scale: Scale = "resize",
+        scale: Trained = "resize",
         *,
         tta: bool = False,
         tile: int = TILE,
@@ -59,7 +59,7 @@ class Predictor:
     def images(self, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[Float32[np.ndarray, "_ _"]]:
         """Predict images of any size, each at its own size."""
         if self.scale == "tiles":
-            yield from map(self._in_tiles, images)
+            yield from map(self.image, images)
             return
         sizes: list[tuple[int, int]] = []
 
@@ -79,14 +79,26 @@ class Predictor:
             batch[: len(taken)] = taken
             yield from self._average(lambda view: forward(self._model, view), batch)[: len(taken)]
 
-    def strips(self, rows: Rows, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Predict an image at its own size in tiles, strip by strip from the top.
+    def strips(
+        self, rows: Rows, height: int, width: int, zoom: float = 1.0
+    ) -> Iterator[Float32[np.ndarray, "_ width"]]:
+        """Predict an image in tiles, strip by strip from the top.
 
         Args:
             rows: gives the image's rows from a first one to one before the last; they are asked for up to four times.
             height: of the image.
             width: of the image.
+            zoom: pixels that the model sees for each of the image.
         """
+        if zoom == 1:
+            return self._tiled.blend(rows, self.scorer(rows, height, width), height, width)
+        seen_height, seen_width = max(1, round(height * zoom)), max(1, round(width * zoom))
+        seen = resized_rows(rows, height, seen_height, seen_width)
+        strips = self._tiled.blend(seen, self.scorer(seen, seen_height, seen_width), seen_height, seen_width)
+        return resized_strips(strips, seen_height, height, width)
+
+    def scorer(self, rows: Rows, height: int, width: int) -> Score:
+        """Give the function that predicts tiles of an image, normalised by the whole of it."""
         tiled = self._tiled
         scale, offset = tiled.scaling(rows, height, width)
 
@@ -96,14 +108,18 @@ class Predictor:
             seen = tiles * np.float32(scale) + np.float32(offset)
             return self._average(lambda view: forward(tiled.unet, view), seen)
 
-        return tiled.blend(rows, score, height, width)
+        return score
 
-    def _in_tiles(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width"]:
-        return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], *image.shape[:2])))
+    def image(
+        self, image: UInt8[np.ndarray, "height width 3"], zoom: float = 1.0
+    ) -> Float32[np.ndarray, "height width"]:
+        """Predict an image that is held in memory, in tiles."""
+        height, width = image.shape[:2]
+        return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], height, width, zoom)))
 
-    def count_strips(self, height: int) -> int:
+    def count_strips(self, height: int, zoom: float = 1.0) -> int:
         """Count the strips that `strips` gives for an image of this height."""
-        return self._tiled.count_strips(height)
+        return self._tiled.count_strips(max(1, round(height * zoom)))
 
     @cached_property
     def _tiled(self) -> TiledModel:

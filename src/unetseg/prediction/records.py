@@ -12,7 +12,7 @@ import numpy as np
 
 from unetseg.annotations.runs import find_runs
 from unetseg.objects.strips import Found, Strip
-from unetseg.prediction.quality import uncertainty
+from unetseg.prediction.quality import expected_dice, overlap, uncertainty
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,24 @@ class Record:
             file.readline()
             yield from (line for line in map(json.loads, file) if "label" in line)
 
-    def uncertainty(self) -> float:
-        """Read the mean binary entropy of the pixels; see `unetseg.evaluation.calibration`."""
+    def certainty(self) -> dict[str, float]:
+        """Read how sure the model was: `uncertainty` and `expected_dice`; see `unetseg.prediction.quality`."""
         with self.path.open(encoding="utf-8") as file:
-            return float(json.loads(deque(file, 1)[0])["uncertainty"])
+            return dict(json.loads(deque(file, 1)[0]))
 
 
 @contextmanager
 def write_record(
-    path: Path, header: Mapping[str, Any], height: int, width: int, *, runs: bool
+    path: Path, header: Mapping[str, Any], height: int, width: int, threshold: float, *, runs: bool
 ) -> Iterator[Callable[[Strip], None]]:
-    """Write the header as a line of JSON, each object as another, and the uncertainty as the last.
+    """Write the header as a line of JSON, each object as another, and how sure the model was as the last.
 
     Args:
         path: the file to write.
         header: what `read_record` gives back.
         height: of the image.
         width: of the image.
+        threshold: probability from which a pixel is foreground.
         runs: whether to keep the objects' pixels, too, as runs down the columns.
 
     Yields:
@@ -52,10 +53,11 @@ def write_record(
     """
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
-        bits = 0.0
+        bits, overlaps = 0.0, np.zeros(3)
 
         def add(strip: Strip) -> None:
-            nonlocal bits
+            nonlocal bits, overlaps
+            overlaps = overlaps + overlap(strip.probability, threshold)
             bits += uncertainty(strip.probability) * strip.probability.size
             for found in strip.objects:
                 line = _measure(found, height, width)
@@ -64,7 +66,8 @@ def write_record(
                 file.write(json.dumps(line) + "\n")
 
         yield add
-        file.write(json.dumps({"uncertainty": round(bits / (height * width), 6)}) + "\n")
+        certainty = {"uncertainty": bits / (height * width), "expected_dice": expected_dice(overlaps)}
+        file.write(json.dumps({name: round(value, 6) for name, value in certainty.items()}) + "\n")
 
 
 def read_record(path: Path) -> Record | None:

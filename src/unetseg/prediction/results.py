@@ -16,9 +16,10 @@ from unetseg.errors import InputError
 from unetseg.files import atomic_path, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.objects.strips import Strip, number_objects, without_objects
+from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import Record, read_record, write_record
 from unetseg.prediction.settings import Settings
-from unetseg.prediction.tables import write_objects
+from unetseg.prediction.tables import write_images, write_objects
 from unetseg.provenance import digest
 
 RECORDS = ".unetseg"
@@ -26,18 +27,19 @@ RECORDS = ".unetseg"
 
 @dataclass(frozen=True)
 class Known:
-    """An image that was opened: its height, its width and its pixels' in µm."""
+    """An image that was opened: its height and width, its pixels' in µm, and the zoom at which the model sees it."""
 
     source: Input
     height: int
     width: int
     pixel: tuple[float, float] | None
+    zoom: float
 
 
 class Results:
     """A folder of results."""
 
-    def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path) -> None:
+    def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
         """Say what is to be written.
 
         Args:
@@ -45,13 +47,14 @@ class Results:
             settings: how the images are predicted.
             kinds: of `FORMATS`; masks are always written, and objects.csv if any are looked for.
             model: the file of the model.
+            estimate: of the Dice, from what the model expects.
 
         Raises:
             InputError: if a kind is made of objects and none are looked for.
         """
         if settings.objects == "none" and (needing := set(kinds) - {"probability"}):
             raise InputError(f"{', '.join(sorted(needing))}: needs objects, but --objects is none")
-        self._out, self._settings = out, settings
+        self._out, self._settings, self._estimate = out, settings, estimate
         wanted = {kind: each for kind, each in FORMATS.items() if kind == "mask" or kind in kinds}
         self._writers = {kind: (each.name, each.write) for kind, each in wanted.items() if each.write}
         self._tables = [(each.name, each.write_all) for each in wanted.values() if each.write_all]
@@ -83,48 +86,54 @@ class Results:
             return None
         return record if record.header.get("key") == self._key(source) else None
 
-    def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]], size: int) -> None:
+    def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """Write the files of an image.
 
         Args:
             known: the image.
             strips: its probability, rows from the top, any number at a time.
-            size: height and width of the images that the model takes.
         """
         source, height, width = known.source, known.height, known.width
-        smallest = self._settings.smallest(height, width, size)
+        smallest = self._settings.smallest(known.zoom)
         about = About(source, height, width, self._settings.threshold, smallest)
         facts = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header = {"key": self._key(source), **facts, "height": height, "width": width, "pixel": known.pixel}
+        header["zoom"] = round(known.zoom, 4)
         with ExitStack() as stack:
             enter = stack.enter_context
             beside = enter(atomic_path(self._record_path(source)))  # entered first: it appears after all the others
-            adds = [enter(write_record(beside, header, height, width, runs=bool(self._tables)))]
+            adds = [
+                enter(write_record(beside, header, height, width, self._settings.threshold, runs=bool(self._tables)))
+            ]
             adds += [
                 enter(self._writers[kind][1](enter(atomic_path(path)), about))
                 for kind, path in self.files(source).items()
             ]
-            for strip in self._numbered(strips, height, width, size):
+            for strip in self._numbered(strips, height, known.zoom):
                 for add in adds:
                     add(strip)
 
-    def _numbered(
-        self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, width: int, size: int
-    ) -> Iterator[Strip]:
+    def _numbered(self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, zoom: float) -> Iterator[Strip]:
         if self._settings.objects == "none":
             return without_objects(strips)
-        number = self._settings.number(height, width, size)
+        number = self._settings.number(zoom)
         return number_objects(strips, height, number, self._settings.threshold)
 
-    def gather(self, sources: Sequence[Input]) -> None:
-        """Write the files that are about all images: objects.csv, predict.json and those asked for."""
+    def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
+        """Write the files that are about all images: objects.csv, images.csv, predict.json and those asked for.
+
+        Returns:
+            What predict.json lists of each image.
+        """
         records = {source: record for source in sources if (record := self.record(source))}
         if self._settings.objects != "none":
             write_objects(self._out / "objects.csv", list(records.values()))
         for name, write in self._tables:
             write(self._out / name, list(records.values()))
         images = [self._listed(source, record) for source, record in records.items()]
+        write_images(self._out / "images.csv", images)
         write_json(self._out / "predict.json", {**self._run, "images": images})
+        return images
 
     def _listed(self, source: Input, record: Record) -> dict[str, Any]:
         """Describe an image as `unetseg report` reads it, with paths from the folder of results."""
@@ -134,7 +143,12 @@ class Results:
         listed |= {"channel": source.channel, "project": source.project}
         if self._settings.objects != "none":
             listed["objects"] = sum(1 for _ in record.objects())
-        listed["uncertainty"] = record.uncertainty()
+        listed["zoom"] = record.header["zoom"]
+        certainty = record.certainty()
+        expected = certainty["expected_dice"]
+        listed["estimated_dice"] = round(self._estimate.dice_of(expected), 4)
+        listed["verdict"] = self._estimate.verdict(expected)
+        listed["uncertainty"] = certainty["uncertainty"]
         return listed | {kind: file for kind, file in files.items() if kind in ("mask", "probability")}
 
     def _record_path(self, source: Input) -> Path:

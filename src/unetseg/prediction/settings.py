@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import partial
-from math import sqrt
 from typing import Literal
 
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.objects.strips import Number
 
-Scale = Literal["resize", "tiles"]
+Trained = Literal["resize", "tiles"]
+Scale = Literal["auto", "resize", "tiles"]
 Objects = Literal["separated", "connected", "none"]
 
 
@@ -17,33 +17,35 @@ class Settings:
     """How to predict.
 
     Attributes:
-        scale: "resize" fits an image to the model's size, as the model was trained; "tiles" predicts at the image's
-            own size, in tiles.
+        scale: "resize" fits an image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" as
+            `unetseg.prediction.zoom.Zooming` decides.
         threshold: probability from which a pixel is foreground.
-        depth: how deep a waist parts two objects, in pixels of what the model sees; see `separated_objects`.
-        min_size: smaller objects, in pixels of what the model sees, are left out.
+        depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees.
+        min_size: smaller objects, in pixels that the model sees, are left out.
         objects: "separated" parts those that touch; "connected" does not and takes a tenth of the time; "none": masks
             are all that is wanted.
         tta: whether to average over the 8 flips and quarter turns.
+        zoom: pixels that the model sees for each of an image, in tiles; None: as `scale` says.
+        pixel_size: of the images in µm, whatever their files say.
     """
 
-    scale: Scale = "resize"
+    scale: Scale = "auto"
     threshold: float = 0.5
     depth: float = 1.0
     min_size: int = 8
     objects: Objects = "separated"
     tta: bool = False
+    zoom: float | None = None
+    pixel_size: float | None = None
 
-    def smallest(self, height: int, width: int, size: int) -> int:
-        """Give the pixels of an image's smallest object; `size` is the model's."""
-        return max(1, round(self.min_size * self._zoom(height, width, size) ** 2))
+    def smallest(self, zoom: float) -> int:
+        """Give the pixels of the smallest object of an image that is seen at this zoom."""
+        return max(1, round(self.min_size / zoom**2))
 
-    def number(self, height: int, width: int, size: int) -> Number:
+    def number(self, zoom: float) -> Number:
         """Give the function that numbers an image's objects, with lengths in pixels of the image."""
-        depth, smallest = self.depth * self._zoom(height, width, size), self.smallest(height, width, size)
         if self.objects == "connected":
-            return partial(connected_objects, threshold=self.threshold, min_size=smallest)
-        return partial(separated_objects, threshold=self.threshold, depth=depth, min_size=smallest)
-
-    def _zoom(self, height: int, width: int, size: int) -> float:
-        return sqrt(height * width) / size if self.scale == "resize" else 1.0
+            return partial(connected_objects, threshold=self.threshold, min_size=self.smallest(zoom))
+        return partial(
+            separated_objects, threshold=self.threshold, depth=self.depth / zoom, min_size=self.smallest(zoom)
+        )

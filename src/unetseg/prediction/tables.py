@@ -11,6 +11,13 @@ MEASURES = ("label", "area", "centroid_row", "centroid_column", "top", "left", "
 COLUMNS = ("image", "plane", *MEASURES, "touches_border", "pixel_height_um", "pixel_width_um", "area_um2")
 
 
+def write_images(path: Path, images: Sequence[dict[str, Any]]) -> None:
+    """Write a row per image of predict.json, the lowest estimated Dice first: look at these, and label some."""
+    rows = sorted(images, key=lambda image: (image["estimated_dice"], image["image"]))
+    columns = ("image", "plane", "zoom", "objects", "estimated_dice", "verdict", "uncertainty")
+    write_csv(path, ({name: row.get(name) for name in columns} for row in rows), columns)
+
+
 def write_objects(path: Path, records: Sequence[Record]) -> None:
     """Write a row an object; what is in µm is empty where the image does not say how large its pixels are."""
     write_csv(path, (row for record in records for row in _rows(record)), COLUMNS)

@@ -29,8 +29,8 @@ def read_predictions(folder: Path) -> dict[str, Any]:
 
     Its `images` hold for each image `image` (its name), `path` (the file; a relative one starts at the folder), `plane`
     (of a stack, or null), `channel` and `project`, `mask` and, where it was written, `probability` (both relative to
-    the folder); whatever else it holds of an image is a score: `objects`, or `uncertainty` (of the pixels), by which
-    the page sorts. Everything beside `images` is a parameter of the run.
+    the folder); whatever else it holds of an image is a score: `objects`, `uncertainty` (of the pixels), or
+    `estimated_dice`, by which the page sorts. Everything beside `images` is a parameter of the run.
 
     Raises:
         InputError: if there is no such file, or with a line for each file that it names and that is gone.

@@ -1,11 +1,11 @@
 "use strict";
 
 const LABELS = {
-  modality: "Kind", dice: "Dice", precision: "Precision", recall: "Recall", f1_50: "Object F1", uncertainty: "Uncertainty", objects: "Objects",
+  modality: "Kind", dice: "Dice", precision: "Precision", recall: "Recall", f1_50: "Object F1", uncertainty: "Uncertainty", estimated_dice: "Estimated Dice", verdict: "Verdict", zoom: "Zoom", objects: "Objects",
   objects_predicted: "Found", foreground: "Foreground", iou: "IoU", boundary_f1: "Boundary F1", dice_native: "Dice at native size",
   iou_native: "IoU at native size", f1_70: "Object F1 (IoU ≥ 0.7)", map: "Object mean AP", pq: "Panoptic quality",
 };
-const COLUMNS = ["modality", "dice", "precision", "recall", "f1_50", "uncertainty", "objects", "objects_predicted", "foreground"];  // of the table
+const COLUMNS = ["modality", "dice", "precision", "recall", "f1_50", "estimated_dice", "verdict", "uncertainty", "objects", "objects_predicted", "foreground"];  // of the table
 const CARDS = [
   ["dice.mean", "Dice", "dice"], ["iou.mean", "IoU", "iou"], ["precision", "Precision"], ["recall", "Recall"], ["native.dice.mean", "Native-size Dice", "native.dice"],
   ["objects.f1_50", "Object F1"], ["images", "Images"],
@@ -260,6 +260,7 @@ function main() {
   drawCurve("Dice over the epochs", history, "dice", kept);
   drawCurve("Loss over the epochs", history, "loss", kept);
   if (has("dice")) drawStrip("Dice of each image", entries, "dice", openViewer);
+  else if (has("estimated_dice")) drawStrip("Estimated Dice of each image: how well its mask is likely to agree with one drawn by hand, judged from the prediction alone", entries, "estimated_dice", openViewer);
   else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer);
   drawDetails("Parameters", params);
   drawDetails("All metrics", metrics);
@@ -267,6 +268,7 @@ function main() {
   addControls();
   drawTable(COLUMNS.filter((key) => entries.some((entry) => (entry.scores[key] ?? "") !== "")));
   if (has("dice")) sortBy("dice", false);
+  else if (has("estimated_dice")) sortBy("estimated_dice", false);
   else if (has("uncertainty")) sortBy("uncertainty", true);
   else sortBy("id", false);
 }

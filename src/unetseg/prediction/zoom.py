@@ -1,0 +1,125 @@
+"""At which zoom an image is predicted: as in training, by the size of its pixels, or as the model is most certain."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log2, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from unetseg.images.resampling import resize
+from unetseg.images.tiling import Rows
+from unetseg.prediction.quality import expected_dice, overlap
+from unetseg.prediction.settings import Settings
+from unetseg.prediction.tuning import Tuning
+
+if TYPE_CHECKING:
+    from unetseg.prediction.predictor import Predictor
+
+ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
+CROPS = 4  # parts of a large image that are looked at for each zoom
+DISTANCE = 0.02  # what a zoom has to gain in expected Dice for each doubling or halving of the usual one
+LEAST, MOST = 1 / 64, 64.0  # zooms; a size of pixels beyond is a mistake
+
+
+@dataclass(frozen=True)
+class Zooming:
+    """The rule for all images of a run.
+
+    Attributes:
+        settings: what was asked for.
+        tuning: what is known of the model.
+    """
+
+    settings: Settings
+    tuning: Tuning
+
+    def fits(self, size: int, height: int, width: int, pixel: tuple[float, float] | None) -> bool:
+        """Tell whether an image is fitted to the model's size; for others `decide` finds a zoom.
+
+        Args:
+            size: height and width of the images that the model takes.
+            height: of the image.
+            width: of the image.
+            pixel: height and width of the image's pixels in µm, where they are known.
+        """
+        if self.settings.zoom or self.settings.scale != "auto":
+            return not self.settings.zoom and self.settings.scale == "resize"
+        return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
+
+    def decide(
+        self, predictor: "Predictor", rows: Rows, height: int, width: int, pixel: tuple[float, float] | None
+    ) -> float:
+        """Choose the zoom of an image that is predicted in tiles: pixels that the model sees for each of the image.
+
+        Args:
+            predictor: the model.
+            rows: gives the image's rows from a first one to one before the last.
+            height: of the image.
+            width: of the image.
+            pixel: see `fits`.
+        """
+        if self.settings.zoom or self.settings.scale != "auto":
+            return self.settings.zoom or 1.0
+        if zoom := self._by_pixel(pixel):
+            return zoom
+        if self._is_usual(predictor.size, height, width):
+            return 1.0
+        return most_certain_zoom(predictor, rows, height, width, self.settings.threshold, self.tuning.zoom)
+
+    def _by_pixel(self, pixel: tuple[float, float] | None) -> float | None:
+        """Compute the zoom at which the image's pixels are as large as those that the model was trained on."""
+        size = self.settings.pixel_size or (sqrt(pixel[0] * pixel[1]) if pixel else None)
+        return min(MOST, max(LEAST, size / self.tuning.pixel_size)) if size and self.tuning.pixel_size else None
+
+    def _is_usual(self, size: int, height: int, width: int) -> bool:
+        """Tell whether the model was trained on images of this size."""
+        least, greatest = self.tuning.sizes or (1, 4 * size)
+        return least <= min(height, width) and max(height, width) <= greatest
+
+
+def most_certain_zoom(
+    predictor: "Predictor", rows: Rows, height: int, width: int, threshold: float, usual: float
+) -> float:
+    """Find the zoom with the highest expected Dice, on a few crops of as many pixels that the model sees at each zoom.
+
+    The cost is bounded, however large the image is: four crops of the model's size at seven zooms. Where nothing is
+    found at any zoom it is the usual one.
+
+    Args:
+        predictor: the model.
+        rows: gives the image's rows from a first one to one before the last.
+        height: of the image.
+        width: of the image.
+        threshold: probability from which a pixel is foreground.
+        usual: that of the images that the model was trained on; others lose `DISTANCE` for each factor of two.
+    """
+    score = predictor.scorer(rows, height, width)
+    best, chosen = 0.0, usual
+    for zoom in sorted({*ZOOMS, usual}, key=lambda zoom: abs(log2(zoom / usual))):
+        parts = [overlap(score(crop[None])[0], threshold) for crop in _crops(rows, height, width, zoom, predictor.size)]
+        certainty = expected_dice(np.sum(parts, axis=0))
+        if certainty and certainty - DISTANCE * abs(log2(zoom / usual)) > best:
+            best, chosen = certainty - DISTANCE * abs(log2(zoom / usual)), zoom
+    return chosen
+
+
+def _crops(rows: Rows, height: int, width: int, zoom: float, size: int) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
+    """Cut crops that are of the model's size once zoomed; an image that is smaller is mirrored."""
+    side = max(1, round(size / zoom))
+    tall, wide = min(side, height), min(side, width)
+    tops, lefts = _places(height, tall), _places(width, wide)
+    for top in tops:
+        band = rows(top, top + tall)
+        for left in lefts:
+            seen = resize(band[:, left : left + wide], max(1, round(tall * zoom)), max(1, round(wide * zoom)))
+            seen = seen[:size, :size]
+            border = ((0, size - seen.shape[0]), (0, size - seen.shape[1]), (0, 0))
+            yield np.pad(seen, border, "symmetric")
+
+
+def _places(length: int, side: int) -> list[int]:
+    """Place one or two crops along an axis, at a quarter and three quarters of what is left over."""
+    spare = length - side
+    return [spare // 4, 3 * spare // 4] if spare > side // 2 else [spare // 2]

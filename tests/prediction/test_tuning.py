@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.files import sha256
+from unetseg.prediction.tuning import Tuning, find_tuning, read_tuning
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"a model")
+    return path
+
+
+def write(path, **values):
+    path.write_text(json.dumps(values))
+
+
+def test_without_a_file_the_model_or_the_defaults_say_how_to_predict(model):
+    assert find_tuning(model, {}) == (Tuning(), "the defaults")
+    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles"}}}
+    assert find_tuning(model, facts) == (Tuning(threshold=0.25, scale="tiles"), "the model")
+
+
+def test_the_file_of_the_models_name_comes_before_the_folders(model):
+    write(model.with_name("tuning.json"), threshold=0.3)
+    assert find_tuning(model, {})[0].threshold == 0.3
+    write(model.with_suffix(".json"), threshold=0.4)
+    assert find_tuning(model, {}) == (Tuning(threshold=0.4), str(model.with_suffix(".json")))
+
+
+def test_the_folders_file_is_left_aside_where_it_was_written_for_another_model(model):
+    write(model.with_name("tuning.json"), threshold=0.3, model=sha256(model))
+    assert find_tuning(model, {})[0].threshold == 0.3
+    model.write_bytes(b"trained again")
+    tuning, source = find_tuning(model, {})
+    assert tuning == Tuning()
+    assert source.endswith("tuning.json is of another model")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "object"),
+        ('{"threshold": 1.5}', "threshold"),
+        ('{"threshold": "0.5"}', "threshold"),
+        ('{"threshold": NaN}', "threshold"),
+        ('{"depth": 0}', "depth"),
+        ('{"scale": "half"}', "scale"),
+        ('{"treshold": 0.5}', "treshold"),
+        ("\xff", "Invalid JSON"),
+    ],
+)
+def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path, text, told):
+    path = tmp_path / "tuning.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=told) as refused:
+        read_tuning(path)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)

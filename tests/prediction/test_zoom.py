@@ -1,0 +1,78 @@
+import cv2
+import numpy as np
+import pytest
+from spots import MODEL, SIZE, spots
+
+from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.settings import Settings
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming, most_certain_zoom
+
+PREDICTOR = Predictor(MODEL)
+TUNING = Tuning(sizes=(20, 60), pixel_size=0.5)
+
+
+def rows_of(image):
+    return lambda start, stop: image[start:stop]
+
+
+def decide(image, pixel=None, tuning=TUNING, **settings):
+    zooming = Zooming(Settings(**settings), tuning)
+    if zooming.fits(SIZE, image.shape[0], image.shape[1], pixel):
+        return "fitted"
+    return zooming.decide(PREDICTOR, rows_of(image), image.shape[0], image.shape[1], pixel)
+
+
+def test_an_image_of_a_size_that_was_trained_on_is_seen_as_in_training():
+    assert decide(spots(50, 60)) == "fitted"
+    assert decide(spots(50, 60), tuning=Tuning(scale="tiles", sizes=(20, 60))) == 1
+
+
+def test_a_larger_image_is_never_shrunk_to_the_models_size():
+    assert decide(spots(50, 61)) != "fitted"
+    assert decide(spots(SIZE, 4 * SIZE + 1), tuning=Tuning()) != "fitted"
+
+
+@pytest.mark.parametrize(("pixel", "zoom"), [((0.25, 0.25), 0.5), ((0.5, 2.0), 2.0), ((1e9, 1e9), 64)])
+def test_the_size_of_the_pixels_decides_where_the_models_is_known(pixel, zoom):
+    assert decide(spots(50, 60), pixel) == zoom
+    assert decide(spots(50, 60), pixel, Tuning(sizes=(20, 60))) == "fitted"
+    assert decide(spots(50, 60), pixel, pixel_size=0.25) == 0.5
+
+
+def test_what_is_asked_for_is_done():
+    assert decide(spots(500, 60), (1.0, 1.0), scale="resize") == "fitted"
+    assert decide(spots(500, 60), (1.0, 1.0), scale="tiles") == 1
+    assert decide(spots(50, 60), (1.0, 1.0), zoom=0.3) == 0.3
+
+
+def find(image, usual=1.0):
+    return most_certain_zoom(PREDICTOR, rows_of(image), *image.shape[:2], 0.5, usual)
+
+
+def test_the_usual_zoom_is_kept_where_nothing_is_found():
+    assert find(np.zeros((200, 100, 3), np.uint8), usual=0.8) == 0.8
+
+
+def test_an_image_at_a_larger_magnification_is_seen_at_a_smaller_zoom():
+    grown = cv2.resize(spots(40, 50), (200, 160), interpolation=cv2.INTER_CUBIC)
+    noisy = np.clip(grown + np.random.default_rng(0).normal(0, 90, grown.shape), 0, 255).astype(np.uint8)
+    assert find(noisy) < 1
+
+
+def test_the_cost_does_not_grow_with_the_image():
+    seen = []
+
+    class Counting(Predictor):
+        def scorer(self, rows, height, width):
+            score = super().scorer(rows, height, width)
+            return lambda tiles: (seen.append(tiles.size), score(tiles))[1]
+
+    def cost(side):
+        seen.clear()
+        most_certain_zoom(
+            Counting(MODEL), rows_of(np.tile(spots(40, 50), (side // 40, side // 50, 1))), side, side, 0.5, 1
+        )
+        return sum(seen)
+
+    assert cost(2000) == cost(1000)
