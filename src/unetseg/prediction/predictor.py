@@ -1,5 +1,6 @@
 """The one way from images to probabilities; `evaluate`, `unetseg predict` and the Python API all call it."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -13,6 +14,8 @@ from unetseg.images.tiling import Rows
 from unetseg.model import keras
 from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
+
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # that tiles come in several shapes is no news
 
 BATCH = 8
 VIEWS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))

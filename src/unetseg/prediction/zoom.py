@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 CROPS = 4  # parts of a large image that are looked at for each zoom
-DISTANCE = 0.02  # what a zoom has to gain in expected Dice for each doubling or halving of the usual one
+ENLARGING = 0.04  # what the expected Dice rises by with each doubling of the zoom, whatever becomes of the true one
 LEAST, MOST = 1 / 64, 64.0  # zooms; a size of pixels beyond is a mistake
 
 
@@ -93,15 +93,15 @@ def most_certain_zoom(
         height: of the image.
         width: of the image.
         threshold: probability from which a pixel is foreground.
-        usual: that of the images that the model was trained on; others lose `DISTANCE` for each factor of two.
+        usual: that of the images that the model was trained on; larger ones lose `ENLARGING` for each factor of two.
     """
     score = predictor.scorer(rows, height, width)
     best, chosen = 0.0, usual
     for zoom in sorted({*ZOOMS, usual}, key=lambda zoom: abs(log2(zoom / usual))):
         parts = [overlap(score(crop[None])[0], threshold) for crop in _crops(rows, height, width, zoom, predictor.size)]
-        certainty = expected_dice(np.sum(parts, axis=0))
-        if certainty and certainty - DISTANCE * abs(log2(zoom / usual)) > best:
-            best, chosen = certainty - DISTANCE * abs(log2(zoom / usual)), zoom
+        certainty = expected_dice(np.sum(parts, axis=0)) - ENLARGING * max(0.0, log2(zoom / usual))
+        if certainty > best:
+            best, chosen = certainty, zoom
     return chosen
 
 
