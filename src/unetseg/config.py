@@ -19,13 +19,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(pydantic.BaseModel):
-    """One section; text is never turned into a number, a whole number is accepted where a float is asked for."""
+    """One section; text is never converted to a number, an integer is accepted for a float."""
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSettings(Section):
-    """Where the samples come from and what is refused."""
+    """The archive, and what is refused."""
 
     archive: Annotated[File, Field(min_length=1)]
     on_bad_sample: Literal["error", "skip"]
@@ -37,7 +37,7 @@ class DataSettings(Section):
 
 
 class ImageSettings(Section):
-    """What becomes of an image before the model sees it."""
+    """How images are brought to the model's size."""
 
     size: int = Field(ge=8, le=4096)
     mode: Literal["resize", "tiles"]
@@ -45,7 +45,7 @@ class ImageSettings(Section):
 
 
 class SplitSettings(Section):
-    """Which samples train, validate and test."""
+    """How samples are assigned to train, validation and test."""
 
     method: Literal["grouped", "random", "kfold"]
     validation: float = Field(gt=0, lt=1)
@@ -78,7 +78,7 @@ class ModelSettings(Section):
 
 
 class AugmentSettings(Section):
-    """How training images are varied."""
+    """Strengths of the augmentation."""
 
     flip: bool
     rotate90: bool
@@ -103,7 +103,7 @@ class AugmentSettings(Section):
 
 
 class TrainSettings(Section):
-    """How the weights are found."""
+    """How the model is trained."""
 
     epochs: Positive
     batch_size: int = Field(ge=1, le=4096)
@@ -124,7 +124,7 @@ class TrainSettings(Section):
 
 
 class EvaluateSettings(Section):
-    """How the model is scored."""
+    """How the model is evaluated."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation"]
     tta: bool
@@ -139,7 +139,7 @@ class PlotSettings(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All sections of params.yaml."""
 
     data: DataSettings
     image: ImageSettings
@@ -152,7 +152,7 @@ class Params(Section):
 
 
 def check_against_data(params: Params, samples: int) -> None:
-    """Refuse parameters that so many samples cannot satisfy.
+    """Refuse parameters that this number of samples cannot satisfy.
 
     Raises:
         InputError: with a line for each, naming its key and the rule.

@@ -1,4 +1,4 @@
-"""Read params.yaml: the values that DVC reads, and a line for each one that cannot be used."""
+"""Read params.yaml: the same values as DVC, and one line per invalid value."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from unetseg.config import ImageSettings, ModelSettings, Params, TrainSettings
 from unetseg.errors import InputError
 
 LARGEST = 1_000_000  # bytes
-DEEPEST = 16  # collections inside each other; params.yaml needs two
+DEEPEST = 16  # nesting depth; params.yaml needs two
 
 Keys = tuple[str, ...]
 
@@ -21,7 +21,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml with the values that DVC sees (YAML 1.2: `1e-3` is a number, `yes` is text).
 
     Raises:
-        InputError: with a line for each value that cannot be used, naming its line in the file, its key and the rule.
+        InputError: with one line per invalid value: its line in the file, its key and the rule.
     """
     return Params.model_validate(_read(path, partial=False))
 
@@ -30,7 +30,7 @@ def read_preset(path: Path) -> dict[str, Any]:
     """Read some values of params.yaml, by their dotted names, from a file of the same form.
 
     Raises:
-        InputError: with a line for each key that params.yaml does not have and each value that it would not take.
+        InputError: with one line per unknown key and invalid value.
     """
     sections = _read(path, partial=True)
     return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
 
 
 def _refuse_extras(text: str) -> None:
-    """Refuse what a list of values does not need, and what a short file can blow up the memory with."""
+    """Refuse YAML features that parameters do not need and that can exhaust memory."""
     depth = 0
     event: Any
     for event in yaml.parse(text, Loader=_Loader):
@@ -106,7 +106,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's name; filled below
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse keys that are not plain names, and a key that occurs twice, of which YAML leaves open which counts."""
+        """Refuse keys that are not plain names, and keys that occur twice: YAML does not define which one counts."""
         seen = set()
         for key, _ in node.value:
             problem = None
@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Name the line of a number or date that Python cannot hold."""
+        """Add the line to the error for a number or date that Python cannot represent."""
         try:
             return super().construct_object(node, deep)
         except ValueError as error:
@@ -128,7 +128,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
-        """Read a whole number, which a leading zero does not make octal."""
+        """Read an integer; a leading zero does not make it octal."""
         text = node.value.replace("_", "")
         return int(text, {"0b": 2, "0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10))
 
@@ -149,7 +149,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
 
 
 def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, str]]:
-    """Check section by section, so that one bad section does not hide what is wrong between two others."""
+    """Check section by section, so that one invalid section does not hide other errors."""
     sections: dict[str, Any] = {}
     for name in content.keys() - Params.model_fields.keys():
         yield (name,), f"{name}: unknown section; there are {', '.join(Params.model_fields)}"

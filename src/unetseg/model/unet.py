@@ -8,8 +8,8 @@ from keras import layers, ops
 
 from unetseg.config import ModelSettings
 
-FLAT = 1.0  # the least deviation that is scaled up to one, in steps of 0…255: below it an image is noise
-SMALL = 2  # polarity is decided on a copy of the image that is smaller by this factor, where the poolings allow
+FLAT = 1.0  # smallest deviation that is scaled to one, in steps of 0…255; below it an image is noise
+SMALL = 2  # polarity is decided on a copy of the image reduced by this factor, if the poolings allow it
 
 
 def build_unet(size: int, settings: ModelSettings) -> keras.Model:
@@ -79,7 +79,7 @@ def assemble(normalise: keras.Model, unet: keras.Model, small: int | None) -> ke
 
 
 def small_size(model: keras.Model) -> int | None:
-    """Give the `small` that a model was assembled with."""
+    """Return the `small` that a model was assembled with."""
     found = {layer.name: layer for layer in model.layers}
     if "polarity" not in found:
         return None
@@ -94,7 +94,7 @@ def _expected_dice(probability: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
-    """Give the same U-Net, with the same weights, for parts of images beside what is known of the whole.
+    """Return the same U-Net with the same weights, for tiles with statistics of the whole image.
 
     Args:
         model: of `build_unet`.
@@ -114,7 +114,7 @@ def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
 
 
 def _normalise(size: int, standardize: bool) -> keras.Model:
-    """Map raw values to network input with Keras' own operations, which load without this package."""
+    """Map raw values to network input, with Keras' own operations only, so that it loads without this package."""
     image = keras.Input((size, size, 3), name="raw")
     if not standardize:
         return keras.Model(image, ops.divide(image, 255.0), name="normalise")
@@ -151,11 +151,11 @@ class _Block:
         return layers.Add(name=f"{name}_add")([x, y])
 
     def stem(self, x: keras.KerasTensor, filters: int, stride: int) -> keras.KerasTensor:
-        """Halve the image by a strided convolution, or leave it as it is."""
+        """Halve the resolution by a strided convolution, or do nothing."""
         return x if stride == 1 else self._convolve(x, filters, 4, stride, "stem")
 
     def head(self, x: keras.KerasTensor, stride: int) -> keras.KerasTensor:
-        """Come back to full resolution as one logit a pixel."""
+        """Return to full resolution with one logit per pixel."""
         if stride == 1:
             return layers.Conv2D(1, 1, name="logits")(x)
         return layers.Conv2DTranspose(1, 4, stride, padding="same", name="logits")(x)

@@ -1,4 +1,4 @@
-"""Paint synthetic microscope fields: nuclei under fluorescence and in stained tissue, with what makes them hard."""
+"""Paint synthetic microscope fields: fluorescent nuclei and stained tissue, with typical difficulties."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Field:
 
 
 def paint_fluorescence(rng: np.random.Generator, height: int, width: int, nuclei: int) -> Field:
-    """Paint bright nuclei on a dark ground: dim and blurred ones, uneven light, haze, and debris brighter than any."""
+    """Paint bright nuclei on a dark background: some dim or blurred, with uneven light, haze and bright debris."""
     labels = scatter_nuclei(rng, height, width, nuclei, radius=(7.0, 14.0))
     brightness = (
         rng.uniform(16, 24) * rng.choice([1.0, 1.0, 1.0, 2.0, 4.5], size=nuclei) * rng.uniform(0.85, 1.15, nuclei)
@@ -63,13 +63,13 @@ PAINTERS: dict[str, Callable[[np.random.Generator, int, int, int], Field]] = {
 def scatter_nuclei(
     rng: np.random.Generator, height: int, width: int, count: int, radius: tuple[float, float]
 ) -> UInt16[np.ndarray, "height width"]:
-    """Scatter `count` nuclei, about four in ten of them against another one, none over more than a seventh of another.
+    """Scatter `count` nuclei; about 40 % touch another one, and none covers more than a seventh of another.
 
     Args:
-        rng: the source of chance.
+        rng: random generator.
         height: of the field in pixels.
         width: of the field in pixels.
-        count: how many nuclei are tried; one that finds no place in twenty tries is left out.
+        count: number of nuclei to place; a nucleus without a place after twenty tries is left out.
         radius: smallest and largest mean radius in pixels.
 
     Returns:
@@ -111,7 +111,7 @@ def _blob(
 
 
 def _stain(rng: np.random.Generator, labels: np.ndarray, strength: np.ndarray, texture: float) -> Plane:
-    """Give each nucleus its strength and its focus: most are sharp, some blurred by 1.4 or 2.4 pixels."""
+    """Draw intensity and focus of each nucleus: most are sharp, some blurred by 1.4 or 2.4 pixels."""
     chromatin = np.clip(1 + texture * _smooth_noise(rng, *labels.shape, 2.2), 0.4, 1.6)
     focus = rng.choice(3, size=len(strength), p=(0.65, 0.2, 0.15))
     stained = np.zeros(labels.shape, np.float32)

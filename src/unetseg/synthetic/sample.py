@@ -13,8 +13,8 @@ from jaxtyping import UInt8, UInt16
 from unetseg.files import atomic_path
 from unetseg.synthetic.phantoms import PAINTERS
 
-SMALLEST_OBJECT = 12  # pixels; what a cut leaves of a nucleus below that is not marked
-EPOCH = (2018, 1, 1, 0, 0, 0)  # every member's date, so that the archive's bytes depend on its content alone
+SMALLEST_OBJECT = 12  # pixels; smaller remainders of cut nuclei are not marked
+EPOCH = (2018, 1, 1, 0, 0, 0)  # date of every member, so that the same content gives the same bytes
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Slide:
     columns: int
     height: int
     width: int
-    nuclei: int  # a tile, on average
+    nuclei: int  # per tile, on average
     channels: Literal[1, 3, 4]  # how the tiles are stored
 
 
@@ -78,10 +78,10 @@ def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile
 
 
 def write_archive(path: Path, tiles: Iterable[Tile]) -> None:
-    """Write tiles as `<name>/images/<name>.png` and one `<name>/masks/<number>.png` (0 or 255) a nucleus.
+    """Write tiles as `<name>/images/<name>.png` and one `<name>/masks/<number>.png` (0 or 255) per nucleus.
 
     Args:
-        path: the zip to make; an older one is replaced.
+        path: the zip to write; an existing one is replaced.
         tiles: what to put into it, in this order.
     """
     with atomic_path(path) as beside, zipfile.ZipFile(beside, "w") as archive:
@@ -96,7 +96,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     member = zipfile.ZipInfo(name, EPOCH)
     member.create_system = 3  # Unix, whatever system writes it
     member.external_attr = 0o644 << 16
-    archive.writestr(member, content)  # stored: a PNG does not get smaller
+    archive.writestr(member, content)  # stored: PNG does not compress further
 
 
 def _png(pixels: np.ndarray, *options: int) -> bytes:

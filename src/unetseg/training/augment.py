@@ -1,4 +1,4 @@
-"""Vary an image and its mask together: a pure function of the two and a random generator's state."""
+"""Augment an image and its mask together: a pure function of both and the state of a random generator."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,10 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 
 from unetseg.config import AugmentSettings
 
-FLAT = 1.0  # a part of a smaller deviation is noise, which says nothing of how the whole image's deviation changes
-LEVELS = (8, 64)  # grey levels of an image of few
+FLAT = 1.0  # a smaller deviation is noise, and tells nothing about the change of the whole image
+LEVELS = (8, 64)  # number of grey levels of a reduced image
 QUALITY = (30, 95)  # of JPEG
-SHRINK = 4.0  # the largest factor by which an image loses detail
+SHRINK = 4.0  # largest factor of the reduction
 
 Statistics = tuple[float, float, float]  # an image's mean and deviation, and its polarity; see images.polarity
 
@@ -23,17 +23,17 @@ def augment(
     rng: np.random.Generator,
     size: int | None = None,
 ) -> tuple[Float32[np.ndarray, "out_height out_width 3"], UInt[np.ndarray, "out_height out_width"], Statistics]:
-    """Draw one variation of an image or of a part of one, and its mask.
+    """Draw one variation of an image, or a crop of one, and its mask.
 
     Recolouring is taken for the straight line that gives the part the mean and deviation that it has afterwards; so a
     part that is the whole image, and is not deformed, gets its own mean and deviation.
 
     Args:
-        image: RGB, 0…255; the part.
+        image: RGB, 0…255; the image or a crop.
         mask: 0 or 1, or 0 and the objects' numbers.
         statistics: of the whole image.
-        settings: how far to go; the section `augment` of params.yaml.
-        rng: where chance comes from; the same state gives the same variation.
+        settings: strengths; the section `augment` of params.yaml.
+        rng: random generator; the same state gives the same variation.
         size: height and width of what is given, at a random place; None: those of the image.
 
     Returns:
@@ -59,7 +59,7 @@ def augment(
 def _turn(
     image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Flip and turn by quarter turns, which moves pixels but changes none."""
+    """Flip and rotate by quarter turns, without resampling."""
     mirror, turns = rng.random() < 0.5, int(rng.integers(4))
     if settings.flip and mirror:
         image, mask = image[:, ::-1], mask[:, ::-1]
@@ -73,7 +73,7 @@ def _turn(
 def _warp(
     image: np.ndarray, mask: np.ndarray, settings: AugmentSettings, rng: np.random.Generator, size: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Crop, zoom, rotate and deform in one resampling, which blurs once; what comes in from outside is mirrored."""
+    """Crop, zoom, rotate and deform in one resampling, to blur only once; pixels from outside are mirrored."""
     zoom = np.exp(rng.uniform(-1, 1) * np.log1p(settings.scale))
     angle = rng.uniform(-settings.rotate, settings.rotate)
     height, width = (size, size) if size else mask.shape
@@ -84,7 +84,7 @@ def _warp(
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     if settings.elastic:
         rows, columns = _deformation(height, width, settings.elastic, rng)
-    if zoom < 1:  # else details would alias that prediction, which reduces by area, does not show
+    if zoom < 1:  # else details would alias, unlike in prediction, which reduces by area
         image = cv2.GaussianBlur(image, (0, 0), max(0.5 * np.sqrt(zoom**-2 - 1), 0.1))
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / zoom).astype(np.float32)
     x = turn[0, 0] * columns + turn[0, 1] * rows + turn[0, 2] + np.float32(left)
@@ -109,7 +109,7 @@ def _deformation(
 def _restain(
     image: Float32[np.ndarray, "height width 3"], share: float, rng: np.random.Generator
 ) -> Float32[np.ndarray, "height width 3"]:
-    """Vary the amounts of haematoxylin, eosin and DAB in a coloured image, each by up to a share of itself.
+    """Vary the amounts of haematoxylin, eosin and DAB in a coloured image, each by up to a share of its value.
 
     Ruifrok and Johnston, "Quantification of histochemical staining by color deconvolution", 2001.
     """
@@ -167,7 +167,7 @@ def _recolour(
 def _degrade(
     image: Float32[np.ndarray, "height width 3"], settings: AugmentSettings, rng: np.random.Generator
 ) -> Float32[np.ndarray, "height width 3"]:
-    """Light unevenly, lose sharpness, and add noise to an image whose values range over about 1."""
+    """Add shading, blur and noise to an image with a value range of about 1."""
     height, width = image.shape[:2]
     if settings.shading:
         field = cv2.resize(

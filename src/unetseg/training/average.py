@@ -1,4 +1,4 @@
-"""A moving average of a model's weights: steadier than the weights, and better in validation."""
+"""A moving average of a model's weights: more stable than the weights, and better in validation."""
 
 import keras
 import numpy as np
@@ -6,16 +6,16 @@ import tensorflow as tf
 
 
 class Average(keras.callbacks.Callback):
-    """Average all weights step by step; the averages are what is validated and saved, not what is trained on.
+    """Average all weights after each step; the averages are validated and saved, the weights are trained.
 
     The average's memory grows with the steps, momentum = min(momentum, (1 + steps) / (10 + steps)), as that of
-    TensorFlow's ExponentialMovingAverage with `num_updates`: a short training does not drag its first steps along.
+    TensorFlow's ExponentialMovingAverage with `num_updates`: the first steps get little weight even in short trainings.
     The statistics of batch normalisation are averaged too, as they belong to the weights beside them. Keras' own
     `use_ema` with `SwapEMAWeights` does neither.
     """
 
     def __init__(self, model: keras.Model, momentum: float) -> None:
-        """Take the model and the momentum that the average comes to."""
+        """Set the model and the final momentum of the average."""
         super().__init__()
         self.momentum, self.weights = momentum, model.weights
         self.others = [keras.Variable(weight, trainable=False) for weight in self.weights]
@@ -23,7 +23,7 @@ class Average(keras.callbacks.Callback):
         self._blend = tf.function(self._take)  # one graph; a hundred operations one by one are slow
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Take the step into the average."""
+        """Add the step to the average."""
         del batch, logs
         steps = int(self.model.optimizer.iterations)
         share = 1 - min(self.momentum, (1 + steps) / (10 + steps))
@@ -41,11 +41,11 @@ class Average(keras.callbacks.Callback):
             self._swap()
 
     def trained(self) -> list[np.ndarray]:
-        """Give the weights to go on from, while the model has the averages."""
+        """Return the trained weights, while the model has the averages."""
         return [keras.ops.convert_to_numpy(weight) for weight in self.others]
 
     def restore(self, trained: list[np.ndarray]) -> None:
-        """Go on, with the averages in the model, from these weights."""
+        """Continue from these trained weights; the model has the averages."""
         for variable, value in zip(self.others, trained, strict=True):
             variable.assign(value)
         self.in_model = True

@@ -1,4 +1,4 @@
-"""Examples to batches for training and for validation.
+"""Batches for training and validation.
 
 An image, or a part of one, comes beside the mean, deviation and polarity of the whole image, which normalise it; see
 `unetseg.model.unet.for_tiles`.
@@ -22,10 +22,10 @@ Batch = tuple[dict[str, Float32[np.ndarray, "batch ..."]], Float32[np.ndarray, "
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """Augmented batches in an order of their own each epoch.
+    """Augmented batches, in a new order each epoch.
 
     Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
-    interrupted goes on with the very batches that it would have seen. Set `epoch` for those of another one.
+    interrupted continues with the same batches. Set `epoch` to select an epoch.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class TrainingBatches(keras.utils.PyDataset):
         strength: AugmentSettings,
         kinds: Sequence[str],
     ) -> None:
-        """Take the samples and say which of them to use.
+        """Set the samples and select those to use.
 
         Args:
             source: of images and masks; with `settings.border` of images and label images, and the extra weights
                 of the gaps between touching objects come as a second channel of the truth.
             indices: samples to train on.
-            settings: the section `train` of params.yaml. What an epoch's last full batch leaves over is left out,
-                other samples each epoch.
+            settings: the section `train` of params.yaml. Samples after the last full batch are left out;
+                these differ each epoch.
             strength: of augmentation.
             kinds: the kind of each sample in `indices`, for `settings.balance`.
 
@@ -60,7 +60,7 @@ class TrainingBatches(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Give the number of batches an epoch."""
+        """Return the number of batches per epoch."""
         return len(self.indices) // self.settings.batch_size
 
     def order(self) -> Int64[np.ndarray, " n"]:
@@ -83,7 +83,7 @@ class TrainingBatches(keras.utils.PyDataset):
         return _inputs(images, known), np.stack(truth, axis=-1)
 
     def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
-        """Draw the samples of a batch, each with where its chance comes from."""
+        """Return the samples of a batch, each with its random generator."""
         seed, size = self.settings.seed, self.settings.batch_size
         start = number * size
         chosen = self.order()[start : start + size].tolist()
@@ -91,10 +91,10 @@ class TrainingBatches(keras.utils.PyDataset):
 
 
 class PlainBatches(keras.utils.PyDataset):
-    """Samples as they are, in the order given: for validation."""
+    """Samples without augmentation in the given order, for validation."""
 
     def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int) -> None:
-        """Take the samples and say which of them to use; the last batch may be smaller."""
+        """Set the samples and select those to use; the last batch may be smaller."""
         super().__init__()
         self.source, self.indices, self.batch_size = source, list(indices), batch_size
 
@@ -113,7 +113,7 @@ class PlainBatches(keras.utils.PyDataset):
 def open_batches(
     arrays: Path, split: Path, *, mode: str, settings: TrainSettings, strength: AugmentSettings
 ) -> tuple[TrainingBatches, PlainBatches]:
-    """Open the arrays and give the batches to train on and those to validate with.
+    """Open the arrays and return the batches for training and for validation.
 
     Args:
         arrays: see `open_source`.
@@ -148,7 +148,7 @@ def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> d
 
 
 def _shares(kinds: Sequence[str], balance: float) -> np.ndarray:
-    """Give each sample its chance to be drawn: one over its kind's count, to the power of `balance`."""
+    """Compute the probability to draw each sample: 1 over the count of its kind, to the power of `balance`."""
     _, kind, counts = np.unique(np.asarray(kinds), return_inverse=True, return_counts=True)
     weights = counts[kind].astype(np.float64) ** -balance
     return np.asarray(weights / weights.sum())

@@ -1,11 +1,11 @@
-"""Weigh the gaps between touching objects, which a loss that counts pixels hardly sees."""
+"""Give the gaps between touching objects extra weight; they are too few pixels to matter otherwise."""
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt16
 
 SIGMA = 5.0  # pixels, as in the paper
-REACH = round(3 * SIGMA)  # farther from two objects the weight is below a ninetieth of its peak
+REACH = round(3 * SIGMA)  # at this distance from both objects the weight is below 1/90 of its peak
 
 
 def border_weights(labels: UInt16[np.ndarray, "height width"], strength: float) -> Float32[np.ndarray, "height width"]:

@@ -1,4 +1,4 @@
-"""The state of a training on disk: whole, checked, two generations."""
+"""Save and load the state of a training: complete, with checksums, the last two epochs."""
 
 import json
 import shutil
@@ -16,12 +16,12 @@ Arrays = Mapping[str, Sequence[np.ndarray]]
 
 
 def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write the state after an epoch beside that of the epoch before, and remove older ones.
+    """Write the state after an epoch, keep that of the previous epoch, and remove older ones.
 
     Args:
         folder: where states are kept.
         epoch: how many epochs are done; names the file.
-        facts: whatever JSON holds to the bit.
+        facts: values that JSON stores exactly.
         arrays: lists of arrays by name.
     """
     members: dict[str, Any] = {
@@ -35,7 +35,7 @@ def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Array
 
 
 def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
-    """Read the newest state that is whole; say on stderr which was damaged. None where there is none."""
+    """Read the newest complete state, or None; report damaged ones on stderr."""
     for path in _generations(folder):
         try:
             with path.open("rb") as whole, np.load(whole) as file:  # a zip has checksums, reading compares them
@@ -51,7 +51,7 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]
 
 
 def forget_others(folder: Path) -> None:
-    """Remove the states of every other training, which stand beside this folder.
+    """Remove the states of all other trainings, in the folders beside this one.
 
     Those of a finished training stay: killed before `dvc` has noted its outputs, the stage is run again.
     """

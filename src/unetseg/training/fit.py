@@ -1,4 +1,4 @@
-"""Train: build, compile, fit, and go on where a killed training stopped."""
+"""Train a model: build, compile, fit, and resume a killed training."""
 
 import sys
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ def train(
 ) -> tuple[keras.Model, Past]:
     """Train a new U-Net until the epochs are over or validation Dice no longer rises.
 
-    A state is saved after every epoch. Called again with the same arguments after an interruption, it goes on from
-    there and ends with the same bits.
+    A state is saved after every epoch. Called again with the same arguments after an interruption, it
+    resumes from there and ends with the same bits.
 
     Args:
-        training: what to learn from.
-        validation: what chooses the epoch.
+        training: the training batches.
+        validation: the batches that select the best epoch.
         size: height and width of the images.
         model: the section `model` of params.yaml.
         settings: its section `train`.
@@ -46,8 +46,8 @@ def train(
         The model with the weights of its best epoch, and the history.
 
     Raises:
-        InputError: if the loss is no number any more, if validation Dice never leaves 0 within `patience` epochs, or if
-            `start_from` is a model of another shape.
+        InputError: if the loss becomes NaN or infinite, if validation Dice stays 0 for `patience` epochs, or if
+            `start_from` has a different shape.
     """
     _make_reproducible(settings.seed, settings.jit_compile)
     unet = build_unet(size, model)
@@ -61,7 +61,7 @@ def train(
     for end in (min(settings.crop_epochs, settings.epochs), settings.epochs):  # the batches of one `fit` have one size
         if done < end and not keeper.out_of_patience():
             training.epoch = done  # Keras looks at batches for their shape before the first epoch begins
-            learner.make_train_function(force=True)  # the bits are then those of a training that begins here
+            learner.make_train_function(force=True)  # gives the same bits as a training that begins here
             learner.fit(
                 training,
                 validation_data=validation,
@@ -79,7 +79,7 @@ def train(
 
 
 def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None:
-    """Give the model its loss, Adam with its learning rate over all epochs of so many steps, and Dice as its metric."""
+    """Compile the model with its loss, Adam with a learning rate schedule over all epochs, and the Dice metric."""
     rate: Any = settings.learning_rate
     if settings.schedule == "cosine":  # to zero over all epochs, after a linear warm-up
         total = settings.epochs * steps
@@ -96,7 +96,7 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
 
 
 def _make_reproducible(seed: int, jit_compile: bool) -> None:
-    """Seed every generator and ask TensorFlow for operations that give the same bits each time, as XLA's do anyway."""
+    """Seed all generators and enable deterministic operations in TensorFlow; those of XLA are deterministic anyway."""
     keras.utils.set_random_seed(seed)
     if not jit_compile:
         tf.config.experimental.enable_op_determinism()

@@ -1,4 +1,4 @@
-"""Keep the best epoch, stop without progress, and save all that it takes to go on after a kill."""
+"""Keep the best epoch, stop without progress, and save the state to resume from after a kill."""
 
 import math
 import time
@@ -19,21 +19,21 @@ Logs = dict[str, float] | None
 
 @dataclass
 class Past:
-    """What a training knows of its epochs so far."""
+    """The epochs of a training so far."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)  # a row of history.csv an epoch
+    history: list[dict[str, Any]] = field(default_factory=list)  # one row of history.csv per epoch
     best_epoch: int = 0
     best_dice: float = -1.0
     best_weights: list[np.ndarray] = field(default_factory=list)
 
 
 class Keeper(keras.callbacks.Callback):
-    """Do at the end of an epoch what Keras' callbacks for it do not survive: their best and patience start anew."""
+    """Track the best epoch and patience across interruptions, which Keras' own callbacks do not survive."""
 
     def __init__(self, training: TrainingBatches, average: Average | None, patience: int, state: Path) -> None:
-        """Take what is trained on, the average that the model has at the end of an epoch, and where states are kept.
+        """Set the training batches, the average of the weights, and the folder for states.
 
-        With too many epochs without progress, `patience`, training stops.
+        Training stops after `patience` epochs without progress.
         """
         super().__init__()
         self.training, self.average, self.patience, self.state = training, average, patience, state
@@ -43,7 +43,7 @@ class Keeper(keras.callbacks.Callback):
         """Load the newest state into a compiled model, if there is one.
 
         Returns:
-            How many epochs are done.
+            The number of finished epochs.
         """
         unet.optimizer.build(unet.trainable_variables)
         loaded = load_state(self.state)
@@ -60,17 +60,17 @@ class Keeper(keras.callbacks.Callback):
         return len(self.past.history)
 
     def out_of_patience(self) -> bool:
-        """Tell whether the best epoch is too long ago."""
+        """Tell whether there was no progress for `patience` epochs."""
         return len(self.past.history) - self.past.best_epoch >= self.patience
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Say which epoch's batches are wanted, and look at the clock."""
+        """Select the batches of this epoch and start the clock."""
         del logs
         self.training.epoch = epoch
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Take note of the epoch, keep its weights if they are the best, stop or go on, save the state."""
+        """Record the epoch, keep its weights if they are the best, stop if out of patience, save the state."""
         row = {name: float((logs or {})[name]) for name in ("loss", "dice", "val_loss", "val_dice")}
         if not all(math.isfinite(value) for value in row.values()):
             raise InputError(f"epoch {epoch + 1}: the loss is {row['loss']}: try a smaller train.learning_rate")

@@ -1,4 +1,4 @@
-"""What training minimises and what it watches, in Keras operations.
+"""Losses and metrics, in Keras operations.
 
 The truth is the mask, and in training with `train.border` a second channel: extra weight of each pixel.
 """
@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any  # of whichever backend runs
+Tensor = Any  # of the active backend
 
-SMOOTH = 1.0  # pixels added above and below the line, so that nothing predicted where nothing is costs nothing
+SMOOTH = 1.0  # pixels added to numerator and denominator, so that an empty prediction of an empty mask costs nothing
 
 
 def soft_dice_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:

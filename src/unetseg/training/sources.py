@@ -1,4 +1,4 @@
-"""Where training's examples come from: whole images of one size, or tiles of larger ones."""
+"""Sources of training examples: whole images of one size, or tiles of larger ones."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from unetseg.training.augment import Statistics
 
 
 class Example(NamedTuple):
-    """An image or a part of one, its mask or label map, and what is known of the whole image."""
+    """An image or a tile, its mask or label image, and statistics of the whole image."""
 
     image: UInt8[np.ndarray, "height width 3"]
     mask: UInt[np.ndarray, "height width"]
@@ -25,25 +25,25 @@ class WholeImages:
     """Each sample is one image."""
 
     def __init__(self, images: UInt8[np.ndarray, "n size size 3"], masks: UInt[np.ndarray, "n size size"]) -> None:
-        """Take RGB, 0…255, and masks of 0 and 1 or label maps; usually memory-mapped."""
+        """Set images (RGB, 0…255) and masks of 0 and 1 or label images; usually memory-mapped."""
         self.images, self.masks = images, masks
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
-        """Give the image."""
+        """Return the image."""
         del rng
         image, mask = self.images[index], self.masks[index]
         return Example(image, mask, (float(image.mean()), float(image.std()), polarity(image, mask)))
 
 
 class Sample(NamedTuple):
-    """The rows of a sample's tiles in the arrays, and what is known of its whole image."""
+    """The positions of a sample's tiles in the arrays, and statistics of its whole image."""
 
     tiles: Sequence[int]
     statistics: Statistics
 
 
 class Tiles:
-    """Each sample is some tiles; one of them is drawn, so that large images cost and weigh no more."""
+    """Each sample consists of tiles, of which one is drawn, so that large images cost and count no more."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Tiles:
         masks: UInt8[np.ndarray, "n size size"],
         samples: Mapping[int, Sample],
     ) -> None:
-        """Take the tiles, usually memory-mapped, and say which belong to a sample."""
+        """Set the tiles, usually memory-mapped, and the tiles of each sample."""
         self.images, self.masks, self.samples = images, masks, samples
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
-        """Draw one of the sample's tiles, or without `rng` give the middle one, to validate with."""
+        """Draw one of the sample's tiles, or return the middle one without `rng`, for validation."""
         tiles, statistics = self.samples[index]
         tile = tiles[int(rng.integers(len(tiles))) if rng else len(tiles) // 2]
         return Example(self.images[tile], self.masks[tile], statistics)
@@ -65,16 +65,16 @@ Source = WholeImages | Tiles  # samples by their index in samples.csv; all examp
 
 
 def open_source(arrays: Path, mode: str, *, labels: bool = False) -> Source:
-    """Memory-map what `preprocess` wrote.
+    """Memory-map the arrays that `preprocess` wrote.
 
     Args:
         arrays: the folder of samples.csv and, by mode, of images.npy and masks.npy or labels.npy, or of tiles.npy,
             tile_masks.npy and tiles.csv.
         mode: "resize" or "tiles", as `image.mode`.
-        labels: give label maps in place of masks, which only "resize" has.
+        labels: return label images instead of masks; only for "resize".
 
     Raises:
-        ValueError: if `labels` are asked of tiles.
+        ValueError: if `labels` are requested for tiles.
     """
     if mode == "tiles":
         if labels:
