@@ -36,7 +36,7 @@ def read_predictions(path: str) -> list[Layer]:
 
 
 def find_objects(
-    image: "napari.layers.Image", model: Path = PRETRAINED, channel: int = -1, zoom: float = 1.0
+    image: "napari.layers.Image", model: Path = PRETRAINED, channel: int = -1, zoom: float = 0.0
 ) -> "napari.types.LayerDataTuple":
     """Find the objects of an image layer.
 
@@ -44,7 +44,8 @@ def find_objects(
         image: the layer.
         model: a .keras file.
         channel: which channel of a colour image, or which plane of a stack, from 0; -1: the whole colour image.
-        zoom: enlarges the image before the model sees it, so that objects have the size that the model was trained on.
+        zoom: enlarges the image before the model sees it, so that objects have the size that the model was trained on;
+            0: found automatically.
     """
     pixels = np.asarray(image.data)
     if channel >= 0:
@@ -58,14 +59,14 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
     Args:
         pixels: (height, width), or (height, width, 3 or 4) for RGB without and with alpha.
         model: a .keras file.
-        zoom: pixels that the model sees for each of the image.
+        zoom: enlarges the image before the model sees it; 0: found automatically.
 
     Raises:
         InputError: if the pixels are a stack, or the model cannot be used.
     """
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
-    return unetseg.predict(pixels, _load(model), zoom=zoom).labels
+    return unetseg.predict(pixels, _load(model), zoom=zoom or None).labels
 
 
 def _labels(folder: Path, image: dict[str, Any]) -> np.ndarray:
