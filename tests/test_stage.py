@@ -80,7 +80,9 @@ def test_a_stage_that_is_not_told_a_path_asks_for_it(stage):
     ("body", "line"),
     [
         ("raise InputError('a.zip: no such file; name another')", "a.zip: no such file; name another\n"),
-        ("raise InputError('a: wrong\\nb: wrong')", "a: wrong\nb: wrong\n"),
+        ("raise InputError('a: wrong', 'b: wrong')", "a: wrong\nb: wrong\n"),
+        ("raise InputError('a\\nb\\x1b: wrong')", "a\\nb\\x1b: wrong\n"),
+        ("open('a\\nb')", "a\\nb: No such file or directory\n"),
         ("raise OSError(28, 'No space left on device', 'b')", "b: No space left on device\n"),
         ("raise OSError(28, 'No space left on device')", "No space left on device\n"),
         ("open('absent')", "absent: No such file or directory\n"),
@@ -104,14 +106,31 @@ def test_missing_params_are_a_line(stage, tmp_path):
     assert ended(stage("pass")) == (1, "", "params.yaml: cannot be read: No such file or directory\n")
 
 
-def test_a_stage_told_to_stop_tidies_up(stage, tmp_path):
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_stage_told_to_stop_tidies_up(stage, tmp_path, signal_):
     process = stage(f"with files.atomic_path(out) as path:\n    path.write_text('half'); {SLEEP}")
     assert process.stdout.readline() == "ready\n"
-    assert (tmp_path / ".b.partial").is_dir()
-    process.terminate()
+    assert list(tmp_path.glob("*.partial"))
+    process.send_signal(signal_)
     assert ended(process) == (1, "", "interrupted\n")
-    assert not (tmp_path / ".b.partial").exists()
-    assert not (tmp_path / "b").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dvc", "params.yaml", "stage.py"]
+
+
+def test_interrupted_while_it_imports_a_stage_says_so_in_one_line(stage):
+    process = stage("pass", long_import=SLEEP)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    status, _, err = ended(process)
+    assert status != 0
+    assert err == "interrupted\n"
+
+
+def test_a_stage_started_to_outlive_the_terminal_does(stage):
+    process = stage("print('ready', flush=True); sys.stdin.readline()", below=("nohup",))
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert process.poll() is None
 
 
 def gone(processes, seconds):

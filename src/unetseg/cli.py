@@ -34,7 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 some inputs failed (each named on stderr, the others done), 2 unusable arguments.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with one_line_errors():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="unetseg", description="Segment images with a U-Net you can trust.")
     parser.add_argument("--version", action="version", version=__version__)
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -44,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module = importlib.import_module(f"unetseg.commands.{name}{'_' * keyword.iskeyword(name)}")
             module.add_arguments(subparser)
     options = parser.parse_args(words)
-    with one_line_errors():
-        return int(module.run(options) or 0)
+    return int(module.run(options) or 0)
 
 
 if __name__ == "__main__":

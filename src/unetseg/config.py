@@ -159,7 +159,7 @@ def check_against_data(params: Params, samples: int) -> None:
     """
     if problems := list(_unsatisfied(params, samples)):
         raise InputError(
-            "\n".join(f"params.yaml: {problem} with the {samples} samples of data.archive" for problem in problems)
+            *(f"params.yaml: {problem} with the {samples} samples of data.archive" for problem in problems)
         )
 
 

@@ -3,15 +3,44 @@
 import contextlib
 import csv
 import errno
+import functools
 import hashlib
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from unetseg.errors import InputError
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the user's share of it, or what a file may hold
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of a folder, on some network file systems
+COMPUTER = f".unetseg-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"  # of workspaces, with the process
+PROCESS = secrets.token_hex(4)
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # text that a spreadsheet takes for a formula, or that `cell` escaped
+
+
+def check_output(path: Path, holding: str | None = None) -> None:
+    """Refuse an output in whose place stands something that it must not replace. Commands call this before they work.
+
+    Args:
+        path: the file or folder to be written.
+        holding: None for a file; for a folder a file that every such folder holds, by which an older one is known.
+
+    Raises:
+        InputError: if the output is a file and `path` something else, or a folder and `path` neither empty nor like it.
+    """
+    if holding is None and path.exists() and not path.is_file():
+        raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name another output")
+    if holding is not None and path.exists() and not (path.is_dir() and ((path / holding).is_file() or _empty(path))):
+        raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
 @contextlib.contextmanager
@@ -21,25 +50,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A reader sees the old content, the new content or nothing, never a part; after an exception nothing stays.
 
     Args:
-        path: the file or folder to make. Its parent folders are made; an older one is replaced.
+        path: the file or folder to make. Its parent folders are made. A file replaces a file alone, and a folder only
+            a folder all of whose files it holds, too: whatever else stands there is not of an earlier run.
+
+    Raises:
+        InputError: if something else stands there; then it is as it was.
+        OSError: naming `path`, if it cannot be written.
     """
+    path = path if path.name not in {"", ".."} else path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    workspace = path.with_name(f".{path.name}.partial")  # one name a target: what a kill left is found and removed
-    shutil.rmtree(workspace, ignore_errors=True)
-    workspace.mkdir()
+    workspace = _make_workspace(path.parent)
     beside = workspace / path.name
     try:
         yield beside
         if beside.is_dir():
+            _make_way(path, beside, workspace / "old")
             os.sync()  # once for all: an fsync for each of 30,000 small files takes minutes
         else:
+            check_output(path)
             _fsync(beside)
-        if path.is_dir() and not path.is_symlink():
-            path.rename(workspace / "old")
         beside.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        if error.errno in FULL:  # told by the system without a name, or with that of a file that is gone
+        if error.errno and (not error.filename or str(workspace) in str(error.filename)):  # no name, or of no meaning
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
@@ -58,17 +91,20 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as CSV with a header; floats are written exactly, `None` as an empty field."""
+    """Write rows as CSV with a header; floats are written exactly, `None` as an empty field.
+
+    Text that a spreadsheet would take for a formula gets a leading apostrophe, which `read_csv` takes away.
+    """
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read the rows of a CSV file, every value as text."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+        return [{name: _content(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def sha256(*paths: Path) -> str:
@@ -80,9 +116,59 @@ def sha256(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and FORMULA.match(value) and not _is_number(value):
+        return f"'{value}"
+    return value
+
+
+def _content(text: Any) -> Any:
+    return text[1:] if isinstance(text, str) and text.startswith("'") and FORMULA.match(text) else text
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(text)
+        return True
+    return False
+
+
+def _empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+def _make_way(path: Path, new: Path, old: Path) -> None:
+    """Move a folder that stands in the place of a new one to `old`, if nothing of it would be lost."""
+    if not path.is_dir():
+        return
+    for file in path.rglob("*"):
+        if (file.is_symlink() or not file.is_dir()) and not (new / file.relative_to(path)).exists():
+            raise InputError(f"{file}: is not of an earlier run and would be lost; move it or name another output")
+    path.rename(old)
+
+
+def _make_workspace(folder: Path) -> Path:
+    """Make a folder to write in, of a name that no other process takes."""
+    _remove_workspaces(folder.resolve())
+    return Path(tempfile.mkdtemp(prefix=f"{COMPUTER}{os.getpid()}-{PROCESS}-", suffix=".partial", dir=folder))
+
+
+@functools.lru_cache(maxsize=1024)  # once per process and folder: a folder of results may hold 100,000 files
+def _remove_workspaces(folder: Path) -> None:
+    """Remove what killed processes of this computer left in a folder; those of others cannot be asked for."""
+    for left in folder.glob(f"{COMPUTER}*.partial"):
+        number, token, *_ = [*left.name.removeprefix(COMPUTER).split("-"), ""]
+        lives = number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number))
+        if token != PROCESS and not lives:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)

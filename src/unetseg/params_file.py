@@ -43,7 +43,7 @@ def _read(path: Path, *, partial: bool) -> dict[str, Any]:
         for keys, message in _problems(content, partial)
     ]
     if told:
-        raise InputError("\n".join(f"{path}:{line}: {message}" for line, message in sorted(told)))
+        raise InputError(*(f"{path}:{line}: {message}" for line, message in sorted(told)))
     return content
 
 

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 import psutil
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, printable
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
@@ -32,28 +32,35 @@ def run(main: Callable[..., None]) -> None:
     for name in names:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
     arguments = vars(parser.parse_args())
-    signal.signal(signal.SIGTERM, _stop)
-    _start_watching()
-    from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
-
     with one_line_errors():
+        _start_watching()
+        from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
+
         main(load_params(), **arguments)
 
 
 class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib's are named
-    """Turn errors that the user can fix into one-line messages on stderr and exit status 1."""
+    """Turn errors that the user can repair into lines on stderr and exit status 1; leave in order when told to stop."""
 
     def __enter__(self) -> None:
-        """Do nothing."""
+        """Take SIGTERM and SIGHUP as Ctrl-C, so that blocks which tidy up do so; `nohup` stays in force."""
+        told = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        self._before = {each: signal.getsignal(each) for each in told if signal.getsignal(each) == signal.SIG_DFL}
+        if threading.current_thread() is not threading.main_thread():
+            self._before = {}  # only the main thread may set what signals do
+        for each in self._before:
+            signal.signal(each, _stop)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Exit with status 1 for bad input and a failing file system; leave any other exception alone."""
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
         if isinstance(error, InputError):
             print(error, file=sys.stderr)
         elif isinstance(error, OSError) and error.strerror:
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
             print(f"{where}{error.strerror}", file=sys.stderr)
-        elif isinstance(error, KeyboardInterrupt):
+        elif _is_interrupt(error):
             print("interrupted", file=sys.stderr)
         else:
             return
@@ -63,6 +70,21 @@ class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib'
 def _stop(_number: int, _frame: FrameType | None) -> None:
     """Raise an exception, so that cleanup code runs."""
     raise KeyboardInterrupt
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell Ctrl-C, also where a library caught it and raised something else."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say in one line that Ctrl-C came while a stage imported what it needs, outside of any block."""
+    if _is_interrupt(error):
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 @functools.cache
@@ -103,5 +125,6 @@ def _watch(guardians: list[psutil.Process]) -> None:
     os._exit(1)
 
 
+sys.excepthook = _hook
 if "DVC_STAGE" in os.environ:  # set by `dvc`, which may be killed while a stage imports TensorFlow, for seconds
     _start_watching()

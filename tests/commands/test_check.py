@@ -1,3 +1,5 @@
+import os
+import signal
 import zipfile
 from pathlib import Path
 
@@ -63,3 +65,15 @@ def test_what_is_no_archive_is_one_line(capsys):
         main(["check", "a.zip"])
     assert stop.value.code == 1
     assert capsys.readouterr().err == "a.zip: is not a zip file; set data.archive in params.yaml to one\n"
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_told_to_stop_check_leaves_no_copy_behind(signal_, monkeypatch, capsys):
+    monkeypatch.setattr("unetseg.commands.check.check_samples", lambda _: os.kill(os.getpid(), signal_))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        main(["check", str(pack("good.zip", a=SPOT))])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.endswith("\ninterrupted\n")
+    assert not list(Path("temporary").iterdir())
+    assert signal.getsignal(signal.SIGTERM) == before

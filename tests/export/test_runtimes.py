@@ -63,3 +63,33 @@ def test_a_suffix_of_another_format_and_a_precision_that_is_not_there_are_refuse
         export_model(model, tmp_path / "m.tflite", to="onnx", precision="float32", images=IMAGES)
     with pytest.raises(InputError, match="--precision int8: only --to litert has it"):
         export_model(model, tmp_path / "m.onnx", to="onnx", precision="int8", images=IMAGES)
+
+
+def test_a_folder_that_is_no_savedmodel_is_refused_before_any_work_and_stays(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(model, "export", None)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "t.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"thesis: is there already and holds no saved_model\.pb"):
+        export_model(model, tmp_path / "thesis", to="savedmodel", precision="float32", images=IMAGES)
+    (tmp_path / "thesis.onnx").mkdir()
+    with pytest.raises(InputError, match=r"thesis\.onnx: is a folder"):
+        export_model(model, tmp_path / "thesis.onnx", to="onnx", precision="float32", images=IMAGES)
+    assert (tmp_path / "thesis" / "t.txt").read_text() == "mine"
+
+
+def test_an_older_export_is_replaced(tmp_path, model):
+    for _ in range(2):
+        export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
+    assert (tmp_path / "model" / "saved_model.pb").is_file()
+
+
+def test_a_full_disk_is_told_as_one(tmp_path, model, monkeypatch):
+    def export(path, **_):
+        Path(path).mkdir()
+        raise tensorflow.errors.ResourceExhaustedError(None, None, path)
+
+    tensorflow = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(model, "export", export)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/model'"):
+        export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
+    assert list(tmp_path.iterdir()) == []

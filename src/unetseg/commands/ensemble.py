@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from unetseg.export.ensemble import join_models
+from unetseg.files import check_output
 from unetseg.model.file import load_model, read_facts, save_model
 
 
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
+    check_output(options.out)
     joined = join_models([load_model(path) for path in options.models])
     facts = [read_facts(path) for path in options.models]
     kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from unetseg.files import check_output
 from unetseg.synthetic.sample import make_tiles, write_archive
 
 
@@ -13,4 +14,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
+    check_output(options.out)
     write_archive(options.out, make_tiles())

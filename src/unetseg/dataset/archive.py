@@ -163,4 +163,4 @@ def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:
     if len(wrong) > MOST_LINES:
         lines.append(f"… and {len(wrong) - MOST_LINES} more")
     if lines:
-        raise InputError("\n".join(lines))
+        raise InputError(*lines)

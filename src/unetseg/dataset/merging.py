@@ -48,7 +48,7 @@ def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, li
         overlaps += [covered] if covered else []
         warnings += [] if mask.inside.size else [f"{path}: all zero, holds no object"]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     if overlaps:
         count = f"{len(overlaps)} overlap others, on {sum(overlaps)} pixels in all"
         warnings.append(f"{folder}: of {len(paths)} masks, {count}; the first by name keeps them")

@@ -70,7 +70,7 @@ class Findings:
         if self.unusable:
             count = f"{len(self.unusable)} of {self.used + len(self.unusable)} samples cannot be used"
             lines.append(f"{count}: fix or remove them, or set data.on_bad_sample to skip")
-        raise InputError("\n".join(lines))
+        raise InputError(*lines)
 
     def as_json(self) -> dict[str, Any]:
         """Give the counts and the problems as metrics/preprocess.json holds them."""

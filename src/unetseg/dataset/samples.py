@@ -70,7 +70,7 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     path, stored = found or (None, None)
     merged, mask_problems = attempt(_read_masks, folder / "masks", stored)
     if path is None or stored is None or merged is None:
-        raise InputError("\n".join(problems + mask_problems))
+        raise InputError(*problems, *mask_problems)
     image, (labels, warnings) = to_rgb(stored.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")

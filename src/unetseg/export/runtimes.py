@@ -1,7 +1,9 @@
 """Convert a model for other runtimes, and measure what the conversion costs."""
 
 import contextlib
+import errno
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.errors import InputError
-from unetseg.files import atomic_path
+from unetseg.files import atomic_path, check_output
 
 TOLERANCE = 1e-4  # largest allowed difference in probability of a 32-bit export
 SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+HOLDS = {"savedmodel": "saved_model.pb", "onnx": None, "litert": None}  # where a folder is written
 PRECISIONS = ("float32", "float16", "int8")
 
 Probability = Float32[np.ndarray, "1 size size 1"]
@@ -45,6 +48,7 @@ def export_model(
         raise InputError(f"{out}: --to {to} writes {SUFFIXES[to] or 'a folder, a name without a suffix'}")
     if precision != "float32" and to != "litert":
         raise InputError(f"--precision {precision}: only --to litert has it")
+    check_output(out, holding=HOLDS[to])
     model.predict_on_batch(images[:1].astype(np.float32))  # Keras exports only what was called
     with atomic_path(out) as beside:
         try:
@@ -54,6 +58,10 @@ def export_model(
             runtime = _RUNTIMES[to](beside)
         except ImportError as error:
             raise InputError(f"--to {to} needs another package: pip install 'unetseg[export]' ({error})") from error
+        except Exception as error:
+            if type(error).__name__ != "ResourceExhaustedError" or "OOM" in str(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error  # in TensorFlow's words
         difference, dice = _compare(model, runtime, images)
         if precision == "float32" and difference > TOLERANCE:
             raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")

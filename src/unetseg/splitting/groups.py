@@ -42,7 +42,7 @@ def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
     problems += [f"{path}: {name}: has {count} rows; keep one" for name, count in listed.items() if count > 1]
     problems += [f"{path}: {name}: this sample has no row; add one" for name in sorted(used - listed.keys())]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     first: dict[tuple[str, str], str] = {}
     rows = [row for row in rows if row["id"] in used]
     return connected(
