@@ -11,7 +11,7 @@ export UV_COMPILE_BYTECODE := 1
 .DELETE_ON_ERROR:
 
 repro: .venv/run
-	@python tools/mend_dvc.py
+	@python tools/repair_dvc.py
 	dvc repro
 
 test: .venv/dev

@@ -6,7 +6,7 @@
 The recipe that is changed is the preset's without residual blocks, which came out of this.
 Each is a training of its own by `time_to_dice.py`, of --epochs epochs, all but --whole of which see crops. Dice is the
 mean over the images of the validation subset with the weights of the best epoch, F1 that of objects with an IoU over
-0.5, separated as `evaluate` does by default; seconds are the processor's, of training alone.
+0.5, separated as `evaluate` does by default; seconds are CPU seconds of the training alone.
 """
 
 import argparse

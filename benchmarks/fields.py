@@ -48,7 +48,7 @@ def timed(title: str, work: Callable[[], Result]) -> Result:
     result = work()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds, processor = time.perf_counter() - started, time.process_time() - used
-    print(f"{title:<28} {seconds:8.1f} s {processor:8.1f} s of processors, peak {peak:6.0f} MiB", flush=True)
+    print(f"{title:<28} {seconds:8.1f} s {processor:8.1f} CPU s, peak {peak:6.0f} MiB", flush=True)
     return result
 
 

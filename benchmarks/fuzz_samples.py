@@ -67,7 +67,7 @@ class Target:
 
     def read(self, data: bytes) -> None:
         """Read one input, and see to it that what is accepted is of the kind that it must be."""
-        content = mended(data)
+        content = repaired(data)
         self.file.write_bytes(content)
         stored, image = opening.read_stored(self.file), opening.read_image(self.file)
         if image.shape != (*stored.pixels.shape[:2], 3) or image.dtype != np.uint8:
@@ -89,7 +89,7 @@ class Target:
         sys.stdout.flush()
 
 
-def mended(data: bytes) -> bytes:
+def repaired(data: bytes) -> bytes:
     """Correct the checksums of a PNG, which would otherwise stop almost every change at the gate."""
     if not data.startswith(PNG):
         return data

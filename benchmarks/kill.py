@@ -1,7 +1,7 @@
 """Kill `dvc repro` at random moments, start it again, and compare what it ends with to a run that nothing disturbed.
 
 Each chain is a fresh clone of the last commit, with a cache of its own, the bundled sample and a short training. It
-is killed and started again at once, kill after kill, and at last left to end. Before each start, tools/mend_dvc.py
+is killed and started again at once, kill after kill, and at last left to end. Before each start, tools/repair_dvc.py
 looks at the files that dvc writes in place, as in `make repro`: a kill may cut one off. A kill falls into a stage
 drawn at random (dvc's own start is one more), at a random moment of the CPU time that the stage usually takes, with
 what dvc does after it. It hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then
@@ -44,9 +44,9 @@ class Run:
     """A `dvc repro` under way, and what it printed so far."""
 
     def __init__(self, clone: Path) -> None:
-        """Start it in a process group of its own, as `make repro` does."""
-        mend = [sys.executable, clone / "tools" / "mend_dvc.py"]
-        self.mended = subprocess.run(mend, cwd=clone, check=True, capture_output=True).stderr.count(b"\n")
+        """Start it in its own process group, as `make repro` does."""
+        repair = [sys.executable, clone / "tools" / "repair_dvc.py"]
+        self.repaired = subprocess.run(repair, cwd=clone, check=True, capture_output=True).stderr.count(b"\n")
         self.log = clone / ".dvc" / "tmp" / "printed"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -161,7 +161,7 @@ def wait_for(processes: list[psutil.Process]) -> tuple[float, psutil.Process | N
 
 
 def name_of(process: psutil.Process) -> str:
-    """Give the words of a process's command, as far as they are still to be had."""
+    """Return the words of a process's command, if it still runs."""
     with contextlib.suppress(psutil.Error):
         return " ".join(process.cmdline()[:4])
     return "gone"
@@ -184,7 +184,7 @@ class Benchmark:
         self.expected = outputs(clone)
         print(f"undisturbed: {len(self.expected)} files; CPU seconds: {self.usual}".replace("'", ""), flush=True)
         self.where: Counter[str] = Counter()
-        self.identical = self.most_lost = self.chains = self.mended = 0
+        self.identical = self.most_lost = self.chains = self.repaired = 0
         self.slowest = 0.0
 
     def chain(self, clone: Path, kills: int) -> None:
@@ -228,7 +228,7 @@ class Benchmark:
             print(f"gone after {seconds:.2f} s: {names[last.pid]}", flush=True)
         self.slowest = max(self.slowest, seconds)
         run = Run(clone)
-        self.mended += run.mended
+        self.repaired += run.repaired
         return run
 
     def trained(self, run: Run, before: int) -> tuple[int, str]:
@@ -255,7 +255,7 @@ def main() -> None:
         while (left := options.kills - benchmark.where.total()) > 0:
             benchmark.chain(make_clone(whole, made / str(benchmark.chains)), min(left, options.chain))
     counts = ", ".join(f"{name} {benchmark.where[name]}" for name in STAGES)
-    print(f"kills by stage: {counts}; files of dvc cut off and mended: {benchmark.mended}")
+    print(f"kills by stage: {counts}; files of dvc cut off and repaired: {benchmark.repaired}")
     print(f"the last process gone after {benchmark.slowest:.2f} s at most")
     identical = f"{benchmark.identical} of {benchmark.chains} chains"
     print(

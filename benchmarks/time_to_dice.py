@@ -4,7 +4,7 @@
     python benchmarks/time_to_dice.py --out metrics/time_to_dice presets/plain.yaml presets/laptop.yaml
 
 A recipe is a preset over params.yaml. Each is trained in a process of its own by the library's `train`. Seconds are
-those of training alone, on the wall and of the processor, without validation and saving states; a time to a Dice
+those of training alone, wall clock and CPU, without validation and saving states; a time to a Dice
 is that of the first epoch whose validation Dice is as high. Batches are made ahead of the training by a thread; it can
 be `waited` for the first one of an epoch, and for what another takes longer than a step. A crop counts as an image.
 """
@@ -161,7 +161,7 @@ def draw(rows: list[dict[str, str]], target: Path) -> None:
     """Draw validation Dice against the minutes of both clocks."""
     with picture(target) as figure:
         panels = figure.subplots(1, 2, sharey=True)
-        for panel, clock, title in zip(panels, CLOCKS, ("wall clock", "processor time"), strict=True):
+        for panel, clock, title in zip(panels, CLOCKS, ("wall clock", "CPU time"), strict=True):
             for recipe in dict.fromkeys(row["recipe"] for row in rows):
                 own = [row for row in rows if row["recipe"] == recipe]
                 minutes = [float(row[clock]) / 60 for row in own]

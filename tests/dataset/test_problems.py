@@ -38,7 +38,7 @@ def test_a_long_listing_is_cut_and_says_by_how_much():
 
 
 def test_bad_samples_stop_the_work_unless_they_are_to_be_skipped():
-    with pytest.raises(InputError, match=r"^bad 0\nworse\nwarning: odd 0\n1 of 2 samples cannot be used: mend or "):
+    with pytest.raises(InputError, match=r"^bad 0\nworse\nwarning: odd 0\n1 of 2 samples cannot be used: fix or "):
         found(1, 1).raise_unusable(skip_bad=False)
     found(1, 1).raise_unusable(skip_bad=True)
     found(1, 0).raise_unusable(skip_bad=False)

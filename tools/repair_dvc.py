@@ -1,8 +1,8 @@
-"""Remove what a kill cut off while dvc wrote it: dvc.lock and .dvc/tmp/rwlock, which it writes in place.
+"""Remove files that are incomplete because dvc was killed while it wrote them: dvc.lock and .dvc/tmp/rwlock.
 
-dvc refuses to start beside such a file. Without dvc.lock it takes the stages that ran before from its run-cache, so
-nothing is trained again; without the other, which says who reads and writes now, it makes a new one. `make repro` runs
-this first; whole files stay as they are, and so do those that a running dvc is about to finish.
+dvc refuses to start with such a file. Without dvc.lock it takes finished stages from its run-cache, so that nothing is
+trained again; a missing rwlock, the list of current readers and writers, is created again. `make repro` runs this
+first. Complete files are left alone, and so are those that a running dvc is about to finish.
 """
 
 import json
@@ -24,12 +24,12 @@ def read_lock(path: Path) -> None:
 
 
 def read_rwlock(path: Path) -> None:
-    """Read the JSON of who reads and writes now."""
+    """Read the JSON of current readers and writers."""
     json.loads(path.read_text())
 
 
 def is_whole(path: Path, read: Callable[[Path], None]) -> bool:
-    """Tell whether dvc would take the file; a missing one is as good."""
+    """Tell whether dvc accepts the file; a missing one is fine."""
     try:
         read(path)
     except (YAMLFileCorruptedError, Invalid, ValueError):
@@ -40,7 +40,7 @@ def is_whole(path: Path, read: Callable[[Path], None]) -> bool:
 
 
 def main() -> None:
-    """Look at the files in this folder, and remove those that dvc would refuse."""
+    """Check the files in this folder and remove those that dvc refuses."""
     for path, read in ((Path("dvc.lock"), read_lock), (Path(".dvc/tmp/rwlock"), read_rwlock)):
         if is_whole(path, read):
             continue

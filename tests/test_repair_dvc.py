@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import ran
 
 ROOT = Path(__file__).parents[1]
-MEND = [sys.executable, str(ROOT / "tools" / "mend_dvc.py")]
+MEND = [sys.executable, str(ROOT / "tools" / "repair_dvc.py")]
 
 
 def test_a_whole_lock_stays_as_it_is(tmp_path):
