@@ -47,3 +47,9 @@ def test_the_commands_of_a_page_run(page, project):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_block_of_commands_escapes_the_test(page):
     assert page.read_text().count("```bash") == len(BLOCK.findall(page.read_text()))
+
+
+def test_the_table_of_guides_lists_every_page():
+    table = (ROOT / "docs" / "README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in table, page.name
