@@ -107,3 +107,10 @@ def test_thresholds_of_test_and_validation_are_two_curves(figure):
     assert lines(figure.axes[0], "Dice, validation").get_ydata().tolist() == [0.8]
     assert lines(figure.axes[0], "Dice, test").get_ydata().tolist() == [0.6]
     assert lines(figure.axes[0], "used: 0.50").get_xdata() == [0.5, 0.5]
+
+
+def test_every_image_is_drawn_at_its_estimated_and_its_true_dice(figure):
+    rows = [row(dice="0.9") | {"estimated_dice": "0.85"}, row(dice="0.4") | {"estimated_dice": "0.5"}]
+    figures.draw_estimate(figure, rows, {"mae": 0.075})
+    assert lines(figure.axes[0], "image").get_xydata().tolist() == [[0.85, 0.9], [0.5, 0.4]]
+    assert "mean absolute error 0.075" in [text.get_text() for text in figure.axes[0].texts]

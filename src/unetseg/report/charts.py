@@ -33,7 +33,7 @@ def charts(
         thresholds: the rows of metrics/thresholds.csv.
         reliability: the rows of metrics/reliability.csv.
     """
-    return {
+    drawn = {
         "training": partial(draw_training, history=history),
         "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
         "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation),
@@ -41,6 +41,9 @@ def charts(
         "thresholds": partial(draw_thresholds, thresholds=thresholds, used=evaluation["threshold"]),
         "reliability": partial(draw_reliability, bins=reliability, error=evaluation["calibration"]["ece"]),
     }
+    if "estimate" in evaluation:
+        drawn["estimate"] = partial(draw_estimate, per_image=per_image, estimate=evaluation["estimate"])
+    return drawn
 
 
 def draw_training(figure: Figure, history: Rows) -> None:
@@ -164,6 +167,25 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
     counts.bar(low, _column(bins, "count"), width=high - low, align="edge", color=BLUE, alpha=0.6)
     figure.set_figheight(4.6)
     counts.set(xlabel="predicted probability of foreground", ylabel="pixels", yscale="log")
+
+
+def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) -> None:
+    """Draw the true Dice of every image against the one that was estimated from its prediction alone.
+
+    Args:
+        figure: an empty figure.
+        per_image: the rows of metrics/per_image.csv.
+        estimate: `estimate` of metrics/evaluate.json.
+    """
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="estimate is right")
+    axes.plot(
+        _column(per_image, "estimated_dice"), _column(per_image, "dice"), "o", color=BLUE, alpha=0.7, label="image"
+    )
+    axes.set(xlabel="estimated Dice", ylabel="true Dice", xlim=(0, 1), ylim=(0, 1), title="Estimated and true Dice")
+    axes.annotate(f"mean absolute error {estimate['mae']:.3f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
+    axes.legend(loc="upper left")
+    figure.set_figheight(4.6)
 
 
 def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
