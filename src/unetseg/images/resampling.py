@@ -9,6 +9,8 @@ from scipy import sparse
 
 from unetseg.images.tiling import Rows
 
+TOGETHER = 512  # rows of an image that are resized together, so that memory does not grow with its height
+
 
 def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
     """Resize an image to the model's input size, as in training.
@@ -53,11 +55,15 @@ def resized_rows(rows: Rows, height: int, new_height: int, new_width: int) -> Ro
         new_width: columns to reach.
     """
     weights = _weights(height, new_height)
+    step = max(1, TOGETHER * new_height // height)
 
-    def resized(start: int, stop: int) -> UInt8[np.ndarray, "rows new_width 3"]:
+    def part(start: int, stop: int) -> UInt8[np.ndarray, "rows new_width 3"]:
         first, last = _support(weights, start, stop)
         across = resize(rows(first, last), last - first, new_width)
         return np.asarray(np.rint(_mix(weights, start, stop, first, across)), np.uint8)
+
+    def resized(start: int, stop: int) -> UInt8[np.ndarray, "rows new_width 3"]:
+        return np.concatenate([part(top, min(top + step, stop)) for top in range(start, stop, step)])
 
     return resized
 
