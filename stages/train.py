@@ -22,7 +22,8 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     unet, past = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
-    save_model(model, unet, {"run": origin, "trained_with": wanted, "best": scores})  # no seconds: same in, same out
+    trained_with = wanted | {"data": {"channel": params.data.channel, "project": params.data.project}}
+    save_model(model, unet, {"run": origin, "trained_with": trained_with, "best": scores})  # no seconds: always equal
     write_csv(history, past.history, list(best))
     write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
     forget_others(state)

@@ -121,6 +121,18 @@ def test_images_of_usual_sizes_are_seen_as_in_training_unless_a_zoom_is_given(mo
         assert json.loads(Path("out/predict.json").read_text())["images"][0]["zoom"] == expected
 
 
+def test_channel_and_depth_are_those_of_the_models_training_unless_others_are_given():
+    stack = np.zeros((3, 2, 32, 32), np.uint16)  # depth, channel
+    stack[1, 1, 4:20, 4:20] = 1000
+    tifffile.imwrite("images/stack.tif", stack, imagej=True, metadata={"axes": "ZCYX"})
+    save_model(Path("m.keras"), MODEL, {"trained_with": {"data": {"channel": 1, "project": "max"}}})
+    assert predict("images/stack.tif") == 0
+    assert cv2.imread("out/stack.png")[8, 8, 0] == 255
+    assert predict("--channel", "0", "--project", "none", "images/stack.tif") == 0
+    assert not any(cv2.imread(f"out/stack_000{plane}.png").any() for plane in range(3))
+    assert json.loads(Path("out/predict.json").read_text())["images"][2]["channel"] == 0
+
+
 def test_views_are_averaged_on_demand():
     save_model(Path("m.keras"), TWO_PARTS, {})
     image = spots(40, 50)

@@ -12,6 +12,7 @@ from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError
 
 if TYPE_CHECKING:
+    from unetseg.images.inputs import Input
     from unetseg.prediction.tuning import Tuning
 
 PRETRAINED = "pretrained/nuclei.keras"
@@ -46,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=_over_zero, metavar="PIXELS", help=depth_help)
     size_help = "ignore smaller objects; default: as evaluated, else 8"
     parser.add_argument("--min-size", type=int, metavar="PIXELS", help=size_help)
-    channel_help = "a number from 0, or a name from the file's metadata; default: all, the image as it is"
-    parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
-    project_help = "project z-stacks to one image; default: none, predict each plane"
-    parser.add_argument("--project", choices=("none", "max", "mean"), default="none", help=project_help)
+    channel_help = "a number from 0, a name from the file's metadata, or all: the image as it is"
+    parser.add_argument("--channel", type=_channel, metavar="C", help=f"{channel_help}; default: as trained")
+    project_help = "project z-stacks to one image, or none: predict each plane; default: as trained"
+    parser.add_argument("--project", choices=("none", "max", "mean"), help=project_help)
     kinds_help = "also write " + "; ".join(f"{kind}: {FORMATS[kind].purpose}" for kind in WRITABLE)
     parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=kinds_help)
     parser.add_argument("--resume", action="store_true", help="skip images whose results are complete")
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     from unetseg.progress import progress  # noqa: PLC0415
 
     try:
-        sources = find_inputs(options.paths, options.out, options.channel, options.project)
+        sources = find_inputs(options.paths, options.out)
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
         from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
@@ -71,8 +72,9 @@ def run(options: argparse.Namespace) -> int:
         from unetseg.prediction.zoom import Zooming  # noqa: PLC0415
 
         file = options.model or _pretrained()
-        model = load_model(file)
-        found, source = find_tuning(file, read_facts(file))
+        model, facts = load_model(file), read_facts(file)
+        found, source = find_tuning(file, facts)
+        sources = _chosen(sources, options, facts)
         given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
         tuned = found.model_copy(update=given)
         values = {name: getattr(tuned, name) for name in TUNED}
@@ -116,6 +118,17 @@ def _summary(images: list[dict[str, Any]]) -> Iterator[str]:
     if unlike:
         line += f"; {unlike} are unlike what the model was trained on: label a few of these next"
     yield line + (" (images.csv lists them first)" if look or unlike else "")
+
+
+def _chosen(sources: "list[Input]", options: argparse.Namespace, facts: dict[str, Any]) -> "list[Input]":
+    """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
+    from unetseg.images.inputs import find_inputs  # noqa: PLC0415
+
+    trained = facts.get("trained_with", {}).get("data", {})
+    channel = trained.get("channel", "all") if options.channel is None else options.channel
+    project = options.project or trained.get("project", "none")
+    as_found = (channel, project) == ("all", "none")
+    return sources if as_found else find_inputs(options.paths, options.out, channel, project)
 
 
 def _pretrained() -> Path:
