@@ -93,7 +93,7 @@ ACCEPTED = {
     "la.tif": tiff(np.dstack([GREY, FULL]), planarconfig="contig", extrasamples=["unassalpha"], **black),
     **{
         f"{compression}.tif": tiff(COLOUR, compression=compression, rowsperstrip=16, **rgb)
-        for compression in ["lzw", "zlib", "packbits", "zstd", "lzma", "jpeg", "webp", "png", "jpeg2000", "jpegxl"]
+        for compression in ["lzw", "zlib", "packbits", "zstd", "lzma", "jpeg", "webp", "png", "jpeg2000"]
     },
     "predictor.tif": tiff(DARK, compression="zlib", predictor=True),
     "tiles.tif": tiff(COLOUR, tile=(16, 32), compression="zlib", **rgb),

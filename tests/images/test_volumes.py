@@ -67,7 +67,7 @@ def test_a_folder_of_zarrs_is_searched_and_each_is_one_image(zarr, tmp_path):
 
 def test_what_is_no_image_is_told(zarr, tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="folder: is no OME-Zarr image"):
+    with pytest.raises(InputError, match="folder: is a folder, and not an OME-Zarr image"):
         read_stored(tmp_path / "folder")
     zarr.open_group(str(tmp_path / "plate.zarr"), mode="w").create_group("A")
     with pytest.raises(InputError, match=r"plate\.zarr: is no OME-Zarr image but a group of them: .* such as A"):

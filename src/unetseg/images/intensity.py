@@ -41,8 +41,10 @@ def to_rgb(
         step = max(1, STRIP // pixels.shape[1])
         for top in range(0, len(pixels), step):  # NumPy scales in 64 bit
             part = np.subtract(pixels[top : top + step], low, dtype=np.float64)
-            part *= 255 / ((high - low) or 1)
-            scaled[top : top + step] = np.rint(np.clip(part, 0, 255, out=part), out=part)
+            with np.errstate(over="ignore"):  # a value far beyond a range that is next to nothing
+                part /= (high - low) or 1
+            part = np.clip(part, 0, 1, out=part) * 255
+            scaled[top : top + step] = np.rint(part, out=part)
         pixels = scaled
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 

@@ -155,6 +155,8 @@ def _open(path: Path | str) -> AbstractContextManager[Stack]:
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:
         return open_vendor(path)
+    if path.exists() and not path.is_file():
+        raise InputError("is a device, not a file")
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
     return open_tiff(path) if is_tiff else nullcontext(_raster(path.read_bytes()))

@@ -16,13 +16,15 @@ MIN_SIDE = 8
 MAX_PIXELS = 100_000_000  # limit for an image in memory
 MAX_BYTES = 2**29  # limit for decoded pixels in memory: a small file may unpack to any size
 PADDING = 24  # bytes that encoders may append to the last pixel of a JPEG
+JPEG_END = b"\xff\xd9"
+CODESTREAM = b"\xff\x4f\xff\x51"  # the pixels of JPEG 2000 start here
 ORIENTATION = 0x0112  # of Exif
 
 SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"\0\0\0\x0cjP  ": "JPEG2000",
-    b"\xff\x4f\xff\x51": "JPEG2000",
+    CODESTREAM: "JPEG2000",
     b"BM": "BMP",
 }
 
@@ -102,25 +104,37 @@ def check_alpha(alpha: Shaped[np.ndarray, "height width"], corner: Shaped[np.nda
         raise InputError("has an alpha channel that varies; save it flat, without transparency")
 
 
-def check_jpeg(data: bytes) -> None:
-    """Refuse a JPEG whose pixels are damaged, which libjpeg fills with grey and only warns of.
+def check_encoded(kind: str, data: bytes, pixels: int) -> None:
+    """Refuse an encoded image, or a strip or tile of one, that claims to be larger than it should or is damaged.
 
-    JPEG XL packs a JPEG losslessly, and for that every bit of it must have a meaning. One that is whole does so no
-    longer without its last bytes; one that is damaged may end early, with bytes left over.
+    libjpeg fills damaged pixels with grey and only warns. JPEG XL packs a JPEG losslessly, so every bit of it must have
+    a meaning there. A sound JPEG does not pack without its last bytes; a damaged one may end early, with bytes left.
+
+    Args:
+        kind: one of `KINDS` or "WEBP".
+        data: the encoded image.
+        pixels: how many it should hold at most.
 
     Raises:
         InputError: if it is damaged, or of a kind that is too rare to be checked.
     """
+    start = max(0, data.find(CODESTREAM)) if kind == "JPEG2000" else 0  # what surrounds it may claim another size
+    with Image.open(io.BytesIO(data[start:]), formats=[kind]) as image:
+        if image.width * image.height > pixels:
+            raise InputError(f"is damaged: a part of it claims to be {image.height}x{image.width} pixels")
+    if kind == "JPEG":
+        if not _packs(data):
+            raise InputError("is a damaged JPEG, or one of a rare kind; save it as PNG")
+        if data.endswith(JPEG_END) and _packs(data[: -2 - PADDING] + JPEG_END):
+            raise InputError("is a damaged JPEG: its pixels end before the file does")
+
+
+def _packs(data: bytes) -> bool:
     try:
         imagecodecs.jpegxl_encode_jpeg(data)
-    except Exception as error:
-        raise InputError("is a damaged JPEG, or one of a rare kind; save it as PNG") from error
-    if data.endswith(b"\xff\xd9"):
-        try:
-            imagecodecs.jpegxl_encode_jpeg(data[: -2 - PADDING] + data[-2:])
-        except Exception:  # as expected
-            return
-        raise InputError("is a damaged JPEG: its pixels end before the file does")
+    except Exception:  # imagecodecs names no class for it
+        return False
+    return True
 
 
 def reason(error: Exception) -> str:
@@ -155,11 +169,12 @@ def _png(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *c
 
 
 def _jpeg(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
-    check_jpeg(data)
+    check_encoded("JPEG", data, image.width * image.height)
     return np.asarray(image)
 
 
-def _jpeg2000(data: bytes, _: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+def _jpeg2000(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:
+    check_encoded("JPEG2000", data, image.width * image.height)
     return np.asarray(imagecodecs.jpeg2k_decode(data))
 
 

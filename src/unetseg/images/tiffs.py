@@ -16,7 +16,7 @@ from jaxtyping import Shaped, UInt16
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
-from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_jpeg, reason
+from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_encoded, reason
 from unetseg.images.stacks import Stack, Values
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -24,6 +24,14 @@ MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "n
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
 COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
+ENCODED = {  # compressions with sizes of their own, which are checked before memory is taken
+    COMPRESSION.JPEG: "JPEG",
+    COMPRESSION.APERIO_JP2000_YCBC: "JPEG2000",
+    COMPRESSION.APERIO_JP2000_RGB: "JPEG2000",
+    COMPRESSION.JPEG2000: "JPEG2000",
+    COMPRESSION.PNG: "PNG",
+    COMPRESSION.WEBP: "WEBP",
+}
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
 RAMP = 256  # least number of entries of a palette that only says in which colour to display values
@@ -203,8 +211,9 @@ class _Series:
                 offset, length = _place(page, index)
                 file.seek(offset)
                 data = file.read(length)
-                if key.compression == COMPRESSION.JPEG:
-                    check_jpeg(page.jpegtables[:-2] + data[2:] if page.jpegtables else data)
+                if key.compression in ENCODED:
+                    tables = (page.jpegtables or b"")[:-2]
+                    check_encoded(ENCODED[key.compression], tables + data[2 * bool(tables) :], down * wide)
                 segment, (_, _, row, column, _), _ = key.decode(data, index, jpegtables=page.jpegtables)
                 segment = segment[0, max(0, start - row) : max(0, stop - row), : self.width - column]
                 row = max(0, row - start)
@@ -222,10 +231,10 @@ def _place(page: Any, index: int) -> tuple[int, int]:
 
 
 def _check_kind(page: tifffile.TiffPage, kind: PHOTOMETRIC) -> None:
-    if kind not in COLOURS + GREYS or (
-        kind == PHOTOMETRIC.YCBCR and page.compression not in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
-    ):
+    if kind not in COLOURS + GREYS or (kind == PHOTOMETRIC.YCBCR and page.compression != COMPRESSION.JPEG):
         raise InputError(f"is a TIFF of kind {kind.name}; save it as grey or RGB")
+    if page.compression in tifffile.TIFF.IMAGE_COMPRESSIONS - set(ENCODED):
+        raise InputError(f"is a TIFF in the compression {COMPRESSION(page.compression).name}; save it in another")
     if kind == PHOTOMETRIC.MINISWHITE and page.dtype is not None and page.dtype.kind not in "bu":
         raise InputError("is a TIFF with signed values in which 0 is white; save it with 0 as black")
     if (turned := page.tags.valueof(ORIENTATION, 1)) != 1:

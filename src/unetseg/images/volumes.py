@@ -40,7 +40,7 @@ def open_zarr(place: str) -> Iterator[Stack]:
         try:
             group = zarr.open_group(place, mode="r")
         except (FileNotFoundError, ValueError, KeyError) as error:
-            raise InputError("is no OME-Zarr image, and no other folder is one image") from error
+            raise InputError("is a folder, and not an OME-Zarr image") from error
         told: Mapping[str, Any] = dict(group.attrs)
         told = told.get("ome", told)
         if not told.get("multiscales"):
