@@ -125,8 +125,8 @@ def predict(
     """Predict one image, or several at once.
 
     Args:
-        images: (height, width) or (height, width, channels), grey or RGB, with or without alpha, of any size. 8 bit is
-            taken as 0 to 255, any other type is scaled by the image's own range, as in training.
+        images: (height, width) or (height, width, channels), grey or RGB, of any size; alpha must be one value. 8 bit
+            is taken as 0 to 255, any other type is scaled by the image's own percentiles, as in training.
         model: from `unetseg.load_model`; the last four arguments default to what `evaluate` chose for it, as the
             file of values beside it says, else to False, 0.5, 1 and 8.
         scale: "resize" fits the image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" does
