@@ -44,7 +44,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{listed}: is not what `unetseg predict` writes; predict again") from error
     files = [folder / image[key] for image in images for key in ("path", "mask", "probability") if image.get(key)]
-    if gone := [str(file) for file in dict.fromkeys(files) if not file.is_file()]:
+    if gone := [str(file) for file in dict.fromkeys(files) if not file.exists()]:
         raise InputError(*(f"{file}: is gone; put it back or predict again" for file in gone))
     return content
 
