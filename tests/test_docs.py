@@ -15,7 +15,8 @@ UNETSEG = '#!/bin/sh\nexec python -m unetseg.cli "$@"\n'
 
 
 def commands(page):
-    return "".join(block["commands"] for block in BLOCK.finditer(page.read_text()) if not block["reason"])
+    written = "".join(block["commands"] for block in BLOCK.finditer(page.read_text()) if not block["reason"])
+    return written.replace("folds=5", "folds=2")  # each fold is a training
 
 
 @pytest.fixture
