@@ -1,1 +1,1 @@
-"""Archive, layout, samples, arrays, subsets."""
+"""From an archive of samples to arrays and subsets."""

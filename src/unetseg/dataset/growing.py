@@ -1,4 +1,4 @@
-"""Write .npy files whose number of rows is not known before the last one comes."""
+"""Write .npy files whose number of rows is not known in advance."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 @contextlib.contextmanager
 def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Open a .npy file that grows by a row of one shape at a time; give the function that appends one.
+    """Open a .npy file that grows row by row; yield the function that appends a row.
 
     Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
     """

@@ -1,4 +1,4 @@
-"""Which members of a zip may be unpacked: rules on their names, kinds and places in the file."""
+"""Rules for the members of a zip that may be unpacked: names, kinds and positions in the file."""
 
 import re
 import stat
@@ -6,7 +6,7 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 
-LONGEST_NAME = 255  # bytes of one file's or folder's name, on Linux, macOS and Windows alike
+LONGEST_NAME = 255  # bytes of a file or folder name, on Linux, macOS and Windows
 NAME_RULES = [
     (re.compile(pattern), rule)
     for pattern, rule in (
@@ -26,7 +26,7 @@ HEADER = 30  # bytes of a member's header in the file, before its name
 
 
 def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
-    """Name the members that must not be unpacked, each with the rule that it breaks.
+    """List the members that must not be unpacked, each with the rule that it breaks.
 
     Args:
         members: all members, those that will not be unpacked too.
@@ -69,7 +69,7 @@ def _kind_faults(member: zipfile.ZipInfo) -> Iterator[str]:
 
 
 def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Find paths that some file system takes for one: macOS and Windows ignore case, macOS the Unicode form too."""
+    """Find paths that are the same on some file system: macOS and Windows ignore case, macOS also the Unicode form."""
     spellings: dict[str, str] = {}
     places: set[tuple[str, bool]] = set()
     entries: set[str] = set()
@@ -102,7 +102,7 @@ def _folded(path: str) -> str:
 
 
 def _overlaps(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
-    """Find members that share bytes of the file: so a small bomb unpacks to a large one."""
+    """Find members that share bytes of the file, which is how a small zip bomb gets large."""
     ordered = sorted(members, key=lambda member: member.header_offset)
     limits = [*(member.header_offset for member in ordered[1:]), end]
     for member, limit in zip(ordered, limits, strict=False):

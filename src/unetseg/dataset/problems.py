@@ -1,4 +1,4 @@
-"""Gather what is wrong with many samples, so that it is told all at once."""
+"""Collect the problems of many samples, to report them together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tuple[Result | None, list[str]]:
-    """Call a function; give its result and no lines, or `None` and the lines of the InputError that it raised."""
+    """Call a function; return its result and no lines, or None and the lines of its InputError."""
     try:
         return function(*args, **keywords), []
     except InputError as error:
@@ -21,7 +21,7 @@ def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tup
 
 @dataclass
 class Findings:
-    """What was found in the samples of a data set.
+    """The usable samples of a data set, and its problems.
 
     Attributes:
         used: how many samples can be used.
@@ -36,13 +36,13 @@ class Findings:
     foreground: bool = False
 
     def add_usable(self, warnings: Sequence[str], foreground: bool) -> None:
-        """Note a sample that can be used."""
+        """Record a usable sample."""
         self.used += 1
         self.warnings += warnings
         self.foreground |= foreground
 
     def add_unusable(self, sample: str, problems: Sequence[str]) -> None:
-        """Note a sample that cannot be used."""
+        """Record an unusable sample."""
         self.unusable[sample] = problems
 
     def lines(self) -> list[str]:
@@ -53,13 +53,13 @@ class Findings:
         return [*lines, *(f"warning: {line}" for line in self.warnings)]
 
     def first_lines(self) -> list[str]:
-        """List the problems as far as a person reads them at a run, and say how many more there are."""
+        """List the first problems and the number of others."""
         lines = self.lines()
         more = len(lines) - MOST_LINES
         return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} lines more: `unetseg check` lists them all"]
 
     def raise_unusable(self, skip_bad: bool) -> None:
-        """Raise an InputError that lists the problems if they leave nothing to go on with.
+        """Raise an InputError that lists the problems if no usable sample remains.
 
         Args:
             skip_bad: whether to go on without the samples that cannot be used.
@@ -73,7 +73,7 @@ class Findings:
         raise InputError(*lines)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the counts and the problems as metrics/preprocess.json holds them."""
+        """Return the counts and the problems for metrics/preprocess.json."""
         return {
             "samples": self.used + len(self.unusable),
             "used": self.used,

@@ -1,4 +1,4 @@
-"""A subset of the samples beside what a model says of it."""
+"""A subset of the samples with its predictions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Subset:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Prediction]:
-        """Give one image at a time, so that only one need be in memory."""
+        """Yield one image at a time, so that only one is in memory."""
         for row, probability in zip(self.rows, self.probabilities, strict=True):
             index = int(row["index"])
             native = self.natives and self.natives / f"{row['id']}.npy"

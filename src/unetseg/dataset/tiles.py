@@ -1,4 +1,4 @@
-"""Cut samples into tiles at their own size, for a model that is to see every detail."""
+"""Cut samples into tiles at native size."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ COLUMNS = ("index", "id", "row", "column", "mean", "deviation", "polarity")
 
 
 class Tile(NamedTuple):
-    """A square of a sample, and its row of tiles.csv but for the index."""
+    """A square of a sample, and its row of tiles.csv without the index."""
 
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
@@ -27,7 +27,7 @@ class Tile(NamedTuple):
 def cut(
     name: str, image: UInt8[np.ndarray, "height width 3"], labels: UInt16[np.ndarray, "height width"], size: int
 ) -> Iterator[Tile]:
-    """Cut a sample into as few tiles as cover it, evenly laid; a smaller one is mirrored at its lower and right border.
+    """Cut a sample into the fewest tiles that cover it, evenly placed; smaller ones are mirrored at bottom and right.
 
     The rows hold the mean, the deviation and the polarity of the whole image: that is what a model which predicts an
     image in tiles normalises them by.
@@ -52,7 +52,7 @@ def cut(
 
 @contextlib.contextmanager
 def tiles_file(out: Path, size: int) -> Iterator[Callable[[Tile], None]]:
-    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; give the function that appends a tile to them."""
+    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; yield the function that appends a tile."""
     rows: list[dict[str, Any]] = []
     with (
         growing(out / "tiles.npy", np.uint8, (size, size, 3)) as add_image,

@@ -1,1 +1,1 @@
-"""Scores of pixels, boundaries and objects; intervals; what is tuned on validation; comparison of runs."""
+"""Scores of pixels, boundaries and objects; confidence intervals; tuning on validation; comparison of runs."""

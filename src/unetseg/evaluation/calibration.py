@@ -1,4 +1,4 @@
-"""Calibration: whether of the pixels with probability 0.8 four in five are foreground; and how sure a model is."""
+"""Calibration: whether four in five pixels with probability 0.8 are foreground."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ BINS = 15
 def tally(
     truth: Bool[np.ndarray, "height width"], probability: Float32[np.ndarray, "height width"]
 ) -> Float64[np.ndarray, "3 bins"]:
-    """Count pixels, their probabilities' sum and their foreground in 15 equal bins of probability.
+    """Count pixels, sum of probabilities and foreground in 15 equal bins of probability.
 
     Tallies of several images add up to the tally of all their pixels.
     """

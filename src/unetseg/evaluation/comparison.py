@@ -1,4 +1,4 @@
-"""Compare two evaluations image by image, and say whether one is better."""
+"""Compare two evaluations image by image, and tell whether one is significantly better."""
 
 import csv
 import io
@@ -16,14 +16,14 @@ COLUMNS = ("id", "group", "dice")
 
 
 class Scored(NamedTuple):
-    """What is compared of an image."""
+    """The values of an image that are compared."""
 
     group: str
     dice: float
 
 
 class Comparison(NamedTuple):
-    """The mean difference of Dice, second less first, over the images that both evaluations scored."""
+    """The mean difference of Dice, second minus first, over the images of both evaluations."""
 
     difference: float
     interval: tuple[float, float] | None
@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
 
 
 def parse_scores(text: str, name: str) -> dict[str, Scored]:
-    """Take the scores, by id, out of the text of a per_image.csv.
+    """Read the scores, by id, from the text of a per_image.csv.
 
     Raises:
         InputError: if the text is no such table, an id stands twice or a Dice is not a number from 0 to 1; `name` says
@@ -66,12 +66,12 @@ def _share(text: str | None, at: str) -> float:
 
 
 def _shorten(text: str, length: int = 40) -> str:
-    """Quote a value so that it fits a line."""
+    """Quote a value, shortened to fit a line."""
     return repr(text if len(text) <= length else f"{text[:length]}…")
 
 
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
-    """Compare the images that two evaluations share, by a bootstrap of the paired differences over groups.
+    """Compare the common images of two evaluations, by a bootstrap of the paired differences over groups.
 
     Args:
         first: the scores by id; the groups are those of the first.
@@ -91,9 +91,9 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
 
 
 def verdict(compared: Comparison, first: str, second: str) -> str:
-    """Say in a sentence whether the second evaluation, by its name, is better than the first.
+    """Describe in a sentence whether the second evaluation is better than the first.
 
-    Better or worse is said only where the 95 % interval of the difference leaves 0 out.
+    It is better or worse only if the 95 % interval of the difference excludes 0.
     """
     of_what = f"{compared.images} images of {compared.groups} groups"
     by = f"mean Dice {compared.difference:+.4f}"

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from unetseg.prediction.quality import FINE, Estimate
 
-FEWEST = 8  # images to calibrate on; with fewer the model's own expectation is taken
+FEWEST = 8  # images to calibrate on; with fewer, the expected Dice is used as it is
 RARE = 0.02  # share of the validation images that may count as unlike themselves
 
 

@@ -1,4 +1,4 @@
-"""Scores of predicted objects against the true ones, from how much each pair overlaps.
+"""Scores of predicted against true objects, from the overlap of pairs.
 
 A predicted object is right if its IoU with a true one is greater than a threshold of at least 0.5; at most one pair can
 be so for either object, hence no assignment problem. An image without objects, predicted without objects, scores 1.
@@ -30,7 +30,7 @@ def match(truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndar
 def match_from(
     truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"], min_sizes: Sequence[int]
 ) -> list[Match]:
-    """Pair the objects of two label images, once for each least size in pixels of a predicted object."""
+    """Pair the objects of two label images, for each minimum size (pixels) of predicted objects."""
     table = contingency_table(truth, predicted)  # type: ignore[no-untyped-call]
     true_areas, predicted_areas = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
     pairs = table.tocoo()

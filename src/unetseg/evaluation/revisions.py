@@ -1,4 +1,4 @@
-"""Tell whether a revision's results are its own.
+"""Tell whether the results of a revision belong to it.
 
 DVC shows the files of the commit that an experiment started from for as long as its own are not there: for queued,
 running and failed work, and for experiments that ran only some stages.
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def unfinished(lock: Mapping[str, Any], params: Mapping[str, Any], result: str) -> list[str]:
-    """List what a result was not made from: parameters and stages' outputs that differ from those it is shown beside.
+    """List parameters and stage outputs of a revision that differ from those its result was made from.
 
     Args:
         lock: the revision's dvc.lock, parsed.

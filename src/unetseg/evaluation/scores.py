@@ -19,7 +19,7 @@ Pixels = int | np.integer | Int[np.ndarray, "..."]
 
 
 class Counts(NamedTuple):
-    """Pixels of one mask, or of many as arrays of one shape; true negatives enter no score."""
+    """Pixels of one mask, or of many as arrays of one shape; true negatives are not used."""
 
     true_positive: Pixels
     false_positive: Pixels
@@ -53,12 +53,12 @@ def count_at(
 
 
 def stack(counts: list[Counts]) -> Counts:
-    """Put the counts of many masks together along a new first axis."""
+    """Stack the counts of many masks along a new first axis."""
     return Counts(*(np.stack(each) for each in zip(*counts, strict=True)))
 
 
 def pool(counts: Counts) -> Counts:
-    """Add the counts of many masks up, as if their pixels were one image's."""
+    """Sum the counts of many masks, as if they were one image."""
     return Counts(*(np.sum(each, axis=0) for each in counts))
 
 
@@ -74,20 +74,20 @@ def iou(counts: Counts) -> Float[np.ndarray, "..."]:
 
 
 def precision(counts: Counts) -> Float[np.ndarray, "..."]:
-    """Compute TP / (TP + FP); of nothing predicted it is 1 where the truth is empty too, else 0."""
+    """Compute TP / (TP + FP); if nothing is predicted, 1 if the truth is empty too, else 0."""
     nothing_missed = np.equal(counts.false_negative, 0)
     return _ratio(counts.true_positive, counts.true_positive + counts.false_positive, nothing_missed)
 
 
 def recall(counts: Counts) -> Float[np.ndarray, "..."]:
-    """Compute TP / (TP + FN); of an empty truth it is 1: nothing was missed."""
+    """Compute TP / (TP + FN); 1 for an empty truth, because nothing was missed."""
     return _ratio(counts.true_positive, counts.true_positive + counts.false_negative, 1.0)
 
 
 def boundary_f1(
     truth: Bool[np.ndarray, "height width"], predicted: Bool[np.ndarray, "height width"], tolerance: int = 2
 ) -> float:
-    """Compute the F1 of the boundaries: a boundary pixel is right if the other boundary is within the tolerance.
+    """Compute the F1 of the boundaries: a boundary pixel is correct if the other boundary is within the tolerance.
 
     F1 = 2 P R / (P + R), P the right share of the predicted boundary, R that of the true one (Csurka et al. 2013,
     "What is a good evaluation measure for semantic segmentation?", section 3). The boundary is the foreground with
@@ -115,5 +115,5 @@ def _boundary(mask: Bool[np.ndarray, "height width"]) -> UInt8[np.ndarray, "heig
 
 
 def _ratio(part: Pixels, whole: Pixels, empty: float | np.bool_ | Bool[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Divide, and put `empty` where the whole is 0."""
+    """Divide, with `empty` where the denominator is 0."""
     return np.where(whole > 0, part / np.maximum(whole, 1), empty)

@@ -1,4 +1,4 @@
-"""Intervals that tell how far a mean would move with other fields or patients."""
+"""Confidence intervals of a mean over images of several fields or patients."""
 
 from collections.abc import Sequence
 

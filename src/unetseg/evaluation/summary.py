@@ -1,4 +1,4 @@
-"""Score predicted images one by one, and sum them up."""
+"""Score predicted images one by one, and summarise them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from unetseg.prediction.quality import Estimate, expected_dice, overlap
 
 
 class ImageScore(NamedTuple):
-    """A row of metrics/per_image.csv, and what the scores of all images together are made of."""
+    """A row of metrics/per_image.csv, and the counts for the scores of all images together."""
 
     row: dict[str, Any]
     counts: scores.Counts
@@ -74,7 +74,7 @@ PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
 
 
 def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:
-    """Sum the images up as metrics/evaluate.json holds them.
+    """Summarise the images for metrics/evaluate.json.
 
     Args:
         images: at least one.
@@ -83,8 +83,8 @@ def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[s
 
     Returns:
         Means are over images. `low` and `high` bound the 95 % interval of the mean, None for fewer than two groups;
-        `pooled` scores the pixels of all images as one; `objects.map_connected` is what `objects.map` would be without
-        the parting of touching objects.
+        `pooled` scores the pixels of all images as one; `objects.map_connected` is `objects.map` without separating
+        touching objects.
     """
     rows = [image.row for image in images]
     counts = scores.pool(scores.stack([image.counts for image in images]))

@@ -1,4 +1,4 @@
-"""Choose on the validation subset what must not be chosen on the test subset."""
+"""Tune threshold and separation on the validation subset, never on the test subset."""
 
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ def threshold_curve(subset: Subset) -> list[dict[str, Any]]:
 
 
 def best_threshold(curve: list[dict[str, Any]]) -> float:
-    """Find the threshold with the best mean Dice, and of equals the one nearest to 0.5.
+    """Find the threshold with the best mean Dice, and of ties the one nearest to 0.5.
 
     Raises:
         InputError: if the curve is that of an empty subset.
@@ -65,6 +65,6 @@ def best_separation(subset: Subset, threshold: float) -> Separation:
 
 
 def _score_separations(image: Prediction, threshold: float) -> list[float]:
-    """Compute the mean average precision of each of `SEPARATIONS`, with one watershed a depth."""
+    """Compute the mean average precision of each of `SEPARATIONS`, with one watershed per depth."""
     parted = (separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS)
     return [mean_average_precision(found) for labels in parted for found in match_from(image.labels, labels, MIN_SIZES)]

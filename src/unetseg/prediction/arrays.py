@@ -1,4 +1,4 @@
-"""Predict new images: arrays in; probability, mask and labels out."""
+"""The Python API: predict arrays; get probability, mask and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from unetseg.prediction.settings import Scale, Settings
 from unetseg.prediction.tuning import Tuning, find_tuning
 from unetseg.prediction.zoom import Zooming
 
-Image = Shaped[np.ndarray, "..."]  # checked by hand: this is where users come in
+Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 
 
-_TUNINGS: WeakKeyDictionary[keras.Model, Tuning] = WeakKeyDictionary()  # a Keras model holds no values of others
+_TUNINGS: WeakKeyDictionary[keras.Model, Tuning] = WeakKeyDictionary()  # a Keras model cannot hold them
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a model in safe mode, from anyone, with the values that `evaluate` chose for it, where they lie beside it.
+    """Load a model in safe mode, also from strangers, with the values that `evaluate` chose, if they are beside it.
 
     Args:
         path: a `.keras` file; see `unetseg.prediction.tuning.find_tuning` for the file of values.
@@ -48,14 +48,14 @@ def load_model(path: Path) -> keras.Model:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of an image, at the image's own size.
+    """The prediction for an image, at the image's own size.
 
     Attributes:
         probability: of foreground, 0 to 1.
         threshold: probability from which a pixel is foreground.
-        number: what makes objects of the probability.
-        zoom: pixels that the model saw for each of the image.
-        estimate: of the Dice, from what the model expects.
+        number: numbers the objects of the probability.
+        zoom: enlargement at which the model saw the image.
+        estimate: calibration of the estimated Dice.
     """
 
     probability: Float32[np.ndarray, "height width"]
@@ -66,17 +66,17 @@ class Prediction:
 
     @cached_property
     def mask(self) -> Bool[np.ndarray, "height width"]:
-        """Tell foreground from background."""
+        """The foreground: True where the probability reaches the threshold."""
         return self.probability >= np.float32(self.threshold)
 
     @cached_property
     def estimated_dice(self) -> float:
-        """Estimate the Dice of the mask, from the prediction alone; calibrated where the model was evaluated."""
+        """The estimated Dice of the mask, from the prediction alone; calibrated if the model was evaluated."""
         return self.estimate.dice_of(expected_dice(overlap(self.probability, self.threshold)))
 
     @cached_property
     def labels(self) -> Int32[np.ndarray, "height width"]:
-        """Number the objects from 1, touching ones apart; background is 0."""
+        """The objects, numbered from 1, touching ones separated; background is 0."""
         return self.number(self.probability)
 
 
@@ -183,7 +183,7 @@ def predict(
 
 @lru_cache(maxsize=1)
 def _predictor(model: keras.Model, tta: bool) -> Predictor:
-    """Keep the last one: taken apart for tiles, a model is compiled again."""
+    """Cache the last one, because a model for tiles is compiled again."""
     return Predictor(model, tta=tta)
 
 

@@ -1,4 +1,4 @@
-"""The one way from images to probabilities; `evaluate`, `unetseg predict` and the Python API all call it."""
+"""The only path from images to probabilities, for `evaluate`, `unetseg predict` and the Python API."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from unetseg.model import keras
 from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # that tiles come in several shapes is no news
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of tiles of several shapes
 
 BATCH = 8
 VIEWS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))
@@ -24,7 +24,7 @@ Score = Callable[[Shaped[np.ndarray, "n height width 3"]], Float32[np.ndarray, "
 
 
 class Predictor:
-    """A model, how images are brought to it, and whether it is asked once or for eight views of each.
+    """A model, how images are brought to its size, and whether it averages over eight views.
 
     Attributes:
         size: height and width of the images that the model takes.
@@ -50,14 +50,14 @@ class Predictor:
             overlap: see `TiledModel`.
 
         Raises:
-            InputError: if it does not take RGB images of one size or does not give one probability a pixel, or if it
+            InputError: if it does not take RGB images of one size or does not give one probability per pixel, or if it
                 has no parts to predict tiles with and `scale` is "tiles".
         """
         self.size = model_size(model)
         self.scale = scale
         self._model, self._views, self._tile, self._overlap = model, VIEWS if tta else VIEWS[:1], tile, overlap
         if scale == "tiles":
-            _ = self._tiled  # an unsuitable model is told before any image is read
+            _ = self._tiled  # refuses an unsuitable model before any image is read
 
     def images(self, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[Float32[np.ndarray, "_ _"]]:
         """Predict images of any size, each at its own size."""
@@ -101,7 +101,7 @@ class Predictor:
         return resized_strips(strips, seen_height, height, width)
 
     def scorer(self, rows: Rows, height: int, width: int) -> Score:
-        """Give the function that predicts tiles of an image, normalised by the whole of it."""
+        """Return the function that predicts tiles of an image, normalised by the whole image."""
         tiled = self._tiled
         scale, offset = tiled.scaling(rows, height, width)
 
@@ -116,12 +116,12 @@ class Predictor:
     def image(
         self, image: UInt8[np.ndarray, "height width 3"], zoom: float = 1.0
     ) -> Float32[np.ndarray, "height width"]:
-        """Predict an image that is held in memory, in tiles."""
+        """Predict an image in memory, in tiles."""
         height, width = image.shape[:2]
         return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], height, width, zoom)))
 
     def count_strips(self, height: int, zoom: float = 1.0) -> int:
-        """Count the strips that `strips` gives for an image of this height."""
+        """Count the strips that `strips` yields for an image of this height."""
         return self._tiled.count_strips(max(1, round(height * zoom)))
 
     @cached_property
@@ -131,15 +131,15 @@ class Predictor:
     def _average(
         self, score: Score, images: Shaped[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n height width"]:
-        """Average over the views of the images; what is predicted of a turned view is turned back."""
+        """Average over the views of the images; predictions of rotated views are rotated back."""
         return np.asarray(sum(_score_view(score, images, *view) for view in self._views) / np.float32(len(self._views)))
 
 
 def model_size(model: keras.Model) -> int:
-    """Give the height and width of the images that a model takes.
+    """Return the height and width of a model's input.
 
     Raises:
-        InputError: if it does not take RGB images of one size or does not give one probability a pixel.
+        InputError: if it does not take RGB images of one size or does not give one probability per pixel.
     """
     _, height, width, channels = taken = model.input_shape
     if height != width or channels != 3 or model.output_shape[1:] != (height, width, 1):

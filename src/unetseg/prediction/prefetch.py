@@ -1,4 +1,4 @@
-"""Let two steps of a chain work at the same time, with one item between them."""
+"""Run two steps of a chain at the same time, with one item between them."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Make the next item in a thread while the caller works on the last one."""
+    """Prepare the next item in a thread while the caller works on the current one."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(_next, iterator)
@@ -18,7 +18,7 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def _next(iterator: Iterator[Item]) -> tuple[Item] | None:
-    """Give the next item in a tuple, which is true even where the item is not, or None."""
+    """Return the next item in a tuple, or None at the end."""
     for item in iterator:
         return (item,)
     return None

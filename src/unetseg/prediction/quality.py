@@ -1,4 +1,4 @@
-"""How good a prediction is likely to be, from the prediction alone."""
+"""Estimate the quality of a prediction from the prediction alone."""
 
 from typing import Annotated, Literal
 
@@ -7,14 +7,14 @@ import pydantic
 from jaxtyping import Float32, Float64
 from pydantic import Field
 
-FINE = 0.8  # an estimated Dice from which a mask is taken for good
+FINE = 0.8  # estimated Dice from which a mask counts as good
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Verdict = Literal["fine", "look", "unlike"]
 
 
 def uncertainty(probability: Float32[np.ndarray, "height width"]) -> float:
-    """Compute the mean binary entropy of a probability map: 0 where every pixel is certain, 1 bit where none is.
+    """Compute the mean binary entropy of a probability map: 0 if every pixel is certain, 1 bit if none is.
 
     -(p log2 p + (1 - p) log2(1 - p)), Shannon 1948, "A mathematical theory of communication", section 6.
     """
@@ -45,7 +45,7 @@ def expected_dice(overlap: Float64[np.ndarray, "3"]) -> float:
 
 
 class Estimate(pydantic.BaseModel):
-    """The map from the expected Dice to the Dice that images with such a one had; by default as the model expects.
+    """The map from expected Dice to the true Dice of validation images; by default the identity.
 
     Attributes:
         expected: rising values of `expected_dice`.
@@ -70,7 +70,7 @@ class Estimate(pydantic.BaseModel):
         return float(np.interp(expected, self.expected, self.dice))
 
     def verdict(self, expected: float) -> Verdict:
-        """Tell an image that looks fine from one that needs a look, and from one that is unlike those evaluated on."""
+        """Classify an image as fine, as to be checked, or as unlike those of the evaluation."""
         if self.dice_of(expected) >= FINE:
             return "fine"
         return "unlike" if expected < self.unlike else "look"

@@ -1,4 +1,4 @@
-"""What is kept of each predicted image: which it was, how it was predicted, each object, and how sure the model was."""
+"""Records of predicted images: the image, the settings, its objects, and the certainty of the model."""
 
 import json
 from collections import deque
@@ -17,7 +17,7 @@ from unetseg.prediction.quality import expected_dice, overlap, uncertainty
 
 @dataclass(frozen=True)
 class Record:
-    """The record of an image: its header, and the file of it, of the objects and of the uncertainty at last."""
+    """The record of an image: its header, and the file with header, objects and uncertainty."""
 
     header: dict[str, Any]
     path: Path
@@ -29,7 +29,7 @@ class Record:
             yield from (line for line in map(json.loads, file) if "label" in line)
 
     def certainty(self) -> dict[str, float]:
-        """Read how sure the model was: `uncertainty` and `expected_dice`; see `unetseg.prediction.quality`."""
+        """Read the certainty of the model: `uncertainty` and `expected_dice`; see `unetseg.prediction.quality`."""
         with self.path.open(encoding="utf-8") as file:
             return dict(json.loads(deque(file, 1)[0]))
 
@@ -38,7 +38,7 @@ class Record:
 def write_record(
     path: Path, header: Mapping[str, Any], height: int, width: int, threshold: float, *, runs: bool
 ) -> Iterator[Callable[[Strip], None]]:
-    """Write the header as a line of JSON, each object as another, and how sure the model was as the last.
+    """Write one line of JSON for the header, one per object, and one for the certainty of the model.
 
     Args:
         path: the file to write.
@@ -71,7 +71,7 @@ def write_record(
 
 
 def read_record(path: Path) -> Record | None:
-    """Read a record's header; None where there is no record or it is damaged."""
+    """Read a record's header; None if there is no record or it is damaged."""
     try:
         with path.open(encoding="utf-8") as file:
             return Record(dict(json.loads(file.readline())), path)
@@ -80,7 +80,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
-    """Measure an object; a pixel's centre is at its row and column, the box ends before `bottom` and `right`."""
+    """Measure an object; the centre of a pixel is at its row and column, the box ends before `bottom` and `right`."""
     rows, columns = np.nonzero(found.mask)
     bottom, right = found.row + found.mask.shape[0], found.column + found.mask.shape[1]
     return {

@@ -1,4 +1,4 @@
-"""How images are predicted, and what of a probability becomes an object."""
+"""Settings of a prediction, from zoom to the separation of objects."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,8 @@ class Settings:
         threshold: probability from which a pixel is foreground.
         depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees.
         min_size: smaller objects, in pixels that the model sees, are left out.
-        objects: "separated" parts those that touch; "connected" does not and takes a tenth of the time; "none": masks
-            are all that is wanted.
+        objects: "separated" splits touching objects; "connected" does not and takes a tenth of the time; "none": only
+            masks.
         tta: whether to average over the 8 flips and quarter turns.
         zoom: pixels that the model sees for each of an image, in tiles; None: as `scale` says.
         pixel_size: of the images in µm, whatever their files say.
@@ -39,11 +39,11 @@ class Settings:
     pixel_size: float | None = None
 
     def smallest(self, zoom: float) -> int:
-        """Give the pixels of the smallest object of an image that is seen at this zoom."""
+        """Return the smallest object size, in pixels of the image, at this zoom."""
         return max(1, round(self.min_size / zoom**2))
 
     def number(self, zoom: float) -> Number:
-        """Give the function that numbers an image's objects, with lengths in pixels of the image."""
+        """Return the function that numbers objects, with lengths in pixels of the image."""
         if self.objects == "connected":
             return partial(connected_objects, threshold=self.threshold, min_size=self.smallest(zoom))
         return partial(

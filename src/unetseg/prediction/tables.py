@@ -19,7 +19,7 @@ def write_images(path: Path, images: Sequence[dict[str, Any]]) -> None:
 
 
 def write_objects(path: Path, records: Sequence[Record]) -> None:
-    """Write a row an object; what is in µm is empty where the image does not say how large its pixels are."""
+    """Write one row per object; columns in µm are empty if the size of the image's pixels is unknown."""
     write_csv(path, (row for record in records for row in _rows(record)), COLUMNS)
 
 

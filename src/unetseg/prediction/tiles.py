@@ -1,4 +1,4 @@
-"""A model's U-Net for tiles of an image of any size, normalised by the whole image, however large that is."""
+"""The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
 from collections.abc import Iterator
 
@@ -10,20 +10,20 @@ from unetseg.images.resampling import resize
 from unetseg.images.tiling import Rows, Score, blend, lay
 from unetseg.model import keras
 
-TILE = 1024  # pixels; the larger, the less of a tile is near its border, where the model sees too little
-REACH = 12  # how far tiles overlap, in the coarsest steps of the model: a pixel sees six of them to either side
+TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
+REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
 STRIP = 2**22  # pixels whose brightness is counted together
 
 
 class TiledModel:
-    """A model taken apart, so that its U-Net takes tiles larger than the images it was trained on.
+    """The parts of a model, so that its U-Net takes tiles larger than the training images.
 
     Attributes:
         unet: normalised tiles of any size that its poolings divide to probabilities.
     """
 
     def __init__(self, model: keras.Model, tile: int = TILE, overlap: int | None = None) -> None:
-        """Take a model apart.
+        """Split a model into its parts.
 
         Args:
             model: as `unetseg.model.unet.build_unet` makes it.
@@ -48,17 +48,17 @@ class TiledModel:
         self.unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
 
     def count_strips(self, height: int) -> int:
-        """Count the strips that `blend` gives for an image of this height."""
+        """Count the strips that `blend` yields for an image of this height."""
         return len(lay(height, self._tile, self._overlap, self._multiple).starts)
 
     def blend(self, rows: Rows, score: Score, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Score an image tile by tile; see `unetseg.images.tiling.blend`."""
+        """Predict an image tile by tile; see `unetseg.images.tiling.blend`."""
         tile, pixels = self._tile, self._tile**2
         lay_out = {"tile": tile, "overlap": self._overlap, "multiple": self._multiple, "batch_pixels": pixels}
         return blend(rows, score, height, width, **lay_out)
 
     def scaling(self, rows: Rows, height: int, width: int) -> tuple[float, float]:
-        """Find what the model multiplies the values of an image by, and what it then adds.
+        """Find the factor and the offset by which the model normalises the values of an image.
 
         The statistics are those of the whole image; its polarity is decided by the model on a copy that fits it.
         """
@@ -70,7 +70,7 @@ class TiledModel:
         return sign * scale, sign * offset
 
     def _scaling(self, mean: float, deviation: float) -> tuple[float, float]:
-        """Ask the model, with an image of the same mean and deviation, so that its arithmetic stands in one place."""
+        """Apply the model to an image of the same mean and deviation, so that the formula is in one place."""
         dark, bright = mean - max(deviation, 1e-3), mean + max(deviation, 1e-3)
         image = np.full((1, self._size, self._size, 3), dark, np.float32)
         image[:, ::2] = bright

@@ -1,4 +1,4 @@
-"""What `evaluate` chose on the validation images for a model, kept as JSON beside it for `predict` to read."""
+"""The values that `evaluate` chose on the validation subset, kept as JSON beside the model for `predict`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ class Tuning(pydantic.BaseModel):
 
 
 def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
-    """Read the values that belong to a model, and tell in a few words where they come from.
+    """Read the values that belong to a model, and describe where they come from.
 
     They stand in <name>.json beside <name>.keras, or in tuning.json in the same folder if that was written for this
     very file; else they are what the model's own facts say, or the defaults.
@@ -87,7 +87,7 @@ def read_tuning(path: Path) -> Tuning:
 
 
 def _of_facts(facts: dict[str, Any]) -> Tuning:
-    """Take what an older model says of itself; one without facts saw images of its size."""
+    """Use the facts in an older model file; without facts, the model was trained on images of its size."""
     values: dict[str, Any] = {}
     if isinstance(threshold := facts.get("threshold"), float) and 0 < threshold < 1:
         values["threshold"] = threshold

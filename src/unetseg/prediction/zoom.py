@@ -1,4 +1,4 @@
-"""At which zoom an image is predicted: as in training, by the size of its pixels, or as the model is most certain."""
+"""Choose the zoom of an image: as in training, by the size of its pixels, or where the model is most certain."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from unetseg.prediction.predictor import Predictor
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
-CROPS = 4  # parts of a large image that are looked at for each zoom
-ENLARGING = 0.04  # what the expected Dice rises by with each doubling of the zoom, whatever becomes of the true one
-LEAST, MOST = 1 / 64, 64.0  # zooms; a size of pixels beyond is a mistake
+CROPS = 4  # parts of a large image that are tried at each zoom
+ENLARGING = 0.04  # bias: the expected Dice rises by this with each doubling of the zoom, unlike the true Dice
+LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 
 @dataclass(frozen=True)
