@@ -271,6 +271,16 @@ def test_a_strip_that_is_damaged_is_an_error_and_never_black(tmp_path, compressi
         read_stored(path)
 
 
+def test_a_strip_that_claims_to_be_larger_is_refused_before_memory_is_taken(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", compression="jpeg")
+    content = path.read_bytes()
+    frame = content.index(b"\xff\xc0") + 5
+    path.write_bytes(content[:frame] + struct.pack(">HH", 60_000, 60_000) + content[frame + 4 :])
+    with pytest.raises(InputError, match="claims to be 60000x60000 pixels"):
+        read_stored(path)
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("what", ["StripOffsets", "StripByteCounts"])
 def test_a_strip_that_is_missing_is_an_error_and_never_black(tmp_path, compression, what):
@@ -283,15 +293,24 @@ def test_a_strip_that_is_missing_is_an_error_and_never_black(tmp_path, compressi
         read_stored(path)
 
 
-@pytest.mark.parametrize("code", [99, 32895, 33003, 34712, 50002, 52546, 65000])
-def test_a_compression_that_cannot_be_decoded_is_an_error(tmp_path, code):
-    path = tmp_path / "a.tif"
+def with_compression(path, code):
     tifffile.imwrite(path, GREY, compression="zlib", metadata=None)
     content = path.read_bytes()
     entry = re.search(struct.pack("<HHI", 259, 3, 1), content).end()
     path.write_bytes(content[:entry] + struct.pack("<H", code) + content[entry + 2 :])
+    return path
+
+
+@pytest.mark.parametrize("code", [99, 5, 32895, 33003, 34712, 34925, 50000])
+def test_a_compression_that_cannot_be_decoded_is_an_error(tmp_path, code):
     with pytest.raises(InputError, match=r"a\.tif: is damaged, or of a kind that cannot be read"):
-        read_stored(path)
+        read_stored(with_compression(tmp_path / "a.tif", code))
+
+
+@pytest.mark.parametrize("code", [6, 22610, 34892, 50002, 65000])
+def test_a_compression_whose_size_cannot_be_checked_is_refused(tmp_path, code):
+    with pytest.raises(InputError, match=r"a\.tif: is a TIFF in the compression [A-Z0-9_]+; save it in another"):
+        read_stored(with_compression(tmp_path / "a.tif", code))
 
 
 @pytest.mark.parametrize("content", [b"II*\0", b"II*\0" + b"\xff" * 100])
