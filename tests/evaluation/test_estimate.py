@@ -7,7 +7,7 @@ from unetseg.prediction.quality import Estimate
 
 def test_the_estimate_takes_back_what_the_model_expects_too_much():
     expected = np.linspace(0.6, 0.95, 30)
-    estimate = calibrate(expected, expected - 0.1)
+    estimate = calibrate(expected.tolist(), (expected - 0.1).tolist())
     assert estimate.dice_of(0.8) == pytest.approx(0.7, abs=0.02)
     assert estimate.dice_of(0.0) == 0
     assert 0 < estimate.dice_of(0.3) < 0.5
@@ -16,8 +16,8 @@ def test_the_estimate_takes_back_what_the_model_expects_too_much():
 def test_the_estimate_never_falls_where_the_model_expects_more():
     rng = np.random.default_rng(0)
     expected = rng.random(40)
-    estimate = calibrate(expected, np.clip(expected + rng.normal(0, 0.3, 40), 0, 1))
-    assert (np.diff([estimate.dice_of(value) for value in np.linspace(0, 1, 50)]) >= 0).all()
+    estimate = calibrate(expected.tolist(), np.clip(expected + rng.normal(0, 0.3, 40), 0, 1).tolist())
+    assert (np.diff([estimate.dice_of(value) for value in np.linspace(0, 1, 50).tolist()]) >= 0).all()
 
 
 def test_with_few_images_the_models_own_expectation_is_taken():
@@ -25,8 +25,8 @@ def test_with_few_images_the_models_own_expectation_is_taken():
 
 
 def test_hardly_any_image_of_those_evaluated_on_is_unlike_them():
-    estimate = calibrate(np.linspace(0.5, 0.9, 100), np.full(100, 0.6))
-    verdicts = [estimate.verdict(value) for value in np.linspace(0.5, 0.9, 100)]
+    estimate = calibrate(np.linspace(0.5, 0.9, 100).tolist(), [0.6] * 100)
+    verdicts = [estimate.verdict(value) for value in np.linspace(0.5, 0.9, 100).tolist()]
     assert verdicts.count("unlike") <= 2
     assert estimate.verdict(0.3) == "unlike"
 
@@ -36,7 +36,8 @@ def rows(estimated, true):
 
 
 def test_an_estimate_that_is_right_scores_full_marks():
-    assert score_estimate(rows([0.5, 0.9, 0.7], [0.5, 0.9, 0.7])) == {"mae": 0, "spearman": 1, "auc_below_0.8": 1}
+    scored = score_estimate(rows([0.5, 0.9, 0.7], [0.5, 0.9, 0.7]))
+    assert scored == pytest.approx({"mae": 0, "spearman": 1, "auc_below_0.8": 1})
 
 
 def test_what_is_not_defined_is_none():

@@ -54,7 +54,15 @@ def test_every_kind_is_written_under_the_images_relative_path():
     to.gather(sources())
     suffixes = (".png", ".probability.tif", ".labels.tif", ".overlay.png", ".roi.zip", ".geojson")
     expected = {f"{name}{suffix}" for name in ("a", "deep/b") for suffix in suffixes}
-    expected |= {"objects.csv", "coco.json", "rle.csv", "predict.json", ".unetseg/a.jsonl", ".unetseg/deep/b.jsonl"}
+    expected |= {
+        "images.csv",
+        "objects.csv",
+        "coco.json",
+        "rle.csv",
+        "predict.json",
+        ".unetseg/a.jsonl",
+        ".unetseg/deep/b.jsonl",
+    }
     assert {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()} == expected
     assert np.array_equal(cv2.imread("out/deep/b.png", cv2.IMREAD_UNCHANGED) > 0, probability() > 0.5)
     assert tifffile.imread("out/deep/b.labels.tif").max() == 2
@@ -66,7 +74,7 @@ def test_only_masks_and_tables_are_written_where_nothing_else_is_asked_for():
     write(to, sources()[0])
     to.gather(sources())
     visible = {path.name for path in Path("out").rglob("*") if path.is_file() and path.suffix != ".jsonl"}
-    assert visible == {"a.png", "objects.csv", "predict.json"}
+    assert visible == {"a.png", "images.csv", "objects.csv", "predict.json"}
 
 
 def test_the_report_reads_what_was_written():

@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 from spots import MODEL, SIZE, spots
@@ -54,10 +53,22 @@ def test_the_usual_zoom_is_kept_where_nothing_is_found():
     assert find(np.zeros((200, 100, 3), np.uint8), usual=0.8) == 0.8
 
 
-def test_an_image_at_a_larger_magnification_is_seen_at_a_smaller_zoom():
-    grown = cv2.resize(spots(40, 50), (200, 160), interpolation=cv2.INTER_CUBIC)
-    noisy = np.clip(grown + np.random.default_rng(0).normal(0, 90, grown.shape), 0, 255).astype(np.uint8)
-    assert find(noisy) < 1
+def test_the_zoom_is_the_one_at_which_the_model_is_most_certain():
+    class Choosy(Predictor):
+        """Be certain where stripes are 8 pixels wide."""
+
+        def scorer(self, *_):
+            def score(tiles):
+                bright = tiles[..., 0] > 127
+                edges = np.flatnonzero(np.diff(bright[0, 0].astype(int)))
+                sure = 0.99 if 7 <= np.diff([-1, *edges, SIZE - 1]).max() <= 9 else 0.6
+                return np.where(bright, sure, 1 - sure).astype(np.float32)
+
+            return score
+
+    stripes = np.zeros((300, 320, 3), np.uint8)
+    stripes[:, np.arange(320) // 16 % 2 == 0] = 255
+    assert most_certain_zoom(Choosy(MODEL), rows_of(stripes), 300, 320, 0.5, 1.0) == 0.5
 
 
 def test_the_cost_does_not_grow_with_the_image():

@@ -59,6 +59,7 @@ def test_the_stage_writes_what_others_rely_on(paths):
 
 
 def test_what_was_scored_is_what_predict_writes(paths, tmp_path):
+    brightness_model(-16.5).save(paths["model"])  # never sure enough for 0.5
     params = PARAMS.model_copy(update={"evaluate": PARAMS.evaluate.model_copy(update={"threshold": "validation"})})
     STAGE["main"](params, **paths)
     chosen = json.loads(paths["metrics"].read_text())["threshold"]

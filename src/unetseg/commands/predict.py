@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError
+from unetseg.prediction.tuning import Tuning, find_tuning
 
 if TYPE_CHECKING:
     from unetseg.images.inputs import Input
@@ -68,7 +69,6 @@ def run(options: argparse.Namespace) -> int:
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
         from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
-        from unetseg.prediction.tuning import find_tuning  # noqa: PLC0415
         from unetseg.prediction.zoom import Zooming  # noqa: PLC0415
 
         file = options.model or _pretrained()
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     return failed
 
 
-def _told(tuned: "Tuning", given: list[str], source: str) -> str:
+def _told(tuned: Tuning, given: list[str], source: str) -> str:
     """Say which values are used and where they come from."""
     values = ", ".join(f"{name.replace('_', ' ')} {getattr(tuned, name)}" for name in TUNED)
     options = f"; {', '.join('--' + name.replace('_', '-') for name in given)} as given" if given else ""

@@ -83,7 +83,7 @@ def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
     sides = np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
     fitted = float(np.median(predictor.size / np.sqrt(sides.prod(axis=1))))
     zoom = round(fitted, 4) if predictor.scale == "resize" else 1.0
-    return {"sizes": [int(sides.min()), int(sides.max())], "zoom": zoom}
+    return {"sizes": (int(sides.min()), int(sides.max())), "zoom": zoom}
 
 
 def evaluate(

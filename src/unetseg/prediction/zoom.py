@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log2, sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
 from unetseg.images.resampling import resize
 from unetseg.images.tiling import Rows
+from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import expected_dice, overlap
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tuning import Tuning
-
-if TYPE_CHECKING:
-    from unetseg.prediction.predictor import Predictor
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 CROPS = 4  # parts of a large image that are tried at each zoom
@@ -49,7 +46,7 @@ class Zooming:
         return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
 
     def decide(
-        self, predictor: "Predictor", rows: Rows, height: int, width: int, pixel: tuple[float, float] | None
+        self, predictor: Predictor, rows: Rows, height: int, width: int, pixel: tuple[float, float] | None
     ) -> float:
         """Choose the zoom of an image that is predicted in tiles: pixels that the model sees for each of the image.
 
@@ -80,7 +77,7 @@ class Zooming:
 
 
 def most_certain_zoom(
-    predictor: "Predictor", rows: Rows, height: int, width: int, threshold: float, usual: float
+    predictor: Predictor, rows: Rows, height: int, width: int, threshold: float, usual: float
 ) -> float:
     """Find the zoom with the highest expected Dice, on a few crops of as many pixels that the model sees at each zoom.
 
