@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError
@@ -14,7 +14,6 @@ from unetseg.prediction.tuning import Tuning, find_tuning
 
 if TYPE_CHECKING:
     from unetseg.images.inputs import Input
-    from unetseg.prediction.tuning import Tuning
 
 PRETRAINED = "pretrained/nuclei.keras"
 TUNED = ("threshold", "depth", "min_size", "tta")
