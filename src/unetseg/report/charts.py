@@ -33,7 +33,7 @@ def charts(
         thresholds: the rows of metrics/thresholds.csv.
         reliability: the rows of metrics/reliability.csv.
     """
-    drawn = {
+    drawn: dict[str, Callable[[Figure], None]] = {
         "training": partial(draw_training, history=history),
         "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
         "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation),
