@@ -29,7 +29,16 @@ def test_ids_are_sorted_and_come_from_images_and_masks():
 
 
 @pytest.mark.parametrize(
-    "name", ["__MACOSX/ab/images/x.png", "ab/images/.DS_Store", "ab/masks/THUMBS.DB", "._ab", "desktop.ini"]
+    "name",
+    [
+        "__MACOSX/ab/images/x.png",
+        "ab/images/.DS_Store",
+        "ab/masks/THUMBS.DB",
+        "._ab",
+        "desktop.ini",
+        "ab/masks/.gitkeep",
+        "ab/images/.ipynb_checkpoints/ab.png",
+    ],
 )
 def test_clutter_is_neither_kept_nor_counted(name):
     found = find_layout([*SAMPLE, name])
@@ -63,4 +72,18 @@ def test_an_archive_without_samples_is_told_what_is_wanted(names):
     [(name, rule)] = find_layout(names).faults
     assert name is None
     assert rule.startswith("no sample found: expected <id>/images/<image>")
-    assert rule.endswith(f"it holds {names[0]!r}" if names else "it holds nothing")
+    assert (f"it holds {names[0]!r}" if names else "it holds nothing") in rule
+    assert rule.endswith("unetseg import {archive} --out my.zip")
+
+
+def test_images_and_masks_in_two_folders_for_all_are_told_with_what_to_run():
+    names = [f"data/{kind}/{number}.png" for kind in ("images", "masks") for number in range(4)]
+    [(name, rule)] = find_layout(names).faults
+    assert name is None
+    assert rule.startswith("4 images stand in 1 folders: expected <id>/images/<image>")
+    assert rule.endswith("unetseg import {archive} --out my.zip")
+
+
+def test_one_sample_with_two_images_is_left_to_the_reader_of_samples():
+    names = [f"{number}/{kind}/0.png" for kind in ("images", "masks") for number in range(4)]
+    assert find_layout([*names, "0/images/1.png"]).faults == []

@@ -36,7 +36,7 @@ def test_samples_are_the_folders_in_the_order_of_their_names(tmp_path):
     for name in ("b", "a", ".hidden"):
         (tmp_path / name).mkdir()
     (tmp_path / "groups.csv").write_text("id,group\n")
-    assert [path.name for path in find_samples(tmp_path)] == ["a", "b"]
+    assert [path.name for path in find_samples(tmp_path)] == [".hidden", "a", "b"]
 
 
 def test_a_folder_without_samples_is_an_error(tmp_path):

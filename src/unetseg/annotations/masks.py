@@ -68,10 +68,18 @@ def write_labels(path: Path, about: About) -> Iterator[Add]:
 
 def read_objects(path: Path, height: int, width: int) -> Annotations:
     """Read the only mask file or label image of an image as objects; errors are those of `read_labels`."""
-    labels = read_labels(path, None)
-    if labels.shape != (height, width):
-        raise InputError(f"{path}: {_size_problem(labels.shape, (height, width))}")
-    return Annotations(list(cut(labels)), [])
+    return Annotations(list(cut(read_labels(path, blank(height, width)))), [])
+
+
+def blank(height: int, width: int) -> Stored:
+    """Stand for an image of which the size alone is known."""
+    return Stored(np.broadcast_to(np.uint8(0), (height, width, 1)))
+
+
+def is_label_image(labels: Values, objects: int) -> bool:
+    """Tell whether `read_labels` will give back these objects, numbered without gaps from 1, or a single one as 2."""
+    found = np.unique(labels[labels > 0])
+    return not objects or (not _is_mask(found, labels.dtype) and _grey_picture(labels, objects) is None)
 
 
 def read_mask(path: Path, image: Stored | None) -> Mask:

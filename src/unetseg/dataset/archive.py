@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.dataset.layout import find_layout
-from unetseg.dataset.members import faults
+from unetseg.dataset.members import faults, member_name
 from unetseg.dataset.unpacking import DAMAGE, read_member, shown
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
@@ -100,7 +101,9 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         file.seek(0)
         if file.read(4) == b"PK\3\4":
             raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
-        raise InputError(f"{name}: is not a zip file; set data.archive in params.yaml to one") from error
+        raise InputError(
+            f"{name}: is not a zip file; run `unetseg import {name} --out my.zip`, set data.archive to my.zip"
+        ) from error
 
 
 def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Contents:
@@ -108,7 +111,8 @@ def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float
     members = archive.infolist()
     if len(members) > max_members:
         _refuse(archive, [f"holds {len(members)} members, more than data.max_members = {max_members}; {ADVICE}"])
-    layout = find_layout(member.orig_filename for member in members)
+    by_name = {member_name(member): member for member in members}
+    layout = find_layout(member_name(member) for member in members)
     wrong: list[tuple[str | None, str]] = [
         *faults(members, archive.start_dir),
         *_size_faults(members, max_gigabytes, max_ratio),
@@ -117,7 +121,6 @@ def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float
         fault for fault in layout.faults if fault[0] is not None or not wrong
     )  # a refused member may hide the samples
     _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
-    by_name = {member.orig_filename: member for member in members}
     return Contents(archive, layout.ids, {path: by_name[name] for path, name in layout.paths.items()}, layout.left_out)
 
 
@@ -132,7 +135,8 @@ def _open_file(path: Path) -> BufferedReader:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
             raise InputError(
-                f"{path}: is a folder, not a zip file; pack it and set data.archive in params.yaml to the zip"
+                f"{path}: is a folder, not a zip file; run `unetseg import {shlex.quote(str(path))} --out my.zip` "
+                "and set data.archive in params.yaml to my.zip"
             )
         if not stat.S_ISREG(kind):
             raise InputError(f"{path}: is not a regular file; set data.archive in params.yaml to a zip file")
@@ -159,7 +163,8 @@ def _size_faults(
 
 def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:
     """Raise what is wrong, if anything is, as one error with a line for each."""
-    lines = [f"{archive.filename or 'archive'}: {line}" for line in wrong[:MOST_LINES]]
+    name = archive.filename or "archive"
+    lines = [f"{name}: {line.replace('{archive}', shlex.quote(name))}" for line in wrong[:MOST_LINES]]
     if len(wrong) > MOST_LINES:
         lines.append(f"… and {len(wrong) - MOST_LINES} more")
     if lines:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 
 KINDS = ("images", "masks")
 GROUPS = "groups.csv"
-WANTED = "needed is <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
-CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
+WANTED = "expected <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
+IMPORT = "`unetseg import` makes such an archive of other forms: unetseg import {archive} --out my.zip"
+CLUTTER_FOLDERS = {"__MACOSX", ".ipynb_checkpoints"}
+CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", ".gitkeep", ".gitignore", ".keep"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Layout:
 
 def find_layout(names: Iterable[str]) -> Layout:
     """Find the samples among the names of an archive's members; a folder's name ends with '/'."""
-    kept = [name for name in names if not _is_clutter(name)]
+    kept = [name for name in names if not is_clutter(name)]
     roots = sorted(
         {"".join(f"{part}/" for part in parts[:-3]) for name in kept if _is_sample(parts := name.split("/"))}
     )
-    found = Layout({}, [], _root_faults(roots, kept))
+    found = Layout({}, [], _root_faults(roots, kept) or _flat_faults(kept))
     for name in kept:
         path = name.removeprefix("".join(roots[:1]))
         parts = path.split("/")
@@ -52,10 +54,10 @@ def find_layout(names: Iterable[str]) -> Layout:
     return found
 
 
-def _is_clutter(name: str) -> bool:
+def is_clutter(name: str) -> bool:
     """Tell what archivers and file managers add from what the user packed."""
     *folders, last = name.split("/")
-    return last.lower() in CLUTTER or last.startswith("._") or "__MACOSX" in folders
+    return last.lower() in CLUTTER or last.startswith("._") or not CLUTTER_FOLDERS.isdisjoint(folders)
 
 
 def _is_sample(parts: Sequence[str]) -> bool:
@@ -65,7 +67,16 @@ def _is_sample(parts: Sequence[str]) -> bool:
 def _root_faults(roots: Sequence[str], names: Sequence[str]) -> list[tuple[str | None, str]]:
     if not roots:
         some = ", ".join(repr(name) for name in names[:3]) or "nothing"
-        return [(None, f"no sample found: {WANTED}; it holds {some}")]
+        return [(None, f"no sample found: {WANTED}; it holds {some}. {IMPORT}")]
     if len(roots) > 1:
         return [(None, f"samples stand in {len(roots)} places, such as {roots[0]!r} and {roots[1]!r}: {WANTED}")]
     return []
+
+
+def _flat_faults(names: Sequence[str]) -> list[tuple[str | None, str]]:
+    """Tell images and masks in two folders for all from one folder for each image."""
+    images = [name for name in names if _is_sample(parts := name.split("/")) and parts[-2] == "images" and parts[-1]]
+    folders = {name.rpartition("/")[0] for name in images}
+    if len(images) < 2 * max(len(folders), 1):
+        return []
+    return [(None, f"{len(images)} images stand in {len(folders)} folders: {WANTED}. {IMPORT}")]

@@ -1,5 +1,6 @@
 """Rules for the members of a zip that may be unpacked: names, kinds and positions in the file."""
 
+import contextlib
 import re
 import stat
 import unicodedata
@@ -20,8 +21,10 @@ NAME_RULES = [
     )
 ]
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+INNER = "is an archive inside the archive; unpack it and pack the samples alone"
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1
+UTF_8 = 0x800
 HEADER = 30  # bytes of a member's header in the file, before its name
 
 
@@ -36,13 +39,26 @@ def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, 
         The member's name as it stands in the file, and the rule.
     """
     for member in members:
-        for rule in (*_name_faults(member.orig_filename), *_kind_faults(member)):
+        for rule in (*name_faults(member.orig_filename), *_kind_faults(member)):
             yield member.orig_filename, rule
     yield from _clashes([member.orig_filename for member in members])
     yield from _overlaps(members, end)
 
 
-def _name_faults(name: str) -> Iterator[str]:
+def member_name(member: zipfile.ZipInfo) -> str:
+    """Decode a member's name, in Unicode form NFC.
+
+    Finder and others write UTF-8 without the flag that says so; zipfile then takes it for code page 437.
+    """
+    name = member.orig_filename
+    if not member.flag_bits & UTF_8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return unicodedata.normalize("NFC", name)
+
+
+def name_faults(name: str) -> Iterator[str]:
+    """Say which rules a path breaks that is to be unpacked."""
     path = name.removesuffix("/")
     yield from [rule for pattern, rule in NAME_RULES if pattern.search(path)][:1]
     longest = max(len(part.encode()) for part in path.split("/"))
@@ -65,7 +81,7 @@ def _kind_faults(member: zipfile.ZipInfo) -> Iterator[str]:
     if member.compress_type not in METHODS:
         yield f"uses compression method {member.compress_type}; pack it again with the usual one, deflate"
     if name.lower().endswith(ARCHIVES):
-        yield "is an archive inside the archive; unpack it and pack the samples alone"
+        yield INNER
 
 
 def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:

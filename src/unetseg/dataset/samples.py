@@ -47,7 +47,7 @@ def find_samples(folder: Path) -> list[Path]:
     Raises:
         InputError: if there is none.
     """
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = sorted(path for path in folder.iterdir() if path.is_dir())
     if not found:
         raise InputError(f"{folder}: contains no sample; a sample is a folder with images/ and masks/")
     return found
