@@ -101,9 +101,7 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         file.seek(0)
         if file.read(4) == b"PK\3\4":
             raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
-        raise InputError(
-            f"{name}: is not a zip file; run `unetseg import {name} --out my.zip`, set data.archive to my.zip"
-        ) from error
+        raise InputError(f"{name}: is not a zip file; set data.archive in params.yaml to one") from error
 
 
 def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Contents:

@@ -75,7 +75,7 @@ def _root_faults(roots: Sequence[str], names: Sequence[str]) -> list[tuple[str |
 
 def _flat_faults(names: Sequence[str]) -> list[tuple[str | None, str]]:
     """Tell images and masks in two folders for all from one folder for each image."""
-    images = [name for name in names if _is_sample(parts := name.split("/")) and parts[-2] == "images" and parts[-1]]
+    images = {name for name in names if _is_sample(parts := name.split("/")) and parts[-2] == "images" and parts[-1]}
     folders = {name.rpartition("/")[0] for name in images}
     if len(images) < 2 * max(len(folders), 1):
         return []
