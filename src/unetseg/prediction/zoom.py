@@ -90,15 +90,15 @@ def most_certain_zoom(
         height: of the image.
         width: of the image.
         threshold: probability from which a pixel is foreground.
-        usual: that of the images that the model was trained on; larger ones lose `ENLARGING` for each factor of two.
+        usual: that of the images that the model was trained on.
     """
     score = predictor.scorer(rows, height, width)
     best, chosen = 0.0, usual
     for zoom in sorted({*ZOOMS, usual}, key=lambda zoom: abs(log2(zoom / usual))):
         parts = [overlap(score(crop[None])[0], threshold) for crop in _crops(rows, height, width, zoom, predictor.size)]
-        certainty = expected_dice(np.sum(parts, axis=0)) - ENLARGING * max(0.0, log2(zoom / usual))
-        if certainty > best:
-            best, chosen = certainty, zoom
+        certainty = expected_dice(np.sum(parts, axis=0))
+        if certainty and certainty - TILT * log2(zoom) > best:
+            best, chosen = certainty - TILT * log2(zoom), zoom
     return chosen
 
 
