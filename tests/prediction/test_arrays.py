@@ -7,6 +7,7 @@ from spots import MODEL, SIZE, spots
 import unetseg
 from unetseg.errors import InputError
 from unetseg.images.resampling import fit, restore
+from unetseg.model.file import save_model
 from unetseg.objects.separation import separated_objects
 from unetseg.prediction.arrays import predict
 
@@ -85,3 +86,8 @@ def test_the_package_offers_what_a_user_needs():
     assert callable(unetseg.load_model)
     with pytest.raises(AttributeError, match="nothing"):
         _ = unetseg.nothing
+
+
+def test_the_path_of_a_model_may_be_text(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {})
+    assert unetseg.load_model(str(tmp_path / "m.keras")).input_shape == MODEL.input_shape

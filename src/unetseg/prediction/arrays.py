@@ -30,7 +30,7 @@ Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 _TUNINGS: WeakKeyDictionary[keras.Model, Tuning] = WeakKeyDictionary()  # a Keras model cannot hold them
 
 
-def load_model(path: Path) -> keras.Model:
+def load_model(path: Path | str) -> keras.Model:
     """Load a model in safe mode, also from strangers, with the values that `evaluate` chose, if they are beside it.
 
     Args:
@@ -41,6 +41,7 @@ def load_model(path: Path) -> keras.Model:
             the values are malformed.
         OSError: if the folder for temporary files, where Keras unpacks it, is full.
     """
+    path = Path(path)
     model = file.load_model(path)
     _TUNINGS[model], _ = find_tuning(path, file.read_facts(path))
     return model
