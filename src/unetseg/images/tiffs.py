@@ -1,14 +1,12 @@
 """Read TIFF files of any size, a few rows at a time: stacks, hyperstacks, OME-TIFF, pyramids."""
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import tifffile
@@ -18,10 +16,9 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_encoded, reason
 from unetseg.images.stacks import Stack, Values
+from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
 COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
 ENCODED = {  # compressions with sizes of their own, which are checked before memory is taken
@@ -52,7 +49,7 @@ def open_tiff(path: Path) -> Iterator[Stack]:
     with ExitStack() as stack:
         with in_our_words():
             tiff = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
-            if tiff.ome_metadata and _is_implausible(tiff.ome_metadata, len(tiff.pages)):
+            if tiff.ome_metadata and is_implausible(tiff.ome_metadata, len(tiff.pages)):
                 tiff = stack.enter_context(tifffile.TiffFile(path, is_ome=False))
             parts = _alike(tiff)
             first = parts[0]
@@ -63,9 +60,9 @@ def open_tiff(path: Path) -> Iterator[Stack]:
                 depths=first.depths,
                 channels=first.channels,
                 colour=first.colour,
-                names=_names(tiff, first.channels),
+                names=channel_names(tiff, first.channels),
                 dtype=first.dtype,
-                pixel=_pixel_size(tiff),
+                pixel=pixel_size(tiff),
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
                 palette=first.palette is not None,
@@ -277,58 +274,3 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
             raise InputError("holds series of different channels, depths or types; save each as a separate file")
         alike.append(other)
     return sorted(alike, key=lambda part: series.index(part.series))
-
-
-def _is_implausible(xml: str, pages: int) -> bool:
-    """Tell whether OME metadata claim more planes than there are pages, because they would be listed."""
-    sizes = (re.findall(rf'\bSize{axis}="(\d+)"', xml) for axis in "ZCT")
-    planes = [prod(map(int, each)) for each in zip(*sizes, strict=False)]
-    runs = map(int, re.findall(r'\b(?:NumPlanes|PlaneCount)="(\d+)"', xml))
-    samples = max(map(int, re.findall(r'\bSamplesPerPixel="(\d+)"', xml)), default=1)
-    return any(count > pages for count in runs) or sum(planes) > pages * max(1, samples)
-
-
-def _names(tiff: tifffile.TiffFile, channels: int) -> list[str]:
-    """Find the names of the channels in OME's or ImageJ's metadata; empty where they are not all there."""
-    names: list[str] = []
-    if tiff.ome_metadata and (image := _first_image(tiff.ome_metadata)) is not None:
-        names = [each.get("Name", "") for each in image.iter() if each.tag.endswith("}Channel")]
-    elif tiff.imagej_metadata:
-        names = [str(each) for each in tiff.imagej_metadata.get("Labels") or []][:channels]
-    return names if len(names) == channels else []
-
-
-def _first_image(xml: str) -> ET.Element | None:
-    try:
-        return next((each for each in ET.fromstring(xml) if each.tag.endswith("Image")), None)  # noqa: S314
-    except ET.ParseError:
-        return None
-
-
-def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Find the size of a pixel in µm, where OME or ImageJ say it or the resolution is in centimetres."""
-    try:
-        return _microns(_sizes(tiff))
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
-        return None
-
-
-def _sizes(tiff: tifffile.TiffFile) -> list[tuple[float, str]]:
-    if tiff.ome_metadata:
-        image = _first_image(tiff.ome_metadata)
-        found = {} if image is None else next((p.attrib for p in image if p.tag.endswith("Pixels")), {})
-        names = [f"PhysicalSize{axis}" for axis in "YX"]
-        return [(float(found.get(name, "0").replace(",", ".")), found.get(f"{name}Unit", "µm")) for name in names]
-    tags = tiff.pages.first.tags
-    unit = str((tiff.imagej_metadata or {}).get("unit", ""))
-    if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
-        unit = "cm"
-    resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
-    return [(below / above if above else 0.0, unit) for above, below in resolutions]
-
-
-def _microns(sizes: list[tuple[float, str]]) -> tuple[float, float] | None:
-    (height, down), (width, across) = sizes
-    if not (0 < height < np.inf and 0 < width < np.inf and down in MICRONS and across in MICRONS):
-        return None
-    return height * MICRONS[down], width * MICRONS[across]
