@@ -53,7 +53,7 @@ def test_what_is_resized_by_strips_is_what_is_resized_at_once(zoom):
     probability = np.random.default_rng(1).random((height, width), np.float32)
     parts = (probability[start : start + 5] for start in range(0, height, 5))
     back = np.concatenate(list(resized_strips(parts, height, 97, 61)))
-    np.testing.assert_allclose(back, restore(probability, 97, 61), atol=1e-5)
+    np.testing.assert_allclose(back, resize(probability, 97, 61), atol=1e-5)
 
 
 def test_a_row_of_pixels_can_be_zoomed():

@@ -31,6 +31,12 @@ def test_the_file_of_the_models_name_comes_before_the_folders(model):
     assert find_tuning(model, {}) == (Tuning(threshold=0.4), str(model.with_suffix(".json")))
 
 
+def test_what_the_file_leaves_out_the_model_says(model):
+    write(model.with_suffix(".json"), threshold=0.4)
+    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles"}}}
+    assert find_tuning(model, facts)[0] == Tuning(threshold=0.4, scale="tiles")
+
+
 def test_the_folders_file_is_left_aside_where_it_was_written_for_another_model(model):
     write(model.with_name("tuning.json"), threshold=0.3, model=sha256(model))
     assert find_tuning(model, {})[0].threshold == 0.3

@@ -144,9 +144,7 @@ def predict(
         InputError: if an array is no image, or the model is none of this project's.
 
     Example:
-        >>> from itertools import compress
-    from math import sqrt
-    from pathlib import Path
+        >>> from pathlib import Path
         >>> import numpy as np
         >>> from unetseg import load_model, predict
         >>> model = load_model(Path("pretrained/nuclei.keras"))

@@ -58,15 +58,20 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
         InputError: naming the file of values and what is wrong with it.
     """
     own, shared = model.with_suffix(".json"), model.with_name(NAME)
-    if own.is_file():
-        return read_tuning(own), str(own)
     known = _of_facts(facts)
+    if own.is_file():
+        return _joined(known, read_tuning(own)), str(own)
     if not shared.is_file():
         return known, "the model" if known.model_fields_set else "the defaults"
     found = read_tuning(shared)
     if found.model in (None, sha256(model)):
-        return found, str(shared)
+        return _joined(known, found), str(shared)
     return known, f"the defaults, as {shared} is of another model"
+
+
+def _joined(known: Tuning, found: Tuning) -> Tuning:
+    """Put what a file says in place of what the model says of itself."""
+    return known.model_copy(update={name: getattr(found, name) for name in found.model_fields_set})
 
 
 def read_tuning(path: Path) -> Tuning:

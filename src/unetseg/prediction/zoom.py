@@ -15,7 +15,6 @@ from unetseg.prediction.settings import Settings
 from unetseg.prediction.tuning import Tuning
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
-CROPS = 4  # parts of a large image that are tried at each zoom
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; measured on 54 images
 LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
