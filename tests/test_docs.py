@@ -21,11 +21,11 @@ def commands(page):
 
 @pytest.fixture
 def project(finished, tmp_path, monkeypatch):
-    """A copy of the project after its first run, with an archive of its own, new images, and `unetseg` on the path."""
+    """A copy of the project after its first run, with labelled images, new images, and `unetseg` on the path."""
     project = finished.copy(tmp_path / "project")
     project.commit()
     folder = project.folder
-    shutil.copy(folder / "data" / "sample" / "nuclei.zip", folder / "my.zip")
+    shutil.copytree(folder / "data" / "unzipped", folder / "my_labelled")
     (folder / "my_images").mkdir()
     for sample in sorted((folder / "data" / "unzipped").iterdir())[:2]:
         shutil.copy(next((sample / "images").iterdir()), folder / "my_images")

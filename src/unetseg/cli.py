@@ -11,7 +11,7 @@ from unetseg.stage import one_line_errors
 
 COMMANDS = {  # in the order in which --help shows them
     "sample": "write the synthetic sample archive",
-    "import": "make an archive of images and masks in other forms, corrected predictions, or several archives",
+    "import": "make an archive from images and masks in other forms, corrected predictions, or several archives",
     "check": "list all problems of an archive before you train on it",
     "predict": "write masks, objects and tables for new images",
     "compare": "tell whether one evaluation is significantly better than another",
