@@ -139,7 +139,7 @@ def _packs(data: bytes) -> bool:
 
 def reason(error: Exception) -> str:
     """Return the first line of a library's message."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0].partition(" <_io")[0]  # Pillow adds an address
 
 
 def _header(image: Image.Image, data: bytes) -> Header:
