@@ -24,7 +24,8 @@ with atheris.instrument_imports(include=["unetseg", "zipfile"]):
     from unetseg.dataset import archive
     from unetseg.errors import InputError
 
-LIMITS = {"max_members": 100, "max_gigabytes": 0.01, "max_ratio": 200.0}
+SMALL = {"max_members": 100, "max_gigabytes": 0.01, "max_ratio": 200.0}
+LIMITS = load_params().data.model_copy(update=SMALL)
 SECONDS_AN_INPUT = 10
 MEGABYTES = 4096
 
@@ -70,12 +71,12 @@ class Target:
 def read(data: bytes) -> None:
     """Read all of an archive, and see to it that what is accepted stays in the target and within the limits."""
     with archive.open_zip(io.BytesIO(data)) as file:
-        found = archive.contents(file, **LIMITS)
+        found = archive.contents(file, LIMITS)
         for path in found.members:
             if path.startswith("/") or {"..", "."}.intersection(path.split("/")) or "\\" in path:
                 raise RuntimeError(f"unsafe path {path!r}")
         size = sum(len(piece) for member in found.members.values() for piece in archive.read_member(file, member))
-        if size > LIMITS["max_gigabytes"] * 1e9:
+        if size > LIMITS.max_gigabytes * 1e9:
             raise RuntimeError(f"{size} bytes unpacked")
 
 

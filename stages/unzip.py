@@ -7,21 +7,19 @@ from pathlib import Path
 from unetseg import stage
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
-from unetseg.files import write_csv, write_text
+from unetseg.files import read_text, write_csv, write_text
 
 
-def main(params: Params, archive: Path, out: Path, listing: Path) -> None:
-    """Extract every sample of the archive to `out`, once the parameters are known to fit their number, and list it."""
-    data = params.data
-    with opened(
-        archive, max_members=data.max_members, max_gigabytes=data.max_gigabytes, max_ratio=data.max_ratio
-    ) as contents:
+def main(params: Params, out: Path, listing: Path) -> None:
+    """Extract every sample of `data.archive` to `out`, once the parameters fit their number, and list the files."""
+    archive = Path(params.data.archive)
+    with opened(archive, params.data) as contents:
         check_against_data(params, len(contents.ids))
         extract(contents, out)
     table = contents.table
     groups, given = out / "groups.csv", archive.with_name("groups.csv")
     if given.is_file() and not groups.exists():  # the archive's own comes first
-        write_text(groups, text := given.read_text(encoding="utf-8-sig"))
+        write_text(groups, text := read_text(given))
         table.append({"path": groups.name, "bytes": len(text.encode()), "crc32": f"{zlib.crc32(text.encode()):08x}"})
     write_csv(listing, table, ["path", "bytes", "crc32"])
     if left_out := contents.left_out:

@@ -1,6 +1,7 @@
 """The truth of dvc.yaml: its deps are what a stage imports, its params what it reads."""
 
 import ast
+import re
 from pathlib import Path
 
 import grimp
@@ -11,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 STAGES = load_yaml(ROOT / "dvc.yaml")["stages"]
 
 
-def closure(stage):
-    """List the files of code that a stage runs: its script and every module of the package below its imports."""
+def imported(stage):
+    """Name the modules of the package that a stage imports, directly or through others."""
     graph = grimp.build_graph("unetseg", cache_dir=None)
     script = ROOT / "stages" / f"{stage}.py"
     direct = set()
@@ -22,14 +23,14 @@ def closure(stage):
             direct |= {f"{node.module}.{alias.name}" for alias in node.names} & graph.modules
         elif isinstance(node, ast.Import):
             direct |= {alias.name for alias in node.names} & graph.modules
-    modules = direct.union(*(graph.find_upstream_modules(module) for module in direct - {"unetseg"}))
-    packages = {module.rsplit(".", depth)[0] for module in modules for depth in range(module.count(".") + 1)}
-    return sorted([f"stages/{stage}.py", *(_file(module) for module in modules | packages)])
+    return direct.union(*(graph.find_upstream_modules(module) for module in direct - {"unetseg"}))
 
 
-def _file(module):
-    path = Path("src", *module.split("."))
-    return (path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")).as_posix()
+def part(module):
+    """Give the folder of a module's package, or its file where it stands at the top."""
+    name = [*module.split("."), "__init__"][1]
+    folder = Path("src", "unetseg", name)
+    return folder.as_posix() if (ROOT / folder).is_dir() else f"{folder.as_posix()}.py"
 
 
 def parameters_read(stage):
@@ -73,10 +74,10 @@ def covered(key, declared):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_code_that_a_stage_depends_on_is_the_code_that_it_imports(stage):
-    declared = sorted(dep for dep in STAGES[stage]["deps"] if dep.endswith(".py"))
-    expected = closure(stage)
-    assert declared == expected, f"deps of {stage} in dvc.yaml should be: {', '.join(expected)}"
+def test_no_import_of_a_stage_leaves_the_folders_that_it_declares_and_none_is_declared_in_vain(stage):
+    declared = sorted(dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", "stages/")))
+    expected = sorted({f"stages/{stage}.py", *map(part, imported(stage))})
+    assert declared == expected, f"code among the deps of {stage} in dvc.yaml should be: {', '.join(expected)}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -84,11 +85,18 @@ def test_the_params_that_a_stage_declares_are_those_that_it_reads(stage):
     declared, read = set(STAGES[stage]["params"]), parameters_read(stage)
     assert {key for key in read if not covered(key, declared)} == set(), "read but not declared"
     unread = {key for key in declared if not any(key in (each, each.split(".")[0]) for each in read)}
-    assert unread - _in_command(stage) == set(), "declared but not read"
+    assert unread == set(), "declared but not read"
 
 
-def _in_command(stage):
-    return {key for key in STAGES[stage]["params"] if f"${{{key}}}" in STAGES[stage]["cmd"]}
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_value_of_params_goes_through_the_shell(stage):
+    assert set(re.findall(r"\$\{(\w+)", STAGES[stage]["cmd"])) <= {"path"}
+
+
+def test_the_model_is_declared_as_an_artifact():
+    (artifact,) = load_yaml(ROOT / "dvc.yaml")["artifacts"].values()
+    assert artifact["type"] == "model"
+    assert artifact["path"] in load_yaml(ROOT / "dvc.yaml")["vars"][0]["path"].values()
 
 
 @pytest.mark.parametrize("stage", STAGES)

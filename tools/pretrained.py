@@ -21,6 +21,7 @@ from unetseg.dataset.samples import find_samples, read_sample
 from unetseg.files import atomic_path, read_csv, write_csv
 from unetseg.model.file import save_model
 from unetseg.parallel import in_processes
+from unetseg.params_file import load_params
 from unetseg.provenance import provenance
 from unetseg.splitting.groups import connected
 from unetseg.splitting.relatives import find_relatives
@@ -43,7 +44,7 @@ def travel() -> Params:
 def unpack(archive: Path, out: Path) -> Path:
     """Extract the samples of an archive, unless they are there."""
     if not out.exists():
-        with opened(archive, max_members=10**6, max_gigabytes=50, max_ratio=200) as contents:
+        with opened(archive, load_params().data) as contents:
             extract(contents, out)
     return out
 

@@ -1,10 +1,12 @@
 """Write files that are either complete or absent: write beside the target, fsync, rename."""
 
+import codecs
 import contextlib
 import csv
 import errno
 import functools
 import hashlib
+import io
 import json
 import os
 import platform
@@ -101,10 +103,31 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
 
+def read_text(path: Path) -> str:
+    """Read a text file from outside: UTF-8, or UTF-16 that says so by its first two bytes.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    content = path.read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file, every value as text."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [{name: _content(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    """Read the rows of a CSV file, every value as text.
+
+    Raises:
+        InputError: naming the line from which it cannot be read.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        return [{name: _content(value) for name, value in row.items()} for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
 
 
 def sha256(*paths: Path) -> str:

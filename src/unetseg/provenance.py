@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ def digest(content: Mapping[str, Any]) -> str:
 
 
 def code_digest() -> str:
-    """Hash the source of this package to 16 hexadecimal digits."""
-    return sha256(*sorted(Path(__file__).parent.rglob("*.py")))[:16]
+    """Hash the source of the modules of this package that are imported, to 16 hexadecimal digits."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == __package__]
+    return sha256(*sorted(Path(module.__file__) for module in modules if module.__file__))[:16]
 
 
 def _revision() -> str:

@@ -6,17 +6,20 @@ import os
 import stat
 import struct
 import tracemalloc
+import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from values import params
 
 from unetseg.dataset import archive
 from unetseg.errors import InputError
 
 LIMITS = {"max_members": 1000, "max_gigabytes": 0.1, "max_ratio": 200.0}
+DATA = params(data=LIMITS).data
 SAMPLE = {"ab/images/ab.png": b"image", "ab/masks/1.png": b"mask one", "ab/masks/2.png": b"mask two"}
 
 
@@ -31,7 +34,7 @@ def pack(path, members, change=None):
 
 
 def unpack(path, target, **limits):
-    with archive.opened(path, **(LIMITS | limits)) as contents:
+    with archive.opened(path, params(data=LIMITS | limits).data) as contents:
         archive.extract(contents, target)
     return tree(target)
 
@@ -80,7 +83,7 @@ def test_what_archivers_add_is_left_out_and_is_no_reason_to_complain(tmp_path):
     clutter = ["__MACOSX/ab/images/._ab.png", "ab/.DS_Store", "ab/images/Thumbs.db", "ab/masks/._1.png", ".DS_Store"]
     packed = pack(tmp_path / "a.zip", SAMPLE | dict.fromkeys(clutter, b"clutter"))
     assert unpack(packed, tmp_path / "out") == SAMPLE
-    with archive.opened(packed, **LIMITS) as contents:
+    with archive.opened(packed, DATA) as contents:
         assert contents.left_out == []
 
 
@@ -101,14 +104,14 @@ def test_two_files_of_groups_are_refused(tmp_path):
 
 def test_files_of_no_sample_are_left_out_and_named(tmp_path):
     packed = pack(tmp_path / "a.zip", SAMPLE | {"README.md": b"text", "ab/notes.txt": b"text"})
-    with archive.opened(packed, **LIMITS) as contents:
+    with archive.opened(packed, DATA) as contents:
         assert contents.left_out == ["README.md", "ab/notes.txt"]
         archive.extract(contents, tmp_path / "out")
     assert tree(tmp_path / "out") == SAMPLE
 
 
 def test_the_samples_are_listed_without_unpacking_them(tmp_path):
-    with archive.opened(pack(tmp_path / "a.zip", SAMPLE | {"aa/masks/": b"", "groups.csv": b""}), **LIMITS) as contents:
+    with archive.opened(pack(tmp_path / "a.zip", SAMPLE | {"aa/masks/": b"", "groups.csv": b""}), DATA) as contents:
         assert contents.ids == ["aa", "ab"]
     assert list(tmp_path.iterdir()) == [tmp_path / "a.zip"]
 
@@ -272,7 +275,7 @@ def test_a_bomb_with_a_header_that_lies_is_stopped_at_the_announced_size(tmp_pat
         file.filelist[-1].file_size = 10
 
     bomb = pack(tmp_path / "a.zip", SAMPLE | {"ab/masks/3.png": bytes(50_000_000)}, announce_ten_bytes)
-    with archive.opened(bomb, **LIMITS) as contents:
+    with archive.opened(bomb, DATA) as contents:
         tracemalloc.start()
         with pytest.raises(InputError, match="unpacks to more than the 10 bytes it declares"):
             list(archive.read_member(contents.archive, contents.members["ab/masks/3.png"]))
@@ -321,7 +324,7 @@ def test_every_way_to_cut_or_to_change_an_archive_ends_in_a_refusal_or_in_the_sa
     for at in range(len(whole)):
         for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
             with contextlib.suppress(InputError), archive.open_zip(io.BytesIO(damaged)) as file:
-                for member in archive.contents(file, **LIMITS).members.values():
+                for member in archive.contents(file, DATA).members.values():
                     assert b"".join(archive.read_member(file, member)) in SAMPLE.values()
 
 
@@ -376,7 +379,7 @@ def test_zip64_and_a_hundred_thousand_members_are_read(tmp_path):
         for number in range(100_000):
             file.writestr(zipfile.ZipInfo(f"{number % 500}/masks/{number}.png"), b"mask")
     assert b"PK\6\6" in packed.read_bytes()[-200:]  # the end record of Zip64
-    with archive.opened(packed, **(LIMITS | {"max_members": 100_000})) as contents:
+    with archive.opened(packed, params(data=LIMITS | {"max_members": 100_000}).data) as contents:
         assert len(contents.ids) == 500
         assert len(contents.members) == 100_000
         for member in list(contents.members.values())[::10]:
@@ -422,3 +425,67 @@ def test_the_real_samples_come_out_as_plain_unzipping_gives_them(realdata, tmp_p
     with zipfile.ZipFile(packed) as file:
         file.extractall(tmp_path / "plain")
     assert unpack(packed, tmp_path / "out", max_members=10_000) == tree(tmp_path / "plain")
+
+
+def test_names_of_thousands_of_folders_are_refused_in_little_memory(tmp_path):
+    deep = {f"{number}/" + "a/" * 30_000 + "b.png": b"" for number in range(20)}
+    packed = pack(tmp_path / "a.zip", SAMPLE | deep)
+    tracemalloc.start()
+    message = refusal(packed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "characters, more than 1024" in message
+    assert all(len(line) < 500 for line in message.splitlines())
+    assert peak < 1e8
+
+
+@pytest.mark.parametrize("name", [".h", "..a"])
+def test_a_sample_whose_name_hides_it_is_refused(tmp_path, name):
+    packed = pack(tmp_path / "a.zip", SAMPLE | {f"{name}/images/1.png": b"", f"{name}/masks/1.png": b""})
+    assert f"{name!r}: is the id of a sample and begins with a dot, which hides it; rename its folder" in refusal(
+        packed
+    )
+
+
+def test_an_id_too_long_for_the_files_that_are_named_after_it_is_refused(tmp_path):
+    name = "L" * 201
+    packed = pack(tmp_path / "a.zip", SAMPLE | {f"{name}/images/1.png": b"", f"{name}/masks/1.png": b""})
+    assert "of 201 bytes, more than 200; rename its folder" in refusal(packed)
+
+
+def test_what_jupyter_and_git_leave_in_folders_is_passed_over(tmp_path):
+    clutter = {"ab/images/.ipynb_checkpoints/ab-checkpoint.png": b"", "ab/masks/.gitkeep": b""}
+    assert unpack(pack(tmp_path / "a.zip", SAMPLE | clutter), tmp_path / "out") == SAMPLE
+
+
+def test_names_in_utf_8_without_the_flag_are_read_as_they_were_meant(tmp_path):
+    finder = unicodedata.normalize("NFD", "Zellen_ä")
+    packed = pack(tmp_path / "a.zip", {f"{finder}/{part}/1.png": b"content" for part in ("images", "masks")})
+    whole = bytearray(packed.read_bytes())
+    for magic, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := whole.find(magic, at + 1)) >= 0:
+            whole[at + flags + 1] &= 0xFF ^ 0x08  # the flag that the name is UTF-8
+    packed.write_bytes(whole)
+    assert set(unpack(packed, tmp_path / "out")) == {"Zellen_ä/images/1.png", "Zellen_ä/masks/1.png"}
+
+
+def test_names_come_in_one_unicode_form(tmp_path):
+    name = unicodedata.normalize("NFD", "é")
+    packed = pack(tmp_path / "a.zip", {f"{name}/images/1.png": b"", f"{name}/masks/1.png": b""})
+    with archive.opened(packed, DATA) as contents:
+        assert contents.ids == [unicodedata.normalize("NFC", "é")]
+
+
+@pytest.mark.parametrize("root", ["", "dataset/"])
+def test_a_flat_layout_is_named_with_the_command_that_reads_it(tmp_path, root):
+    packed = pack(tmp_path / "a.zip", {f"{root}{kind}/{n}.png": b"" for kind in ("images", "masks") for n in range(3)})
+    assert "needed is <id>/images/<image>" in refusal(packed)
+    assert "`unetseg import`" in refusal(packed)
+
+
+def test_a_table_of_sources_comes_along_and_is_no_sample(tmp_path):
+    packed = pack(tmp_path / "a.zip", SAMPLE | {"sources.csv": b"id,source\n"})
+    with archive.opened(packed, DATA) as contents:
+        assert contents.ids == ["ab"]
+        assert "sources.csv" in contents.members

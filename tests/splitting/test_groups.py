@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,25 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
     path.write_bytes(b"id,group\n\xff\xfe,1\n")
     with pytest.raises(InputError, match=r"groups\.csv: is not UTF-8 text"):
         read_groups(path, ["a"])
+
+
+def test_names_that_look_the_same_are_the_same(tmp_path):
+    table = tmp_path / "groups.csv"
+    table.write_text(f"id,group\n{unicodedata.normalize('NFD', 'ä')} ,Plate 1\nb,plate  1\nc,\n", encoding="utf-8")
+    assert read_groups(table, ["ä", "b", "c"]) == {"ä": "b", "b": "b", "c": "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a," + "x" * 200_000, "field larger"),
+        ('a,"x', "unexpected end"),
+        ("a,\xe4", "UTF-8"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_in_a_line(tmp_path, text, said):
+    table = tmp_path / "groups.csv"
+    table.write_text(f"id,group\n{text}", encoding="latin-1")
+    with pytest.raises(InputError, match=said) as error:
+        read_groups(table, ["a"])
+    assert len(str(error.value).splitlines()) == 1

@@ -24,7 +24,7 @@ COLUMNS = ["index", "id", "height", "width", "channels", "objects", "foreground"
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     write_archive(folder / "a.zip", make_tiles(SLIDES))
-    with opened(folder / "a.zip", max_members=10000, max_gigabytes=1.0, max_ratio=200.0) as contents:
+    with opened(folder / "a.zip", PARAMS.data) as contents:
         extract(contents, folder / "unzipped")
     return folder / "unzipped"
 

@@ -7,14 +7,17 @@ import zlib
 from pathlib import Path
 
 import pytest
+from values import params
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv
-from unetseg.params_file import load_params
 
 ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "unzip.py"))
-PARAMS = load_params(ROOT / "params.yaml")
+
+
+def unzip(archive, out, listing):
+    STAGE["main"](params(data={"archive": str(archive)}), out, listing)
 
 
 def pack(path, samples):
@@ -26,7 +29,7 @@ def pack(path, samples):
 
 
 def test_the_stage_extracts_every_sample(tmp_path, capsys):
-    STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 20), tmp_path / "out", tmp_path / "out.csv")
+    unzip(pack(tmp_path / "a.zip", 20), tmp_path / "out", tmp_path / "out.csv")
     assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == sorted(map(str, range(20)))
     assert (tmp_path / "out" / "7" / "masks" / "1.png").read_bytes() == b"mask"
     rows = read_csv(tmp_path / "out.csv")
@@ -39,19 +42,19 @@ def test_the_stage_tells_what_it_leaves_out(tmp_path, capsys):
     packed = pack(tmp_path / "a.zip", 20)
     with zipfile.ZipFile(packed, "a") as file:
         file.writestr("README.md", b"text")
-    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
     assert f"{packed}: left out 1 files that belong to no sample, such as 'README.md'" in capsys.readouterr().err
 
 
 def test_a_table_of_groups_beside_the_archive_comes_along(tmp_path):
     (tmp_path / "groups.csv").write_text("id,group\n0,beside\n")
     packed = pack(tmp_path / "a.zip", 20)
-    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
     assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,beside\n"
     before = (tmp_path / "out.csv").read_text()
     assert "groups.csv,18," in before
     (tmp_path / "groups.csv").write_text("id,group\n0,bosido\n")
-    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() != before
 
 
@@ -60,23 +63,40 @@ def test_a_table_of_groups_in_the_archive_comes_before_one_beside_it(tmp_path):
     packed = pack(tmp_path / "a.zip", 20)
     with zipfile.ZipFile(packed, "a") as file:
         file.writestr("train/groups.csv", "id,group\n0,inside\n")
-    STAGE["main"](PARAMS, packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
     assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,inside\n"
 
 
 def test_parameters_that_do_not_fit_stop_the_stage_before_it_extracts(tmp_path):
     with pytest.raises(InputError, match="batch_size"):
-        STAGE["main"](PARAMS, pack(tmp_path / "a.zip", 5), tmp_path / "out", tmp_path / "out.csv")
+        unzip(pack(tmp_path / "a.zip", 5), tmp_path / "out", tmp_path / "out.csv")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_archive_is_one_line_and_exit_status_1(tmp_path):
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    text = (ROOT / "params.yaml").read_text().replace("archive: data/sample/nuclei.zip", "archive: a.zip")
+    (tmp_path / "params.yaml").write_text(text)
     (tmp_path / "a.zip").write_text("no zip")
     done = subprocess.run(
-        [sys.executable, ROOT / "stages" / "unzip.py", "--archive", "a.zip", "--out", "out", "--listing", "l"],
+        [sys.executable, ROOT / "stages" / "unzip.py", "--out", "out", "--listing", "l"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "a.zip: is not a zip file; set data.archive in params.yaml to one\n"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zip", "params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["run $1.zip", "a`date`.zip", 'quo"te.zip', "$(id).zip"])
+def test_a_name_that_a_shell_would_expand_is_taken_as_it_stands(tmp_path, name):
+    unzip(pack(tmp_path / name, 20), tmp_path / "out", tmp_path / "out.csv")
+    assert len(list((tmp_path / "out").iterdir())) == 20
+
+
+def test_a_table_of_groups_in_utf_16_is_read_and_one_in_latin_1_is_refused_in_a_line(tmp_path):
+    packed = pack(tmp_path / "a.zip", 20)
+    (tmp_path / "groups.csv").write_text("id,group\n0,käse\n", encoding="utf-16")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
+    assert (tmp_path / "out" / "groups.csv").read_text(encoding="utf-8") == "id,group\n0,käse\n"
+    (tmp_path / "groups.csv").write_text("id,group\n0,käse\n", encoding="latin-1")
+    with pytest.raises(InputError, match=r"groups\.csv: is not UTF-8 text; save it again as UTF-8"):
+        unzip(packed, tmp_path / "out", tmp_path / "out.csv")

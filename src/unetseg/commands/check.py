@@ -18,9 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; see `unetseg.cli`."""
     data = load_params().data
-    limits = data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
     with tempfile.TemporaryDirectory() as folder:
-        with opened(options.archive, **limits) as contents:
+        with opened(options.archive, data) as contents:
             extract(contents, Path(folder) / "samples")
         found = check_samples(Path(folder) / "samples", data.channel, data.project)
     for line in found.lines():

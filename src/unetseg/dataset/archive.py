@@ -1,19 +1,23 @@
 """List and extract a zip of samples safely: all of it or nothing, and nothing outside the target."""
 
 import contextlib
+import copy
 import dataclasses
 import os
 import shlex
 import stat
+import struct
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
+from unetseg.config import DataSettings
 from unetseg.dataset.layout import find_layout
-from unetseg.dataset.members import faults, member_name
-from unetseg.dataset.unpacking import DAMAGE, read_member, shown
+from unetseg.dataset.members import faults, member_name, shown
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.progress import progress
@@ -21,7 +25,20 @@ from unetseg.progress import progress
 MOST_LINES = 20
 ADVICE = "raise it in params.yaml if you trust the archive"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+PIECE = 2**20  # bytes unpacked at a time
 SMALL = 10**7  # bytes; an uncompressed mask packs as well as a bomb does, and one of this size does no harm
+
+DAMAGE = (  # what zipfile raises for damaged files; MemoryError where one announces a list of exabytes
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,20 +65,18 @@ class Contents:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Iterator[Contents]:
+def opened(path: Path, limits: DataSettings) -> Iterator[Contents]:
     """Open an archive and check all that can be seen without unpacking its members.
 
     Args:
         path: the zip file.
-        max_members: how many files and folders it may hold.
-        max_gigabytes: to how many 10⁹ bytes its members may unpack together.
-        max_ratio: to how many times its packed size a member of more than 10 MB may unpack.
+        limits: the section `data` of params.yaml.
 
     Raises:
         InputError: with a line for each member that cannot be used, naming it and the rule.
     """
     with _open_file(path) as file, open_zip(file) as archive:
-        yield contents(archive, max_members=max_members, max_gigabytes=max_gigabytes, max_ratio=max_ratio)
+        yield contents(archive, limits)
 
 
 def extract(found: Contents, target: Path) -> None:
@@ -88,6 +103,32 @@ def extract(found: Contents, target: Path) -> None:
         _refuse(found.archive, damaged)
 
 
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Unpack a member piece by piece, and stop at the first byte more than its header announced.
+
+    So the limits, which `contents` checks on announced sizes, hold for what is written.
+
+    Raises:
+        InputError: if the member is damaged or its size is not the announced one.
+    """
+    whole = copy.copy(member)
+    whole.file_size = sys.maxsize  # zipfile would stop at the announced size without a word
+    size = 0
+    try:
+        with archive.open(whole) as stream:
+            while size <= member.file_size and (piece := stream.read(PIECE)):
+                size += len(piece)
+                if size <= member.file_size:
+                    yield piece
+    except DAMAGE as error:
+        raise InputError(f"{shown(member_name(member))}: is damaged ({error})") from error
+    if size != member.file_size:
+        found = "fewer" if size < member.file_size else "more"
+        raise InputError(
+            f"{shown(member_name(member))}: unpacks to {found} than the {member.file_size} bytes it declares"
+        )
+
+
 def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
     """Read the list of a zip's members.
 
@@ -104,20 +145,16 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         raise InputError(f"{name}: is not a zip file; set data.archive in params.yaml to one") from error
 
 
-def contents(archive: zipfile.ZipFile, *, max_members: int, max_gigabytes: float, max_ratio: float) -> Contents:
+def contents(archive: zipfile.ZipFile, limits: DataSettings) -> Contents:
     """Find the samples of an archive and check its members; arguments and errors are those of `opened`."""
     members = archive.infolist()
-    if len(members) > max_members:
-        _refuse(archive, [f"holds {len(members)} members, more than data.max_members = {max_members}; {ADVICE}"])
+    if len(members) > limits.max_members:
+        _refuse(archive, [f"holds {len(members)} members, more than data.max_members = {limits.max_members}; {ADVICE}"])
     by_name = {member_name(member): member for member in members}
-    layout = find_layout(member_name(member) for member in members)
-    wrong: list[tuple[str | None, str]] = [
-        *faults(members, archive.start_dir),
-        *_size_faults(members, max_gigabytes, max_ratio),
-    ]
-    wrong.extend(
-        fault for fault in layout.faults if fault[0] is not None or not wrong
-    )  # a refused member may hide the samples
+    layout = find_layout(by_name)
+    wrong: list[tuple[str | None, str]] = [*faults(members, archive.start_dir), *_size_faults(members, limits)]
+    # a refused member may hide the samples
+    wrong.extend(fault for fault in layout.faults if fault[0] is not None or not wrong)
     _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
     return Contents(archive, layout.ids, {path: by_name[name] for path, name in layout.paths.items()}, layout.left_out)
 
@@ -146,17 +183,15 @@ def _open_file(path: Path) -> BufferedReader:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _size_faults(
-    members: Sequence[zipfile.ZipInfo], max_gigabytes: float, max_ratio: float
-) -> Iterator[tuple[str | None, str]]:
+def _size_faults(members: Sequence[zipfile.ZipInfo], limits: DataSettings) -> Iterator[tuple[str | None, str]]:
     for member in members:
         ratio = member.file_size / max(member.compress_size, 1)
-        if member.file_size > SMALL and ratio > max_ratio:
-            rule = f"unpacks to {ratio:.0f} times its packed size, more than data.max_ratio = {max_ratio:g}"
-            yield member.orig_filename, f"{rule}; {ADVICE}"
+        if member.file_size > SMALL and ratio > limits.max_ratio:
+            rule = f"unpacks to {ratio:.0f} times its packed size, more than data.max_ratio = {limits.max_ratio:g}"
+            yield member_name(member), f"{rule}; {ADVICE}"
     total = sum(member.file_size for member in members) / 1e9
-    if total > max_gigabytes:
-        yield None, f"unpacks to {total:.3g} GB, more than data.max_gigabytes = {max_gigabytes:g}; {ADVICE}"
+    if total > limits.max_gigabytes:
+        yield None, f"unpacks to {total:.3g} GB, more than data.max_gigabytes = {limits.max_gigabytes:g}; {ADVICE}"
 
 
 def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:

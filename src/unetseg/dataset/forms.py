@@ -17,7 +17,7 @@ from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations, Region
 from unetseg.annotations.runs import COLUMNS
 from unetseg.annotations.texts import load_json
-from unetseg.dataset.layout import GROUPS, is_clutter
+from unetseg.dataset.layout import TABLES, is_clutter
 from unetseg.errors import InputError
 from unetseg.files import sha256
 from unetseg.images.inputs import SUFFIXES
@@ -26,7 +26,7 @@ IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
 OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
 MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
-OURS = {GROUPS, "sources.csv"}
+OURS = set(TABLES)
 JSON_KINDS = {"labelme": (b'"shapes"',), "geojson": (b'"Feature',), "coco": (b'"annotations"', b'"file_name"')}
 HEAD = 2**16  # bytes of a JSON file that are looked at to see which kind it is
 

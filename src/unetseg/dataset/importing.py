@@ -21,12 +21,11 @@ from jaxtyping import Shaped
 
 from unetseg.annotations.masks import check_count, is_label_image
 from unetseg.annotations.regions import Region, overlap
-from unetseg.dataset.archive import open_zip
+from unetseg.dataset.archive import open_zip, read_member
 from unetseg.dataset.forms import Found, Item, find_items
 from unetseg.dataset.members import INNER, faults, member_name, name_faults
 from unetseg.dataset.problems import attempt
 from unetseg.dataset.samples import read_sample
-from unetseg.dataset.unpacking import read_member
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, read_csv
 from unetseg.images.inputs import SUFFIXES

@@ -1,14 +1,15 @@
 """Where samples stand in an archive or folder tree: `<id>/images/<image>` and `<id>/masks/<mask>`."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 KINDS = ("images", "masks")
-GROUPS = "groups.csv"
+TABLES = ("groups.csv", "sources.csv")  # optional, beside the samples
 WANTED = "expected <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
 IMPORT = "`unetseg import` makes such an archive of other forms: unetseg import {archive} --out my.zip"
-CLUTTER_FOLDERS = {"__MACOSX", ".ipynb_checkpoints"}
+CLUTTER_FOLDERS = {"__MACOSX", ".ipynb_checkpoints", "@eaDir"}
 CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", ".gitkeep", ".gitignore", ".keep"}
+LONGEST_ID = 200  # bytes; files are named after samples, with endings of their own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Layout:
     @property
     def ids(self) -> list[str]:
         """List the samples, sorted."""
-        return sorted({path.split("/")[0] for path in self.paths if path != GROUPS})
+        return sorted({path.split("/")[0] for path in self.paths if path not in TABLES})
 
 
 def find_layout(names: Iterable[str]) -> Layout:
@@ -43,7 +44,7 @@ def find_layout(names: Iterable[str]) -> Layout:
         parts = path.split("/")
         if found.paths.get(path, name) != name:
             found.faults.append((name, "is there twice, at the archive's root and beside the samples"))
-        elif path == GROUPS or (len(parts) == 3 and parts[1] in KINDS):
+        elif path in TABLES or (len(parts) == 3 and parts[1] in KINDS):
             found.paths[path] = name
         elif len(parts) == 2 and parts[1] in KINDS:
             found.faults.append((name, "is a file where a folder should be"))
@@ -51,7 +52,16 @@ def find_layout(names: Iterable[str]) -> Layout:
             found.faults.append((name, "is in a folder where a file should be"))
         elif not name.endswith("/"):
             found.left_out.append(name)
+    found.faults.extend(_id_faults(found))
     return found
+
+
+def _id_faults(found: Layout) -> Iterator[tuple[str | None, str]]:
+    for name in found.ids:
+        if name.startswith("."):
+            yield name, "is the id of a sample and begins with a dot, which hides it; rename its folder"
+        if (length := len(name.encode(errors="replace"))) > LONGEST_ID:
+            yield name, f"is the id of a sample and of {length} bytes, more than {LONGEST_ID}; rename its folder"
 
 
 def is_clutter(name: str) -> bool:
@@ -66,10 +76,11 @@ def _is_sample(parts: Sequence[str]) -> bool:
 
 def _root_faults(roots: Sequence[str], names: Sequence[str]) -> list[tuple[str | None, str]]:
     if not roots:
-        some = ", ".join(repr(name) for name in names[:3]) or "nothing"
+        some = ", ".join(repr(name)[:100] for name in names[:3]) or "nothing"
         return [(None, f"no sample found: {WANTED}; it holds {some}. {IMPORT}")]
     if len(roots) > 1:
-        return [(None, f"samples stand in {len(roots)} places, such as {roots[0]!r} and {roots[1]!r}: {WANTED}")]
+        places = " and ".join(repr(root)[:100] for root in roots[:2])
+        return [(None, f"samples stand in {len(roots)} places, such as {places}: {WANTED}")]
     return []
 
 

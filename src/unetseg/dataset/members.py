@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 
 LONGEST_NAME = 255  # bytes of a file or folder name, on Linux, macOS and Windows
+LONGEST_PATH = 1024  # bytes; macOS allows no more
 NAME_RULES = [
     (re.compile(pattern), rule)
     for pattern, rule in (
@@ -38,10 +39,12 @@ def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, 
     Yields:
         The member's name as it stands in the file, and the rule.
     """
+    names = {id(member): member_name(member) for member in members}
     for member in members:
-        for rule in (*name_faults(member.orig_filename), *_kind_faults(member)):
-            yield member.orig_filename, rule
-    yield from _clashes([member.orig_filename for member in members])
+        name = names[id(member)]
+        for rule in (*name_faults(name), *_kind_faults(name, member)):
+            yield name, rule
+    yield from _clashes([name for name in names.values() if len(name) <= LONGEST_PATH])
     yield from _overlaps(members, end)
 
 
@@ -57,8 +60,17 @@ def member_name(member: zipfile.ZipInfo) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def shown(name: str) -> str:
+    """Give a member's name as it can be printed: control characters escaped, the middle of a long one left out."""
+    quoted = repr(name)
+    return f"member {quoted}" if len(quoted) <= 200 else f"member {quoted[:90]}…{quoted[-90:]}"
+
+
 def name_faults(name: str) -> Iterator[str]:
     """Say which rules a path breaks that is to be unpacked."""
+    if len(name) > LONGEST_PATH:
+        yield f"has a path of {len(name)} characters, more than {LONGEST_PATH}"
+        return
     path = name.removesuffix("/")
     yield from [rule for pattern, rule in NAME_RULES if pattern.search(path)][:1]
     longest = max(len(part.encode()) for part in path.split("/"))
@@ -66,8 +78,8 @@ def name_faults(name: str) -> Iterator[str]:
         yield f"has a name of {longest} bytes, more than {LONGEST_NAME}"
 
 
-def _kind_faults(member: zipfile.ZipInfo) -> Iterator[str]:
-    name, kind = member.orig_filename, stat.S_IFMT(member.external_attr >> 16)
+def _kind_faults(name: str, member: zipfile.ZipInfo) -> Iterator[str]:
+    kind = stat.S_IFMT(member.external_attr >> 16)
     if kind == stat.S_IFLNK:
         yield "is a symbolic link; pack the file itself"
     elif kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
@@ -123,4 +135,4 @@ def _overlaps(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[st
     limits = [*(member.header_offset for member in ordered[1:]), end]
     for member, limit in zip(ordered, limits, strict=False):
         if member.header_offset + HEADER + len(member.orig_filename) + member.compress_size > limit:
-            yield member.orig_filename, "overlaps what follows it in the file"
+            yield member_name(member), "overlaps what follows it in the file"

@@ -1,5 +1,6 @@
 """Group samples that belong together: by the user's groups.csv and by chains of pairs."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -29,14 +30,11 @@ def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
     Raises:
         InputError: with one line per problem: missing columns; unknown, repeated or missing ids.
     """
-    try:
-        rows = read_csv(path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text; {HEADER}") from error
+    rows = [{name: _one_form(value) for name, value in row.items() if name} for row in read_csv(path)]
     columns = [name for name in COLUMNS if rows and name in rows[0]]
     if not columns or "id" not in rows[0]:
         raise InputError(f"{path}: {HEADER}")
-    used, listed = set(ids), Counter(row["id"] or "" for row in rows)
+    used, listed = set(ids), Counter(row["id"] for row in rows)
     unknown = [name for name in listed if name not in used and not (path.parent / name).is_dir()]
     problems = [f"{path}: {name}: there is no such sample; remove its row" for name in unknown]
     problems += [f"{path}: {name}: has {count} rows; keep one" for name, count in listed.items() if count > 1]
@@ -45,9 +43,13 @@ def read_groups(path: Path, ids: Collection[str]) -> dict[str, str]:
         raise InputError(*problems)
     first: dict[tuple[str, str], str] = {}
     rows = [row for row in rows if row["id"] in used]
-    return connected(
-        ids, [(row["id"], first.setdefault((c, row[c]), row["id"])) for row in rows for c in columns if row[c]]
-    )
+    values = [(row["id"], column, row[column].casefold()) for row in rows for column in columns if row[column]]
+    return connected(ids, [(name, first.setdefault((column, value), name)) for name, column, value in values])
+
+
+def _one_form(value: str | list[str] | None) -> str:
+    """Give a value the Unicode form of the samples' ids, without spaces around it or doubled inside."""
+    return " ".join(unicodedata.normalize("NFC", value).split()) if isinstance(value, str) else ""
 
 
 def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
