@@ -83,3 +83,14 @@ def _process(_):
 
 def _invert(number):
     return 1 // number
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_a_process_tied_to_one_core_uses_one(tmp_path):
+    script = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from unetseg.parallel import cores, limit_threads\n"
+        "limit_threads(); import cv2; print(cores(), cv2.getNumThreads(), os.environ['TF_NUM_INTRAOP_THREADS'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == ["1", "1", "1"]

@@ -189,3 +189,13 @@ def test_a_stage_outlives_what_stands_above_dvc(stage, tmp_path):
     parent.kill()
     assert gone(below, 60)
     assert (tmp_path / "a").exists()
+
+
+def test_a_python_that_is_the_first_process_of_a_container_may_call_dvc(stage, tmp_path):
+    namespace = ("unshare", "--pid", "--fork", "--mount-proc")
+    if not shutil.which("unshare") or subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may make no namespace of processes")
+    api = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
+    status, _, err = ended(stage("out.write_text('done')", below=(*namespace, *api), dvc_stage=True))
+    assert (status, err) == (0, "")
+    assert (tmp_path / "b").read_text() == "done"

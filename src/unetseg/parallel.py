@@ -1,5 +1,7 @@
 """Apply a function to many items on all cores, in order, with only a few items in memory."""
 
+import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -8,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,6 +18,20 @@ Result = TypeVar("Result")
 
 WAITING_PER_CORE = 4
 FEW = 100  # fewer items are done before processes have started
+
+
+def cores() -> int:
+    """Count the cores that this process may use: of the machine, of its affinity, of its control group's quota."""
+    known = [os.cpu_count() or 1, math.ceil(_quota())]
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        known.append(len(os.sched_getaffinity(0)))
+    return max(1, min(known))
+
+
+def limit_threads() -> None:
+    """Tell OpenCV and TensorFlow, before they are imported, to use no more threads than `cores`."""
+    for name in ("OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, str(cores()))
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -26,7 +43,7 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
     Raises:
         Exception: whatever `function` raises, at the item's turn; the items after it are dropped.
     """
-    yield from _in_order(ThreadPoolExecutor(_cores()), function, items)
+    yield from _in_order(ThreadPoolExecutor(cores()), function, items)
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -40,7 +57,7 @@ def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> I
         yield from in_parallel(function, items)
         return
     how = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")  # fork copies locks of threads
-    yield from _in_order(ProcessPoolExecutor(_cores(), how, initializer=_follow_parent), function, items)
+    yield from _in_order(ProcessPoolExecutor(cores(), how, initializer=_follow_parent), function, items)
 
 
 def _in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -48,7 +65,7 @@ def _in_order(executor: Executor, function: Callable[[Item], Result], items: Ite
     with executor as pool:
         waiting: deque[Future[Result]] = deque()
         try:
-            waiting.extend(pool.submit(function, item) for item in islice(pending, WAITING_PER_CORE * _cores()))
+            waiting.extend(pool.submit(function, item) for item in islice(pending, WAITING_PER_CORE * cores()))
             while waiting:
                 yield waiting.popleft().result()
                 waiting.extend(pool.submit(function, item) for item in islice(pending, 1))
@@ -56,8 +73,16 @@ def _in_order(executor: Executor, function: Callable[[Item], Result], items: Ite
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
+def _quota(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Give how many cores the control groups (version 2) of this process allow, as containers and Slurm set them."""
+    least = float(2**16)
+    with contextlib.suppress(OSError, ValueError):
+        own = Path("/proc/self/cgroup").read_text(encoding="ascii").rpartition("0::/")[2].strip()
+        for group in (root / own, *(root / own).parents):
+            if group.is_relative_to(root) and (group / "cpu.max").is_file():
+                quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+                least = min(least, int(quota) / int(period) if quota != "max" else least)
+    return least
 
 
 def _follow_parent() -> None:

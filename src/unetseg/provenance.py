@@ -19,7 +19,8 @@ def provenance(params: Mapping[str, Any], data: Sequence[Path]) -> dict[str, str
         data: the files it read.
 
     Returns:
-        `revision` (git's, with "+" where files differ from it; empty outside git), and hashes of `params` and `data`.
+        `revision` (git's, with "+" where files differ from it; "unknown" where git cannot tell), and hashes of
+        `params` and `data`.
     """
     return {"revision": _revision(), "params": digest(params), "data": sha256(*data)[:16]}
 
@@ -40,4 +41,4 @@ def _revision() -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return "unknown"

@@ -16,9 +16,11 @@ from types import FrameType, TracebackType
 import psutil
 
 from unetseg.errors import InputError, printable
+from unetseg.parallel import limit_threads
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
+limit_threads()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
 
 
@@ -104,9 +106,12 @@ def _is_dvc(process: psutil.Process) -> bool:
 
 
 def _takes_orphans(process: psutil.Process) -> bool:
-    """Tell the first process and systemd's of a user, to which the children of a dead process go."""
+    """Tell the first process and systemd's of a user, to which the children of a dead process go.
+
+    A Python that is the first process, as in a container, is what called DVC.
+    """
     with contextlib.suppress(psutil.Error):
-        return bool(process.pid == 1 or process.name() == "systemd")
+        return process.name() == "systemd" or (process.pid == 1 and not process.name().startswith("python"))
     return False
 
 

@@ -1,10 +1,13 @@
 import json
+import tempfile
+import tracemalloc
 import zipfile
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from spots import tiny_model
 
 from unetseg.errors import InputError
 from unetseg.model.file import load_model, read_facts, save_model
@@ -12,9 +15,7 @@ from unetseg.model.file import load_model, read_facts, save_model
 
 @pytest.fixture
 def model():
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((4,))
-    return keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    return tiny_model()
 
 
 def rewrite(source, target, change):
@@ -121,3 +122,90 @@ def test_an_unknown_layer_is_refused_with_a_reason(tmp_path, model):
 
     with pytest.raises(InputError, match="refused, Keras cannot load it safely"):
         load_model(rewrite(tmp_path / "m.keras", tmp_path / "u.keras", change))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    ["[]", "null", "3", "{", "\xff", "[" * 100_000, '{"trained_with": []}', '{"trained_with": {"image": "resize"}}',
+     '{"threshold": null}', '{"threshold": 5}', '{"threshold": -1}', '{"threshold": [1]}', '{"threshold": NaN}',
+     '{"threshold": true}', '{"threshold": 1e400}', '{"n": ' + "9" * 5000 + "}", ""],
+)  # fmt: skip
+def test_facts_of_another_form_are_refused_in_a_line(tmp_path, model, facts):
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as file:
+        file.writestr("unetseg.json", facts.encode("latin-1"))
+    with pytest.raises(InputError, match=r"m\.keras: damaged, unetseg\.json") as error:
+        read_facts(tmp_path / "m.keras")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "unetseg.json", "assets/x"])
+def test_a_member_that_unpacks_to_absurd_sizes_is_refused_in_little_memory(tmp_path, model, name):
+    model.save(tmp_path / "m.keras")
+    bomb = tmp_path / "b.keras"
+    rewrite(tmp_path / "m.keras", bomb, lambda each, old: None if each == name else (each, old))
+    with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as file, file.open(name, "w", force_zip64=True) as member:
+        for _ in range(60):
+            member.write(bytes(10**6))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=f"its member {name} unpacks to far more"):
+        load_model(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 1.2e8
+    tracemalloc.stop()
+
+
+def test_a_member_that_is_a_link_is_refused(tmp_path, model):
+    model.save(tmp_path / "m.keras")
+    link = zipfile.ZipInfo("assets/x")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(InputError, match="'assets/x' is a link"):
+        load_model(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, model, value):
+    model.set_weights([np.full_like(weight, value) for weight in model.get_weights()])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(InputError, match="its weights hold NaN or infinity"):
+        load_model(tmp_path / "m.keras")
+
+
+def pointwise(activation, size=16, channels=3):
+    image = keras.Input((size, size, channels))
+    return keras.Model(image, keras.layers.Conv2D(1, 1, activation=activation, kernel_initializer="ones")(image))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (pointwise(None), "it gives 0 to 765, no probabilities"),
+        (pointwise("sigmoid", channels=1), "a model takes images"),
+        (pointwise("sigmoid", size=None), "a model takes images"),
+        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "a model takes images"),
+    ],
+)
+def test_a_model_that_gives_no_probabilities_for_images_is_refused(tmp_path, model, said):
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(InputError, match=said):
+        load_model(tmp_path / "m.keras")
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(InputError, match="it is no regular file"):
+        load_model(tmp_path)
+
+
+def test_nothing_stays_in_the_folder_for_temporary_files_after_a_refusal(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    model.save(tmp_path / "m.keras")
+    broken = rewrite(
+        tmp_path / "m.keras",
+        tmp_path / "b.keras",
+        lambda name, old: (name, old.replace(b"Conv2D", b"Conv9D") if name == "config.json" else old),
+    )
+    with pytest.raises(InputError, match="refused"):
+        load_model(broken)
+    assert list((tmp_path / "scratch").iterdir()) == []

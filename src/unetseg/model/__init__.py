@@ -4,6 +4,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from unetseg.parallel import limit_threads
+
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
@@ -18,6 +20,7 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
+limit_threads()
 with _silence():
     import keras
 
