@@ -158,23 +158,22 @@ def check_against_data(params: Params, samples: int) -> None:
         InputError: with a line for each, naming its key and the rule.
     """
     if problems := list(_unsatisfied(params, samples)):
-        raise InputError(
-            *(f"params.yaml: {problem} with the {samples} samples of data.archive" for problem in problems)
-        )
+        raise InputError(*(f"params.yaml: {problem}" for problem in problems))
 
 
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     split, batch = params.split, params.train.batch_size
     tested = round(samples / split.folds) if split.method == "kfold" else round(split.test * samples)
-    validated = round(split.validation * samples)
+    validated, there_are = round(split.validation * samples), f"data.archive has {samples} samples"
     train = samples - validated - tested
     if split.method == "kfold" and split.folds > samples:
-        yield f"split.folds: {split.folds} leaves a fold empty, data.archive has {samples} samples"
+        yield f"split.folds: {split.folds} leaves a fold empty: {there_are}"
     elif tested < 1:
-        yield f"split.test: {split.test:g} leaves the test subset of {samples} samples empty"
+        yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"
     if validated < 1:
-        yield f"split.validation: {split.validation:g} leaves the validation subset of {samples} samples empty"
+        yield f"split.validation: {split.validation:g} leaves the validation subset empty: {there_are}"
     if train < 1:
-        yield f"split.validation: {split.validation:g} and split.test: {split.test:g} leave no sample to train on"
+        shares = f"split.validation: {split.validation:g} and split.test: {split.test:g}"
+        yield f"{shares} leave none for training: {there_are}"
     elif batch > train:
-        yield f"train.batch_size: {batch} is more than the {train} samples to train on"
+        yield f"train.batch_size: {batch} is more than the {train} samples that are left to train on: {there_are}"

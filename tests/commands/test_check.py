@@ -31,18 +31,71 @@ def pack(path, **masks):
     return path
 
 
-def test_check_says_how_many_samples_can_be_used(capsys):
-    assert main(["check", str(pack("good.zip", a=SPOT, b=SPOT * 0))]) == 0
+def many(count=12, **others):
+    return {f"s{number}": SPOT for number in range(count)} | others
+
+
+def check(capsys, path):
+    status = main(["check", str(path)])
     out, err = capsys.readouterr()
-    assert out == "good.zip: 2 of 2 samples can be used, with 1 warnings\n"
-    assert err.endswith("\nwarning: b/masks/m.png: all zero, contains no object\n")
+    return status, out.splitlines(), err.splitlines()
+
+
+def test_check_counts_by_kind_and_size_and_says_how_many_samples_can_be_used(capsys):
+    status, out, err = check(capsys, pack("good.zip", **many(19, b=SPOT * 0)))
+    assert status == 0
+    assert out[0].split() == ["kind", "size", "images", "objects", "an", "image", "foreground"]
+    assert out[1].split()[:6] == ["dark_grey", "8x12", "20", "0", "to", "1"]
+    assert out[2] == "good.zip: 20 of 20 samples can be used, with 1 warnings"
+    assert err[-1].startswith("warning: b/masks/m.png: all zero")
     assert not list(Path("temporary").iterdir())
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_check_fails_where_there_are_too_few_samples_for_the_pipeline(capsys, count):
+    status, _, err = check(capsys, pack("few.zip", **many(count)))
+    assert status == 1
+    assert any(line.startswith("params.yaml: ") for line in err)
+    assert all(line.count(f"{count} samples") <= 1 for line in err)
+
+
+def test_check_names_what_would_spoil_the_result(capsys):
+    inverted = np.full_like(SPOT, 255)
+    inverted[2:4, 2:4] = 0
+    status, _, err = check(capsys, pack("odd.zip", **dict.fromkeys(many(20), inverted)))
+    assert status == 0
+    assert any("20 of 20 masks are foreground for the most part: are they inverted?" in line for line in err)
+
+
+def test_check_counts_the_objects_that_vanish_at_the_size_of_the_model(capsys):
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("size: 256", "size: 32"))
+    text = Path("params.yaml").read_text().replace("crop: 128", "crop: 32")
+    Path("params.yaml").write_text(text)
+    with zipfile.ZipFile("tiny.zip", "w") as archive:
+        for number in range(20):
+            image, mask = (np.zeros((320, 320), np.uint8) for _ in range(2))
+            image[::2] = number + 1
+            mask[1, 1] = mask[100:200, 100:200] = 255
+            for part, pixels in (("images", image), ("masks", mask)):
+                archive.writestr(f"{number}/{part}/1.png", cv2.imencode(".png", pixels)[1].tobytes())
+    _, _, err = check(capsys, "tiny.zip")
+    assert any("20 of 40 objects vanish at image.size, in 20 images" in line for line in err)
+
+
+def test_a_flat_layout_is_named_before_any_parameter(capsys):
+    with zipfile.ZipFile("flat.zip", "w") as archive:
+        for number in range(3):
+            for part in ("images", "masks"):
+                archive.writestr(f"data/{part}/{number}.png", cv2.imencode(".png", SPOT)[1].tobytes())
+    with pytest.raises(SystemExit):
+        main(["check", "flat.zip"])
+    assert capsys.readouterr().err.startswith("flat.zip: all 3 images stand in one folder")
 
 
 def test_check_lists_every_problem_and_fails(capsys):
     assert main(["check", str(pack("bad.zip", a=SPOT[:, :9], b=SPOT, c=GREY))]) == 1
     out, err = capsys.readouterr()
-    assert out == "bad.zip: 1 of 3 samples can be used, with 0 warnings\n"
+    assert out.endswith("bad.zip: 1 of 3 samples can be used, with 0 warnings\n")
     assert err.splitlines()[-2:] == [
         "a/masks/m.png: is 8x9 pixels, its image 8x12; they must be of one size",
         "c/masks/m.png: is the image itself; a mask holds 0 for background and 255 (or 1) for the object",

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.dataset.samples import check_samples, find_samples, modality, read_sample
+from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.rasters import read_raster
@@ -103,17 +103,6 @@ def test_masks_that_equal_their_image_are_named(tmp_path):
     mask = block(np.s_[2:4], np.s_[2:4])
     assert "equal the image" in read_sample(save(tmp_path / "a", mask, [mask])).warnings[0]
     assert read_sample(save(tmp_path / "b", mask // 2 + 3, [mask])).warnings == []
-
-
-def test_every_sample_is_checked_whatever_is_wrong_with_others(tmp_path):
-    save(tmp_path / "a", None)
-    save(tmp_path / "b", masks=[block(1, 1), block(1, 1)])
-    save(tmp_path / "c", masks=[])
-    findings = check_samples(tmp_path)
-    assert findings.used == 1
-    assert list(findings.unusable) == ["a", "c"]
-    assert len(findings.warnings) == 1
-    assert findings.foreground
 
 
 @pytest.mark.parametrize(

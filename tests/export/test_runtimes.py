@@ -25,7 +25,7 @@ def model():
 @pytest.mark.parametrize("to", PACKAGES)
 def test_an_export_predicts_what_keras_predicts(tmp_path, model, to):
     pytest.importorskip(PACKAGES[to], reason=f"{PACKAGES[to]} is not installed")
-    out = tmp_path / f"model{export.SUFFIXES[to]}"
+    out = tmp_path / f"model{export.EXPORTS[to].suffix}"
     difference, dice = export_model(model, out, to=to, precision="float32", images=IMAGES)
     assert out.exists()
     assert difference < 1e-5
@@ -36,15 +36,16 @@ def test_an_export_predicts_what_keras_predicts(tmp_path, model, to):
 def test_fewer_bits_make_a_smaller_file_that_still_predicts(tmp_path, model, precision):
     pytest.importorskip("ai_edge_litert", reason="ai_edge_litert is not installed")
     export_model(model, tmp_path / "whole.tflite", to="litert", precision="float32", images=IMAGES)
-    difference, _ = export_model(model, tmp_path / "small.tflite", to="litert", precision=precision, images=IMAGES)
+    difference, _ = export_model(
+        model, tmp_path / "small.tflite", to="litert", precision=precision, images=IMAGES, allow_loss=True
+    )
     assert 0 < difference < 0.2
     assert (tmp_path / "small.tflite").stat().st_size != (tmp_path / "whole.tflite").stat().st_size
 
 
 def test_an_export_that_predicts_something_else_is_refused_and_not_left(tmp_path, model, monkeypatch):
-    monkeypatch.setitem(
-        export._RUNTIMES, "savedmodel", lambda _path: lambda _batch: np.zeros((1, 32, 32, 1), np.float32)
-    )
+    nothing = export.EXPORTS["savedmodel"]._replace(runtime=lambda _: lambda _: np.zeros((1, 32, 32, 1), np.float32))
+    monkeypatch.setitem(export.EXPORTS, "savedmodel", nothing)
     with pytest.raises(InputError, match=r"differ by .* from Keras', over 1e-04"):
         export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
     assert list(tmp_path.iterdir()) == []
@@ -93,3 +94,15 @@ def test_a_full_disk_is_told_as_one(tmp_path, model, monkeypatch):
     with pytest.raises(OSError, match=r"No space left on device: '.*/model'"):
         export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fewer_bits_that_cost_dice_are_refused_unless_the_loss_is_allowed(tmp_path, model, monkeypatch):
+    lossy = export.EXPORTS["litert"]._replace(runtime=lambda _: lambda _: np.zeros((1, 32, 32, 1), np.float32))
+    monkeypatch.setitem(export.EXPORTS, "litert", lossy)
+    monkeypatch.setattr(model, "export", lambda path, **_: Path(path).touch())
+    wanted = {"to": "litert", "precision": "int8", "images": IMAGES}
+    with pytest.raises(InputError, match=r"its masks have Dice 0\.0000 against those of Keras, under 0\.995"):
+        export_model(model, tmp_path / "m.tflite", **wanted)
+    assert not (tmp_path / "m.tflite").exists()
+    export_model(model, tmp_path / "m.tflite", **wanted, allow_loss=True)
+    assert (tmp_path / "m.tflite").exists()

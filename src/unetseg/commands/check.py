@@ -1,29 +1,64 @@
-"""`unetseg check`: list all problems of an archive."""
+"""`unetseg check`: list all that would stop or spoil a run of the pipeline on an archive."""
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
+from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
-from unetseg.dataset.samples import check_samples
+from unetseg.dataset.checking import Checked, check_samples
+from unetseg.dataset.problems import attempt
+from unetseg.errors import InputError
 from unetseg.params_file import load_params
+from unetseg.splitting.groups import connected, read_groups
+from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.splits import share_out, stratum
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip; the limits in ./params.yaml apply")
+    parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip; ./params.yaml applies")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
-    data = load_params().data
+    """Run the subcommand; see `unetseg.cli`. The exit status is 1 where `dvc repro` would stop."""
+    params = load_params()
     with tempfile.TemporaryDirectory() as folder:
-        with opened(options.archive, data) as contents:
-            extract(contents, Path(folder) / "samples")
-        found = check_samples(Path(folder) / "samples", data.channel, data.project)
-    for line in found.lines():
+        samples = Path(folder) / "samples"
+        with opened(options.archive, params.data) as contents:
+            extract(contents, samples)
+        checked = check_samples(samples, params.data, params.image)
+        given = [path for path in (samples / "groups.csv", options.archive.with_name("groups.csv")) if path.is_file()]
+        stopping = _what_stops(params, checked, len(contents.ids), given)
+    findings = checked.findings
+    warnings = [*findings.warnings, *checked.warnings()]
+    skipped = params.data.on_bad_sample == "skip" and findings.foreground
+    unusable = [line for lines in findings.unusable.values() for line in lines]
+    for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):
         print(line.replace(f"{folder}/samples/", ""), file=sys.stderr)
-    counts = f"{found.used} of {found.used + len(found.unusable)} samples can be used"
-    print(f"{options.archive}: {counts}, with {len(found.warnings)} warnings")
-    return int(bool(found.unusable) or not found.foreground)
+    print(*checked.table(), sep="\n")
+    counts = f"{findings.used} of {findings.used + len(findings.unusable)} samples can be used"
+    print(f"{options.archive}: {counts}, with {len(warnings)} warnings")
+    return int(bool(stopping) or (bool(findings.unusable) and not skipped))
+
+
+def _what_stops(params: Params, checked: Checked, packed: int, given: list[Path]) -> list[str]:
+    """List why the pipeline would stop, other than by single samples: by the functions that would stop it."""
+    if not checked.findings.foreground:
+        return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
+    _, lines = attempt(check_against_data, params, packed)
+    return lines or attempt(_split, params, checked, given)[1]
+
+
+def _split(params: Params, checked: Checked, given: list[Path]) -> None:
+    strata = {row["id"]: stratum(row["modality"], row["height"], row["width"]) for row in checked.rows}
+    if given:
+        groups = read_groups(given[0], list(strata))
+    else:
+        groups = connected(strata, find_relatives(list(strata), np.stack(checked.traits)).pairs)
+    subsets = list(share_out(groups, strata, **params.split.model_dump()).values())
+    if (trained := subsets.count("train")) < params.train.batch_size:
+        raise InputError(f"train.batch_size: {params.train.batch_size} is more than the {trained} training images")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unetseg.export.runtimes import export_model
+from unetseg.export.runtimes import EXPORTS, PRECISIONS, export_model
 from unetseg.images.opening import read_image
 from unetseg.images.resampling import fit
 from unetseg.model.file import load_model
@@ -14,13 +14,13 @@ from unetseg.model.file import load_model
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
-    parser.add_argument("--to", choices=("savedmodel", "onnx", "litert"), required=True)
+    parser.add_argument("--to", choices=EXPORTS, required=True)
     parser.add_argument(
         "--out", type=Path, required=True, help="the file to write: .onnx or .tflite; a folder for savedmodel"
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "float16", "int8"),
+        choices=PRECISIONS,
         default="float32",
         help="float16 and int8: only --to litert",
     )
@@ -32,12 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="images to compare on; int8 takes its ranges from them",
     )
+    parser.add_argument("--allow-loss", action="store_true", help="keep an export that costs over 0.005 Dice")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
     model = load_model(options.model)
     images = np.stack([fit(read_image(path), model.input_shape[1]) for path in options.images])
-    wanted = {"to": options.to, "precision": options.precision}
+    wanted = {"to": options.to, "precision": options.precision, "allow_loss": options.allow_loss}
     difference, dice = export_model(model, options.out, **wanted, images=images)
     print(f"{options.out}: largest difference {difference:.1e}, Dice against Keras' masks {dice:.5f}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,13 +9,11 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from unetseg.dataset.merging import merge_masks
-from unetseg.dataset.problems import Findings, attempt
+from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.opening import Stored, read_stored
 from unetseg.images.stacks import Channel, Project
-from unetseg.parallel import in_processes
-from unetseg.progress import progress
 
 COLOUR_SPREAD = 4.0  # a grey image saved as RGB has 0; the slight tint of a camera stays below
 BRIGHT_MEDIAN = 128.0
@@ -77,22 +74,6 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     return Sample(path, stored, image, labels, warnings)
 
 
-def check_samples(folder: Path, channel: Channel = "all", project: Project = "none") -> Findings:
-    """Read every sample below a folder and gather what is wrong with them; see `read_sample`.
-
-    Raises:
-        InputError: if there is no sample.
-    """
-    folders, findings = find_samples(folder), Findings()
-    results = in_processes(partial(attempt, partial(_check, channel=channel, project=project)), folders)
-    for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
-        if found is None:
-            findings.add_unusable(path.name, problems)
-        else:
-            findings.add_usable(*found)
-    return findings
-
-
 def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     """Tell the kind of an image from its pixels: `colour` (stained), `bright_grey` or `dark_grey` background."""
     red, green, blue = cv2.split(image)
@@ -100,11 +81,6 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     if cv2.mean(spread)[0] > COLOUR_SPREAD:
         return "colour"
     return "bright_grey" if np.median(green) >= BRIGHT_MEDIAN else "dark_grey"
-
-
-def _check(folder: Path, channel: Channel, project: Project) -> tuple[Sequence[str], bool]:
-    sample = read_sample(folder, channel, project)
-    return sample.warnings, bool(sample.labels.any())
 
 
 def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,17 +16,31 @@ from jaxtyping import Float32, UInt8
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, check_output
 
+LEAST_DICE = 0.995  # of masks at fewer bits against those of Keras
 TOLERANCE = 1e-4  # largest allowed difference in probability of a 32-bit export
-SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
-HOLDS = {"savedmodel": "saved_model.pb", "onnx": None, "litert": None}  # where a folder is written
 PRECISIONS = ("float32", "float16", "int8")
 
 Probability = Float32[np.ndarray, "1 size size 1"]
 Runtime = Callable[[Float32[np.ndarray, "1 size size 3"]], Probability]
 
 
+class Export(NamedTuple):
+    """A kind of export: the suffix of its file, Keras' name for it, how to run it, and what its folder holds."""
+
+    suffix: str
+    format: str
+    runtime: Callable[[Path], Runtime]
+    holds: str | None = None
+
+
 def export_model(
-    model: keras.Model, out: Path, *, to: str, precision: str, images: UInt8[np.ndarray, "n size size 3"]
+    model: keras.Model,
+    out: Path,
+    *,
+    to: str,
+    precision: str,
+    images: UInt8[np.ndarray, "n size size 3"],
+    allow_loss: bool = False,
 ) -> tuple[float, float]:
     """Export a model and compare the predictions of the other runtime with those of Keras.
 
@@ -36,26 +50,29 @@ def export_model(
         to: "savedmodel", "onnx" or "litert".
         precision: "float32"; for LiteRT also "float16" weights, or "int8" weights and activations.
         images: what both are tried on; int8 takes its ranges from them.
+        allow_loss: whether to keep an export whose masks differ more than `LEAST_DICE` allows.
 
     Returns:
         The largest difference in probability, and the mean Dice of the export's masks against those of Keras.
 
     Raises:
-        InputError: if a package is missing, the suffix is another, the runtime has no such precision, or the difference
-            at 32 bits is over 1e-4.
+        InputError: if a package is missing, the suffix is another, the runtime has no such precision, the difference
+            at 32 bits is over 1e-4, or fewer bits cost more Dice than 0.005.
+        OSError: if the disk is full.
     """
-    if out.suffix != SUFFIXES[to]:
-        raise InputError(f"{out}: --to {to} writes {SUFFIXES[to] or 'a folder, a name without a suffix'}")
+    export = EXPORTS[to]
+    if out.suffix != export.suffix:
+        raise InputError(f"{out}: --to {to} writes {export.suffix or 'a folder, a name without a suffix'}")
     if precision != "float32" and to != "litert":
         raise InputError(f"--precision {precision}: only --to litert has it")
-    check_output(out, holding=HOLDS[to])
+    check_output(out, holding=export.holds)
     model.predict_on_batch(images[:1].astype(np.float32))  # Keras exports only what was called
     with atomic_path(out) as beside:
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the converters warn about themselves
-                model.export(str(beside), format=_FORMATS[to], verbose=False, **_quantised(precision, images))
-            runtime = _RUNTIMES[to](beside)
+                model.export(str(beside), format=export.format, verbose=False, **_quantised(precision, images))
+            runtime = export.runtime(beside)
         except ImportError as error:
             raise InputError(f"--to {to} needs another package: pip install 'unetseg[export]' ({error})") from error
         except Exception as error:
@@ -63,7 +80,10 @@ def export_model(
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error  # in TensorFlow's words
         difference, dice = _compare(model, runtime, images)
-        if precision == "float32" and difference > TOLERANCE:
+        if precision != "float32" and not (dice >= LEAST_DICE or allow_loss):
+            lost = f"its masks have Dice {dice:.4f} against those of Keras, under {LEAST_DICE}"
+            raise InputError(f"{out}: {lost}; give more --images, or --allow-loss to keep it")
+        if precision == "float32" and not difference <= TOLERANCE:
             raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")
     return difference, dice
 
@@ -125,5 +145,8 @@ def _litert(path: Path) -> Runtime:
     return run
 
 
-_FORMATS = {"savedmodel": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
-_RUNTIMES = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}
+EXPORTS = {  # --to
+    "savedmodel": Export("", "tf_saved_model", _savedmodel, "saved_model.pb"),
+    "onnx": Export(".onnx", "onnx", _onnx),
+    "litert": Export(".tflite", "litert", _litert),
+}

@@ -90,7 +90,8 @@ def read_facts(path: Path) -> dict[str, Any]:
         except pydantic.ValidationError as error:
             wrong = error.errors()[0]
             place = ".".join(map(str, (FACTS, *wrong["loc"])))
-            raise InputError(f"{path}: damaged, {place}: {wrong['msg'][0].lower()}{wrong['msg'][1:]}") from error
+            rule = "is not a JSON object" if wrong["type"] == "model_type" else wrong["msg"].lower()
+            raise InputError(f"{path}: damaged, {place}: {rule}") from error
         except (*DAMAGE, RecursionError) as error:
             raise InputError(f"{path}: damaged, {FACTS}: {_first_line(error)}") from error
     return dict(facts)

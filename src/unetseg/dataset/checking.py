@@ -1,0 +1,103 @@
+"""Look through a data set before it is trained on: what cannot be used, and what would spoil the result."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetseg.config import DataSettings, ImageSettings
+from unetseg.dataset.arrays import Prepared, prepare
+from unetseg.dataset.problems import Findings, attempt
+from unetseg.dataset.samples import find_samples
+from unetseg.parallel import in_processes
+from unetseg.progress import progress
+
+INVERTED = 0.9  # share of images with more foreground than background from which masks look inverted
+SPREAD = 4.0  # between the 10th and 90th percentile of object diameters: one magnification stays below
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found.
+
+    Attributes:
+        findings: problems and warnings of single samples.
+        rows: of each usable sample, what samples.csv says of it, and `survivors`: objects left at the model's size.
+        traits: the fingerprint of each.
+    """
+
+    findings: Findings
+    rows: list[dict[str, Any]]
+    traits: list[np.ndarray]
+
+    def warnings(self) -> Iterator[str]:
+        """Tell what would spoil the result though nothing stops."""
+        inverted = sum(row["foreground"] > 0.5 for row in self.rows)
+        if self.rows and inverted >= INVERTED * len(self.rows):
+            yield f"{inverted} of {len(self.rows)} masks are foreground for the most part: are they inverted?"
+        small = [row for row in self.rows if row["survivors"] < row["objects"]]
+        if small:
+            total = sum(row["objects"] for row in self.rows)
+            lost = total - sum(row["survivors"] for row in self.rows)
+            where = f"in {len(small)} images such as {small[0]['id']}"
+            yield f"{lost} of {total} objects vanish at image.size, {where}: raise it, or set image.mode to tiles"
+        diameters = [diameter(row) for row in self.rows if row["objects"]]
+        low, high = np.percentile(diameters, (10, 90)) if diameters else (1, 1)
+        if high > SPREAD * low:
+            yield f"objects are {low:.0f} pixels across in some images and {high:.0f} in others: mixed magnifications?"
+        kinds = defaultdict(list)
+        for row in self.rows:
+            kinds[row["modality"]].append(row["id"])
+        for kind, ids in sorted(kinds.items()):
+            if len(ids) == 1 and len(kinds) > 1:
+                yield f"{ids[0]}: is the only image of the kind {kind}: it cannot be both trained on and tested"
+
+    def table(self) -> Iterator[str]:
+        """Count images, objects and foreground by kind and size."""
+        groups = defaultdict(list)
+        for row in self.rows:
+            groups[row["modality"], row["height"], row["width"]].append(row)
+        yield f"{'kind':12} {'size':>11} {'images':>7} {'objects an image':>17} {'foreground':>11}"
+        for (kind, height, width), rows in sorted(groups.items()):
+            objects = sorted(row["objects"] for row in rows)
+            spread = f"{objects[0]} to {objects[-1]}" if objects[0] < objects[-1] else f"{objects[0]}"
+            foreground = np.mean([row["foreground"] for row in rows])
+            yield f"{kind:12} {f'{height}x{width}':>11} {len(rows):7} {spread:>17} {foreground:11.1%}"
+
+
+def diameter(row: dict[str, Any]) -> float:
+    """Give the diameter of a disc as large as an image's mean object, in pixels."""
+    area = row["foreground"] * row["height"] * row["width"] / row["objects"]
+    return float(2 * np.sqrt(area / np.pi))
+
+
+def check_samples(folder: Path, data: DataSettings, image: ImageSettings) -> Checked:
+    """Read every sample below a folder as `preprocess` does, and gather what is found.
+
+    Raises:
+        InputError: if there is no sample.
+    """
+    folders, checked = find_samples(folder), Checked(Findings(), [], [])
+    read = partial(_check, size=image.size, tiles=image.mode == "tiles", channel=data.channel, project=data.project)
+    results = in_processes(partial(attempt, read), folders)
+    for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
+        if found is None:
+            checked.findings.add_unusable(path.name, problems)
+            continue
+        row, traits, warnings = found
+        checked.findings.add_usable(warnings, row["foreground"] > 0)
+        checked.rows.append(row)
+        checked.traits.append(traits)
+    return checked
+
+
+def _check(folder: Path, *, tiles: bool, **how: Any) -> tuple[dict[str, Any], np.ndarray, list[str]]:
+    """Give what is small of a prepared sample; its arrays stay in the process that read it."""
+    sample: Prepared = prepare(folder, tiles=False, **how)
+    survivors = int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:]))
+    row = sample.row | {"survivors": sample.row["objects"] if tiles else survivors}
+    return row, sample.traits, sample.warnings

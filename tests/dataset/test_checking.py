@@ -1,0 +1,40 @@
+import cv2
+import numpy as np
+from values import PARAMS
+
+from unetseg.dataset.checking import check_samples
+
+IMAGE = np.arange(96, dtype=np.uint8).reshape(8, 12)
+
+
+def save(folder, image=IMAGE, masks=()):
+    for name, files in (("images", [] if image is None else [image]), ("masks", masks)):
+        (folder / name).mkdir(parents=True)
+        for number, pixels in enumerate(files):
+            cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
+
+
+def test_every_sample_is_checked_whatever_is_wrong_with_others(tmp_path):
+    bar = np.zeros_like(IMAGE)
+    bar[1, 2:5] = 255
+    save(tmp_path / "a", None, [bar])
+    save(tmp_path / "b", masks=[bar, bar])
+    save(tmp_path / "c", masks=[])
+    checked = check_samples(tmp_path, PARAMS.data, PARAMS.image)
+    assert checked.findings.used == len(checked.rows) == len(checked.traits) == 1
+    assert list(checked.findings.unusable) == ["a", "c"]
+    assert checked.findings.foreground
+
+
+def test_a_kind_of_one_image_and_objects_of_two_magnifications_are_warned_of(tmp_path):
+    for number in range(10):
+        mask = np.zeros((64, 64), np.uint8)
+        width = 4 if number < 5 else 40
+        mask[8 : 8 + width, 8 : 8 + width] = 255
+        image = np.full((64, 64, 3), (0, 0, number), np.uint8) if number == 3 else mask // 2 + np.uint8(number)
+        if number == 3:
+            image[..., 2] += 100
+        save(tmp_path / f"s{number}", image, [mask])
+    warnings = list(check_samples(tmp_path, PARAMS.data, PARAMS.image).warnings())
+    assert any("mixed magnifications?" in line for line in warnings)
+    assert any(line.startswith("s3: is the only image of the kind colour") for line in warnings)
