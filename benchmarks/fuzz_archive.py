@@ -23,6 +23,7 @@ with atheris.instrument_imports(include=["unetseg", "zipfile"]):
 
     from unetseg.dataset import archive
     from unetseg.errors import InputError
+    from unetseg.params_file import load_params
 
 SMALL = {"max_members": 100, "max_gigabytes": 0.01, "max_ratio": 200.0}
 LIMITS = load_params().data.model_copy(update=SMALL)

@@ -480,7 +480,7 @@ def test_names_come_in_one_unicode_form(tmp_path):
 @pytest.mark.parametrize("root", ["", "dataset/"])
 def test_a_flat_layout_is_named_with_the_command_that_reads_it(tmp_path, root):
     packed = pack(tmp_path / "a.zip", {f"{root}{kind}/{n}.png": b"" for kind in ("images", "masks") for n in range(3)})
-    assert "needed is <id>/images/<image>" in refusal(packed)
+    assert "expected <id>/images/<image>" in refusal(packed)
     assert "`unetseg import`" in refusal(packed)
 
 
