@@ -222,11 +222,11 @@ def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
 
 def test_a_training_can_start_from_a_model(data, tmp_path):
     model, _ = run(data, data / "first")
-    save_model(tmp_path / "m.keras", model, {})
+    save_model(tmp_path / "m.keras", model, {"trained_with": {"model": {"depth": 1}}})
     still = {"learning_rate": 1e-12, "schedule": "constant", "epochs": 1, "ema": 0.0}
     tuned, _ = run(data, data / "second", start_from=str(tmp_path / "m.keras"), **still)
     np.testing.assert_allclose(tuned.trainable_weights[0], model.trainable_weights[0], atol=1e-6)
-    with pytest.raises(InputError, match="has a different shape"):
+    with pytest.raises(InputError, match=r"has a different shape: model\.depth is 1 there and 2 here"):
         run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 2})
 
 

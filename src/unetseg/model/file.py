@@ -109,6 +109,7 @@ class _Image(_Loose):
 
 class _TrainedWith(_Loose):
     image: _Image = _Image()
+    model: dict[str, Any] = {}
 
 
 class _Facts(_Loose):

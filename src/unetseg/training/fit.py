@@ -1,7 +1,7 @@
 """Train a model: build, compile, fit, and resume a killed training."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from unetseg.config import ModelSettings, TrainSettings
 from unetseg.errors import InputError
-from unetseg.model.file import load_model
+from unetseg.model.file import load_model, read_facts
 from unetseg.model.unet import build_unet, for_tiles
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches
@@ -52,7 +52,7 @@ def train(
     _make_reproducible(settings.seed, settings.jit_compile)
     unet = build_unet(size, model)
     if settings.start_from:
-        _take_weights(unet, Path(settings.start_from))
+        _take_weights(unet, Path(settings.start_from), {"image": {"size": size}, "model": model.model_dump()})
     learner = for_tiles(unet, model.standardize)
     compile_unet(learner, settings, training.num_batches)
     average = Average(learner, settings.ema) if settings.ema else None
@@ -102,8 +102,16 @@ def _make_reproducible(seed: int, jit_compile: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _take_weights(unet: keras.Model, path: Path) -> None:
+def _take_weights(unet: keras.Model, path: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
     source = load_model(path)
     if [weight.shape for weight in source.weights] != [weight.shape for weight in unet.weights]:
-        raise InputError(f"train.start_from: the model {path} has a different shape than image.size and model require")
+        known = read_facts(path).get("trained_with", {})
+        differing = [
+            f"{section}.{key} is {known[section][key]} there and {value} here"
+            for section, values in wanted.items()
+            for key, value in values.items()
+            if known.get(section, {}).get(key, value) != value
+        ]
+        rule = "; ".join(differing) or "image.size and model ask for others"
+        raise InputError(f"train.start_from: the model {path} has a different shape: {rule}")
     unet.set_weights(source.get_weights())
