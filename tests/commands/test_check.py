@@ -89,7 +89,7 @@ def test_a_flat_layout_is_named_before_any_parameter(capsys):
                 archive.writestr(f"data/{part}/{number}.png", cv2.imencode(".png", SPOT)[1].tobytes())
     with pytest.raises(SystemExit):
         main(["check", "flat.zip"])
-    assert capsys.readouterr().err.startswith("flat.zip: all 3 images stand in one folder")
+    assert capsys.readouterr().err.startswith("flat.zip: 3 images stand in 1 folders")
 
 
 def test_check_lists_every_problem_and_fails(capsys):
