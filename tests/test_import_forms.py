@@ -18,7 +18,7 @@ from unetseg.annotations.formats import FORMATS
 from unetseg.annotations.runs import bowl_text, find_runs
 from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
-from unetseg.files import read_csv
+from unetseg.files import read_csv, sha256
 from unetseg.images.inputs import Input
 from unetseg.images.opening import read_image
 
@@ -365,3 +365,38 @@ def test_what_holds_nothing_is_told_in_one_line(tmp_path, capsys, words):
     assert ended.value.code == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "a.zip").exists()
+
+
+def seal(out):
+    """Note the hashes of what was written, as `unetseg predict` does."""
+    for name in IMAGES:
+        files = {"labels": sha256(out / f"{name}.labels.tif")}
+        (out / ".unetseg").mkdir(exist_ok=True)
+        (out / ".unetseg" / f"{name}.json").write_text(json.dumps({"key": "", "files": files}))
+
+
+def test_only_images_whose_objects_were_edited_are_taken_back_from_predictions(tmp_path, capsys):
+    out = make_predictions(tmp_path)
+    seal(out)
+    edited = IMAGES["cell_2"][1].copy()
+    edited[edited == 2] = 0
+    tifffile.imwrite(out / "cell_2.labels.tif", edited.astype(np.uint16))
+    roi = ImagejRoi.frompoints(np.array([[1, 1], [9, 1], [9, 9], [1, 9]]))
+    with zipfile.ZipFile(out / "cell_5.roi.zip", "w") as archive:  # made by the user: there was none
+        archive.writestr("1.roi", roi.tobytes())
+    samples = imported(tmp_path, out, "--only-changed")
+    assert list(samples) == ["cell_2", "cell_5"]
+    assert differing(samples["cell_2"], edited) == 0
+    assert np.count_nonzero(samples["cell_5"].labels) == 64
+    assert "left out: 6 not changed since they were predicted" in capsys.readouterr().out
+
+
+def test_two_files_that_were_edited_are_told_apart_by_the_user(tmp_path, capsys):
+    out = make_predictions(tmp_path)
+    seal(out)
+    for name in ("cell_0", "cell_1"):
+        tifffile.imwrite(out / f"{name}.labels.tif", (IMAGES[name][1] == 1).astype(np.uint16))
+    (out / "cell_0.geojson").write_text("[]")
+    status, _, err = lines_of(capsys, out, "--only-changed", "--out", tmp_path / "a.zip")
+    assert status == 1
+    assert err[0] == f"{out}: cell_0: labels and geojson were changed; keep one of them"

@@ -99,6 +99,8 @@ def _find_predictions(folder: Path, _files: list[Path], only_changed: bool) -> F
     listing = folder / "predict.json"
     if not listing.is_file():
         return None
+    if only_changed and not any((folder / ".unetseg").rglob("*.json")):
+        raise InputError(f"{folder}: does not say what was predicted, so changes cannot be told; import all of it")
     found = Found("a folder of unetseg predict")
     content = load_json(listing)
     try:
@@ -123,12 +125,14 @@ def _find_predictions(folder: Path, _files: list[Path], only_changed: bool) -> F
 
 def _edited(folder: Path, image: Mapping[str, Any]) -> tuple[dict[str, Path], dict[str, Path]]:
     """Find the files of an image that hold objects, those first that say most: the changed ones, and all."""
-    written: Mapping[str, str | None] = image.get("sha256") or {}
     kinds = ("labels", "geojson", "roi", "labelme", "mask")
     paths = {kind: folder / f"{image['image']}{FORMATS[kind].name}" for kind in kinds}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
-    changed = {kind: path for kind, path in there.items() if sha256(path) != written.get(kind, "")}
-    return {kind: path for kind, path in changed.items() if kind in written}, there
+    seal = folder / ".unetseg" / f"{image['image']}.json"
+    if not seal.is_file():
+        return {}, there
+    written = load_json(seal)["files"]
+    return {kind: path for kind, path in there.items() if sha256(path) != written.get(kind)}, there
 
 
 def _find_coco(folder: Path, files: list[Path], _only_changed: bool) -> Found | None:
