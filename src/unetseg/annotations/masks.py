@@ -132,7 +132,7 @@ def check_count(objects: int, where: Path) -> None:
         InputError: naming the file or folder.
     """
     if objects > MAX_OBJECTS:
-        raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} of an image can be told apart")
+        raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} per image are supported")
 
 
 def _number_parts(mask: Bool[np.ndarray, "height width"], path: Path) -> Labels:
