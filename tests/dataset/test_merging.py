@@ -93,7 +93,7 @@ def test_more_objects_than_numbers_are_refused(tmp_path):
     dots = np.zeros((520, 520), np.uint8)
     dots[::2, ::2] = 255
     (path,) = save(tmp_path, dots)
-    with pytest.raises(InputError, match="holds 67,600 objects; at most 65,535 of an image can be told apart"):
+    with pytest.raises(InputError, match="holds 67,600 objects; at most 65,535 per image are supported"):
         merge_masks([path], Stored(dots[..., None]))
     with pytest.raises(InputError, match="holds 65,536 objects"):
         merge_masks([path] * 65_536, None)
