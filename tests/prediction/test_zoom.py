@@ -81,9 +81,8 @@ def test_the_cost_does_not_grow_with_the_image():
 
     def cost(side):
         seen.clear()
-        most_certain_zoom(
-            Counting(MODEL), rows_of(np.tile(spots(40, 50), (side // 40, side // 50, 1))), side, side, 0.5, 1
-        )
+        image = np.tile(spots(40, 50), (side // 40, side // 50, 1))
+        most_certain_zoom(Counting(MODEL), rows_of(image), side, side, 0.5, 1.0)
         return sum(seen)
 
     assert cost(2000) == cost(1000)
