@@ -43,7 +43,7 @@ from unetseg.prediction.zoom import Zooming
 def measure_speed(options: argparse.Namespace) -> None:
     """Alternate between the bare model, on arrays that are ready, and all of the command's work."""
     model = load_model(options.model)
-    sources = find_inputs([str(options.images)], Path())
+    sources = find_inputs([str(options.images)], Path()).images
     arrays = np.stack([fit(read_image(source.path), model.input_shape[1]) for source in sources]).astype(np.float32)
     model.predict_on_batch(arrays[:8])
     ratios = []

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from unetseg.errors import printable
+
 SECONDS_BETWEEN_LINES = 10.0
 LINE = "{desc}: {n_fmt}/{total_fmt} {unit}s, {rate_fmt}, {remaining} left"
 
@@ -22,6 +24,7 @@ def progress(items: Iterable[Item], title: str, total: int, unit: str = "image")
         total: how many items there are.
         unit: what one item is.
     """
+    title = printable(title)
     if sys.stderr.isatty():
         yield from tqdm(items, desc=title, total=total, unit=unit, dynamic_ncols=True)
         return

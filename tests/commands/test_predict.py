@@ -1,4 +1,8 @@
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +16,7 @@ from unetseg.cli import main
 from unetseg.files import read_csv
 from unetseg.model.file import save_model
 from unetseg.prediction import arrays as api
+from unetseg.prediction.results import Results
 
 TWO_PARTS = small_unet(32, depth=1, normalization="none")
 
@@ -160,6 +165,8 @@ def test_the_model_that_comes_along_is_used_where_none_is_named():
         (["--threshold", "x", "images"], "--threshold"),
         (["--scale", "half", "images"], "--scale"),
         (["--depth", "0", "images"], "--depth"),
+        (["--depth", "inf", "images"], "--depth"),
+        ([""], "'': no image found"),
         ([], "PATH"),
     ],
 )
@@ -170,3 +177,60 @@ def test_unusable_arguments_are_told_and_the_exit_is_2(words, told, capsys):
         status = stop.code
     assert status == 2
     assert told in capsys.readouterr().err
+
+
+def test_what_was_found_is_told_before_the_model_is_loaded(capsys):
+    Path("images/notes.txt").touch()
+    assert predict("images") == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "files found: 4, to predict: 3; left out: 1 .txt; loading the model"
+
+
+def test_one_bad_name_spoils_nothing(capsys):
+    names = [b"zelle_\xe4.png", b"x" * 251 + b".png", b"=1+1.png", b"new\nline\x1b[31m.png"]
+    for name in names:
+        shutil.copy("images/a.png", os.fsdecode(b"images/" + name))
+    Path("images/gone.png").symlink_to("missing.png")
+    assert predict("--write", "coco,rle", "images") == 1
+    told = capsys.readouterr().err
+    assert "images/gone.png: cannot be read: it is a link to a file that is not there\n" in told
+    assert "shorten the image's name\n" in told
+    assert "\x1b" not in told
+    images = [row["image"] for row in read_csv(Path("out/images.csv"))]
+    assert sorted(images) == ["=1+1", "a", "b", "c", "new\nline\x1b[31m", "zelle_%E4"]
+    assert "\n=1+1" not in Path("out/images.csv").read_text()
+    assert len(json.loads(Path("out/predict.json").read_text())["images"]) == 6
+
+
+def test_results_beside_the_images_are_not_predicted_again(capsys):
+    for name in "abc":
+        Path(f"images/{name}.png").rename(f"images/{name}.bmp")
+    for _ in range(2):
+        assert main(["predict", "--model", "m.keras", "--out", "images", "images"]) == 0
+        assert "to predict: 3;" in capsys.readouterr().err
+    assert len(read_csv(Path("images/images.csv"))) == 3
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(capsys):
+    code = "import fcntl, sys; file = open('out/.unetseg/lock', 'w'); fcntl.flock(file, fcntl.LOCK_EX); "
+    code += "print('process 7', file=file, flush=True); print(flush=True); sys.stdin.read()"
+    Path("out/.unetseg").mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert predict("images") == 2
+        assert "out: process 7" in capsys.readouterr().err
+        other.kill()
+    assert predict("images") == 0
+
+
+def test_an_image_that_vanishes_is_a_failure_and_the_others_are_done(capsys, monkeypatch):
+    check = Results.check
+
+    def vanish(self, sources):
+        Path("images/b.png").unlink()
+        return check(self, sources)
+
+    monkeypatch.setattr(Results, "check", vanish)
+    assert predict("images") == 1
+    assert "\nimages/b.png: cannot be read: No such file or directory\n" in capsys.readouterr().err
+    assert len(read_csv(Path("out/images.csv"))) == 2

@@ -1,10 +1,13 @@
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import tifffile
 
 from unetseg.errors import InputError
-from unetseg.images.inputs import find_inputs
+from unetseg.images.inputs import as_text, find_inputs, from_text
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def folder(tmp_path):
 
 
 def names(words, out):
-    return [source.name for source in find_inputs([str(word) for word in words], out)]
+    return [source.name for source in find_inputs([str(word) for word in words], out).images]
 
 
 def test_a_folder_is_searched_through_and_clutter_left_out(folder):
@@ -73,7 +76,7 @@ def test_images_of_two_folders_with_one_name_are_refused(folder):
 
 def test_each_plane_of_a_stack_is_an_image(folder):
     tifffile.imwrite(folder / "b/d/e.tif", np.zeros((3, 9, 9), np.uint16), photometric="minisblack")
-    found = find_inputs([str(folder / "b/d/e.tif")], folder.parent / "out")
+    found = find_inputs([str(folder / "b/d/e.tif")], folder.parent / "out").images
     assert [(source.image, source.plane, source.name) for source in found] == [
         ("e.tif", 0, "e_0000"),
         ("e.tif", 1, "e_0001"),
@@ -92,3 +95,127 @@ def test_a_word_that_names_no_image_is_told(tmp_path, word, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"no image found"):
         names([word], tmp_path / "out")
+
+
+def put(*names):
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite("x.png", np.zeros((9, 9), np.uint8))
+        Path("x.png").rename(path)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def search(*words, results=()):
+    return find_inputs(words, Path("out"), results=results)
+
+
+def test_a_path_that_exists_is_never_a_pattern():
+    put("[DAPI] plate/a.png", "[DAPI] plate/[b].png", "D plate/c.png", "[x]/y/d.png")
+    assert [each.name for each in search("[DAPI] plate").images] == ["[b]", "a"]
+    assert [each.name for each in search("[DAPI] plate/[b].png").images] == ["[b]"]
+    assert [each.name for each in search("[DAPI] plate/*.png").images] == ["[b]", "a"]
+    assert [each.name for each in search("[x]/**/*.png").images] == ["y/d"]
+
+
+def test_folders_behind_links_are_searched_each_once_and_loops_end(here):
+    put("in/a.png", "elsewhere/b.png", "elsewhere/deep/c.png")
+    Path("in/linked").symlink_to(here / "elsewhere")
+    Path("in/again").symlink_to(here / "elsewhere/deep")
+    Path("in/loop").symlink_to(here / "in")
+    found = search("in")
+    assert len(found.images) == 3
+    assert found.left_out["link to a folder that was searched"] == 2
+    assert {each.path.name for each in search("in/**/*.png").images} == {"a.png", "b.png", "c.png"}
+
+
+def test_a_link_that_leads_nowhere_is_a_failure():
+    put("in/a.png")
+    Path("in/b.png").symlink_to("missing.png")
+    Path("in/c").symlink_to("c")
+    found = search("in")
+    assert [each.name for each in found.images] == ["a"]
+    assert found.failed == [
+        "in/b.png: cannot be read: it is a link to a file that is not there",
+        "in/c: cannot be read: Too many levels of symbolic links",
+    ]
+    Path("in/a.png").unlink()
+    assert not search("in").images
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure(monkeypatch):
+    put("in/a.png", "in/sub/b.png")
+    listed = Path.iterdir
+
+    def iterdir(self):
+        if self.name == "sub":
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = search("in")
+    assert [each.name for each in found.images] == ["a"]
+    assert found.failed == ["in/sub: cannot be read: Permission denied"]
+
+
+def test_what_was_found_used_and_left_out_is_counted_in_one_line():
+    put(
+        "in/a.png",
+        "in/a_masks.tif",
+        "in/a_cp_masks.png",
+        "in/b_img.tif",
+        "in/b_masks.tif",
+        "in/.c.png",
+        "in/c_labels.png",
+    )
+    for name in ("in/a_seg.npy", "in/d.txt", "in/e.TXT", "in/f.vsi\n"):
+        Path(name).touch()
+    os.mkfifo("in/g.png")
+    found = search("in")
+    assert [each.name for each in found.images] == ["a", "b_img", "c_labels"]
+    assert found.left_out == {
+        "masks of images": 4, "hidden": 1, ".txt": 2, ".vsi\n": 1, "no regular files": 1,
+    }  # fmt: skip
+    line = str(found)
+    assert line.startswith("files found: 12, to predict: 3; left out: 4 masks of images, 2 .txt, ")
+    assert r"1 .vsi\n" in line
+    assert "\n" not in line
+
+
+def test_planes_are_counted():
+    Path("in").mkdir()
+    tifffile.imwrite("in/a.tif", np.zeros((3, 9, 9), np.uint16), photometric="minisblack")
+    assert str(search("in")) == "files found: 1, to predict: 1 with 3 planes"
+
+
+def test_a_name_that_is_not_utf_8_is_escaped():
+    put("in/a.png")
+    Path("in/a.png").rename(os.fsdecode(b"in/zelle_\xe4.png"))
+    (image,) = search("in").images
+    assert (image.image, image.name) == ("zelle_%E4.png", "zelle_%E4")
+    assert from_text(as_text(image.path.name)) == image.path.name
+
+
+def test_results_beside_their_images_are_not_predicted_again():
+    put("in/a.tif", "in/a.png", "in/b.png")
+    found = search("in", results={Path("in/a.png").resolve()})
+    assert [each.path.name for each in found.images] == ["a.tif", "b.png"]
+    assert found.left_out == {"results of an earlier run": 1}
+
+
+def test_an_empty_path_is_told():
+    put("a.png")
+    with pytest.raises(InputError, match="'': no image found"):
+        search("")
+
+
+def test_a_folder_without_images_says_what_it_holds():
+    Path("in").mkdir()
+    Path("in/a.vsi").touch()
+    with pytest.raises(InputError, match=r"in: no image found; .* left out: 1 \.vsi"):
+        search("in")

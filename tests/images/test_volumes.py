@@ -60,9 +60,9 @@ def test_a_url_is_opened_by_fsspec(zarr):
 def test_a_folder_of_zarrs_is_searched_and_each_is_one_image(zarr, tmp_path):
     write(zarr, tmp_path / "in/a.zarr", "0.4", VALUES[0, 0, 0])
     write(zarr, tmp_path / "in/b/c.ome.zarr", "0.5", VALUES[0, 0, :2])
-    found = find_inputs([str(tmp_path / "in")], tmp_path / "out")
+    found = find_inputs([str(tmp_path / "in")], tmp_path / "out").images
     assert [each.name for each in found] == ["a", "b/c.ome_0000", "b/c.ome_0001"]
-    assert [each.name for each in find_inputs([str(tmp_path / "in/a.zarr")], tmp_path / "out")] == ["a"]
+    assert [each.name for each in find_inputs([str(tmp_path / "in/a.zarr")], tmp_path / "out").images] == ["a"]
 
 
 def test_what_is_no_image_is_told(zarr, tmp_path):

@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(scale="resize", words=("images",), kinds=(), tta=False):
-    sources, settings = find_inputs(list(words), Path("out")), Settings(scale=scale)
+    sources, settings = find_inputs(list(words), Path("out")).images, Settings(scale=scale)
     results = Results(Path("out"), settings, kinds, Path("m.keras"), Estimate())
     return list(predict_files(Predictor(MODEL, tta=tta), sources, results, Zooming(settings, Tuning())))
 

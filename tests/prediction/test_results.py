@@ -12,7 +12,7 @@ from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.prediction.quality import Estimate, uncertainty
-from unetseg.prediction.results import Known, Results
+from unetseg.prediction.results import Known, Results, earlier_results
 from unetseg.prediction.settings import Settings
 from unetseg.report.predicted import predicted_entries, read_predictions
 
@@ -34,7 +34,7 @@ def results(kinds=(), **settings):
 
 
 def sources():
-    return find_inputs(["images"], Path("out"))
+    return find_inputs(["images"], Path("out")).images
 
 
 def probability():
@@ -54,15 +54,8 @@ def test_every_kind_is_written_under_the_images_relative_path():
     to.gather(sources())
     suffixes = (".png", ".probability.tif", ".labels.tif", ".overlay.png", ".roi.zip", ".geojson")
     expected = {f"{name}{suffix}" for name in ("a", "deep/b") for suffix in suffixes}
-    expected |= {
-        "images.csv",
-        "objects.csv",
-        "coco.json",
-        "rle.csv",
-        "predict.json",
-        ".unetseg/a.jsonl",
-        ".unetseg/deep/b.jsonl",
-    }
+    expected |= {"objects.csv", "coco.json", "rle.csv", "predict.json", ".unetseg/a.jsonl", ".unetseg/deep/b.jsonl"}
+    expected |= {".unetseg/a.json", ".unetseg/deep/b.json", "images.csv"}
     assert {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()} == expected
     assert np.array_equal(cv2.imread("out/deep/b.png", cv2.IMREAD_UNCHANGED) > 0, probability() > 0.5)
     assert tifffile.imread("out/deep/b.labels.tif").max() == 2
@@ -73,7 +66,7 @@ def test_only_masks_and_tables_are_written_where_nothing_else_is_asked_for():
     to = results()
     write(to, sources()[0])
     to.gather(sources())
-    visible = {path.name for path in Path("out").rglob("*") if path.is_file() and path.suffix != ".jsonl"}
+    visible = {path.name for path in Path("out").rglob("*") if path.is_file() and ".unetseg" not in path.parts}
     assert visible == {"a.png", "images.csv", "objects.csv", "predict.json"}
 
 
@@ -103,26 +96,26 @@ def test_the_uncertainty_is_known_without_the_probabilities():
 
 def test_an_image_is_done_when_all_its_files_are_there():
     to, source = results(("labels",)), sources()[0]
-    assert to.record(source) is None
+    assert not to.is_done(source)
     write(to, source)
-    assert to.record(source).header["image"] == "a.png"
+    assert to.is_done(source)
     Path("out/a.labels.tif").unlink()
-    assert to.record(source) is None
+    assert not to.is_done(source)
 
 
 def test_an_image_is_not_done_for_another_request():
     write(results(threshold=0.5), sources()[0])
-    assert results(threshold=0.5).record(sources()[0])
-    assert results(threshold=0.6).record(sources()[0]) is None
-    assert results(("rle",), threshold=0.5).record(sources()[0]) is None
+    assert results(threshold=0.5).is_done(sources()[0])
+    assert not results(threshold=0.6).is_done(sources()[0])
+    assert not results(("rle",), threshold=0.5).is_done(sources()[0])
     Path("m.keras").write_bytes(b"another model")
-    assert results(threshold=0.5).record(sources()[0]) is None
+    assert not results(threshold=0.5).is_done(sources()[0])
 
 
 def test_an_image_that_changed_is_not_done():
     write(results(), sources()[0])
     os.utime("images/a.png", (time.time() + 9, time.time() + 9))
-    assert results().record(sources()[0]) is None
+    assert not results().is_done(sources()[0])
 
 
 def test_an_image_that_breaks_half_way_leaves_nothing():
@@ -146,13 +139,13 @@ def test_tables_hold_what_is_done_in_the_images_order():
 def test_a_result_never_replaces_an_image():
     to = Results(Path("images"), Settings(), (), Path("m.keras"), Estimate())
     with pytest.raises(InputError, match=r"a\.png: is an image and would be replaced"):
-        to.check(find_inputs(["images/a.png"], Path("out")))
+        to.check(find_inputs(["images/a.png"], Path("out")).images)
 
 
 def test_two_images_never_share_a_result():
     cv2.imwrite("images/a.overlay.png", np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(InputError, match=r"a\.overlay\.png: would be the result of two images"):
-        results(("overlay",)).check(sources())
+        results(("overlay",)).check(find_inputs(["images/*.png"], Path("out")).images)
     results().check(sources())
 
 
@@ -170,3 +163,130 @@ def test_where_no_objects_are_looked_for_the_mask_is_the_same_and_no_table_writt
 def test_what_is_made_of_objects_cannot_be_had_without():
     with pytest.raises(InputError, match="labels, roi: needs objects"):
         results(("roi", "labels", "probability"), objects="none")
+
+
+def damage(path, how):
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    damaged = {
+        "emptied": b"",
+        "shortened": content[:-9],
+        "cut after a line": lines[0],
+        "a line lost": b"".join(lines[:1] + lines[2:]),
+        "a byte changed": content[:40] + b"?" + content[41:],
+        "no text": b"\xff\xfe",
+        "nested": b"[" * 9000,
+        "a list": b"[1]",
+    }
+    path.write_bytes(damaged[how])
+
+
+@pytest.mark.parametrize(
+    "how", ["emptied", "shortened", "cut after a line", "a line lost", "a byte changed", "no text"]
+)
+@pytest.mark.parametrize("name", [".unetseg/a.jsonl", "a.png", "a.probability.tif", "a.roi.zip"])
+def test_an_image_with_a_damaged_file_is_not_done(name, how):
+    to, source = results(ALL), sources()[0]
+    write(to, source)
+    damage(Path("out", name), how)
+    assert not results(ALL).is_done(source)
+
+
+@pytest.mark.parametrize("how", ["emptied", "shortened", "a byte changed", "no text", "nested", "a list"])
+def test_an_image_whose_seal_is_damaged_is_not_done(how):
+    write(results(), sources()[0])
+    damage(Path("out/.unetseg/a.json"), how)
+    assert not results().is_done(sources()[0])
+
+
+def test_killed_between_two_files_of_other_settings_an_image_is_not_done_for_either(monkeypatch):
+    write(results(threshold=0.5), sources()[0])
+    replace, renamed = Path.replace, []
+
+    def killed(self, target):
+        if len(renamed) == 1:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        write(results(threshold=0.95), sources()[0])
+    assert not results(threshold=0.5).is_done(sources()[0])
+    assert not results(threshold=0.95).is_done(sources()[0])
+
+
+def test_an_image_that_fails_while_it_is_predicted_keeps_its_older_results():
+    def strips():
+        yield probability()[:10]
+        raise InputError("broken")
+
+    write(results(), sources()[0])
+    with pytest.raises(InputError, match="broken"):
+        results(threshold=0.9).write(Known(sources()[0], 20, 30, None, 25 / 600**0.5), strips())
+    assert results().is_done(sources()[0])
+
+
+def test_an_image_that_changes_while_it_is_predicted_is_not_done():
+    to, source = results(), sources()[0]
+    to.begin(source)
+    cv2.imwrite("images/a.png", np.full((20, 30, 3), 99, np.uint8))
+    write(to, source)
+    assert not results().is_done(source)
+
+
+def test_an_image_that_vanishes_after_it_was_read_is_in_the_tables():
+    to, source = results(), sources()[0]
+    to.begin(source)
+    Path("images/a.png").unlink()
+    write(to, source)
+    assert [image["image"] for image in to.gather([source])] == ["a"]
+    with pytest.raises(InputError, match=r"images/a\.png: cannot be read"):
+        to.begin(source)
+
+
+def test_a_folder_in_the_place_of_a_result_is_told_before_any_work_and_stays():
+    for name in ("a.png", ".unetseg/a.jsonl", "predict.json"):
+        Path("out", name).mkdir(parents=True)
+        with pytest.raises(InputError, match=f"{name}: is a folder"):
+            results().check(sources())
+        Path("out", name).rmdir()
+    Path("out/deep").write_text("mine")
+    with pytest.raises(InputError, match="out/deep: would be a file and a folder"):
+        results().check(sources())
+
+
+def test_a_result_is_never_a_folder_of_results():
+    Path("images/a.png").rename("images/x.bmp")
+    Path("images/x.png").mkdir()
+    cv2.imwrite("images/x.png/b.png", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match=r"x\.png: would be a file and a folder"):
+        results().check(sources())
+
+
+def test_a_name_that_is_too_long_with_its_suffix_refuses_that_image_alone():
+    long = "x" * 246
+    Path("images/a.png").rename(f"images/{long}.png")
+    assert results().check(sources()) == {}
+    ((source, told),) = results(("probability",)).check(sources()).items()
+    assert source.name == long
+    assert "the name of a result would have 262 bytes, the file system takes 255; shorten" in told
+
+
+def test_two_processes_never_write_to_one_folder():
+    with results().locked(), pytest.raises(InputError, match=f"out: process {os.getpid()} on .* is writing to it"):
+        results().locked().__enter__()
+    with results().locked():
+        pass
+
+
+def test_a_lock_of_a_dead_process_is_taken_over():
+    Path("out/.unetseg").mkdir(parents=True)
+    Path("out/.unetseg/lock").write_text("process 1 on elsewhere")
+    with results().locked():
+        assert Path("out/.unetseg/lock").read_text().startswith(f"process {os.getpid()} ")
+
+
+def test_earlier_results_are_known():
+    write(results(("labels",)), sources()[1])
+    assert {Path("out/deep/b.png").resolve(), Path("out/deep/b.labels.tif").resolve()} <= earlier_results(Path("out"))

@@ -1,3 +1,6 @@
+import json
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -94,3 +97,40 @@ def test_a_damaged_mask_is_named(folder, capsys):
         main(["report", str(folder)])
     assert "cells_mask.png: is damaged" in capsys.readouterr().err
     assert not (folder / "report.html").exists()
+
+
+FINE = {"image": "a", "path": "../cells.png", "plane": None, "mask": "cells_mask.png"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "[]", "null", "3", '"text"', "[" * 9000, "{}", '{"images": null}', '{"images": 3}', '{"images": {}}',
+        '{"images": [3]}', '{"images": [{}]}', '{"images": [], "threshold": NaN}', '{"images": [], "threshold": 1e999}',
+        *(
+            json.dumps({"images": [FINE | changed]})
+            for changed in (
+                {"image": 3}, {"path": None}, {"path": ["a"]}, {"mask": 3}, {"mask": None}, {"plane": -1},
+                {"plane": 7}, {"plane": "x"}, {"channel": -1}, {"channel": "x"}, {"channel": []}, {"project": "x"},
+                {"objects": []}, {"objects": {"a": 1}}, {"objects": 10**400}, {"probability": 3}, {"path": "a\0b"},
+                {"path": "x" * 300}, {"mask": "../out"}, {"probability": "cells_mask.png", "mask": "predict.json"},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_malformed_list_is_one_line(content, folder, capsys):
+    (folder / "predict.json").write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder)])
+    assert stop.value.code == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("report: ")]
+    assert len(told) == 1
+    assert str(folder) in told[0] or "cells.png" in told[0]
+
+
+def test_an_image_whose_name_is_not_utf_8_is_found(folder):
+    name = os.fsdecode(b"zelle_\xe4.png")
+    (folder.parent / "cells.png").rename(folder.parent / name)
+    write_json(folder / "predict.json", {"images": [FINE | {"path": "../zelle_%E4.png"}]})
+    (entry,) = predicted.predicted_entries(folder, predicted.read_predictions(folder)["images"])
+    assert entry.image.any()

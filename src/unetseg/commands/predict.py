@@ -4,16 +4,17 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
-from unetseg.errors import InputError
+from unetseg.errors import InputError, printable
 from unetseg.prediction.tuning import Tuning, find_tuning
 
 if TYPE_CHECKING:
-    from unetseg.images.inputs import Input
+    from unetseg.images.inputs import Found
 
 PRETRAINED = "pretrained/nuclei.keras"
 TUNED = ("threshold", "depth", "min_size", "tta")
@@ -58,13 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; see `unetseg.cli`."""
+    with ExitStack() as held:
+        return _run(options, held)
+
+
+def _run(options: argparse.Namespace, held: ExitStack) -> int:
     from unetseg.images.inputs import find_inputs  # noqa: PLC0415 - the other commands start faster
-    from unetseg.prediction.results import Results  # noqa: PLC0415
+    from unetseg.prediction.results import Results, earlier_results  # noqa: PLC0415
     from unetseg.prediction.settings import Settings  # noqa: PLC0415
     from unetseg.progress import progress  # noqa: PLC0415
 
     try:
-        sources = find_inputs(options.paths, options.out)
+        inputs = find_inputs(options.paths, options.out, results=earlier_results(options.out))
+        print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
         from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
         from unetseg.prediction.folder import predict_files  # noqa: PLC0415
         from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
@@ -73,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         file = options.model or _pretrained()
         model, facts = load_model(file), read_facts(file)
         found, source = find_tuning(file, facts)
-        sources = _chosen(sources, options, facts)
+        inputs = _chosen(inputs, options, facts)
         given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
         tuned = found.model_copy(update=given)
         values = {name: getattr(tuned, name) for name in TUNED}
@@ -81,14 +88,18 @@ def run(options: argparse.Namespace) -> int:
         settings = Settings(**values, **asked)
         predictor = Predictor(model, tta=tuned.tta)
         results = Results(options.out, settings, options.write, file, tuned.estimate)
-        results.check(sources)
-        left = [source for source in sources if not (options.resume and results.record(source))]
+        refused = results.check(inputs.images)
+        held.enter_context(results.locked())
+        sources = [each for each in inputs.images if each not in refused]
+        left = [each for each in sources if not (options.resume and results.is_done(each))]
         print(_told(tuned, list(given), source), file=sys.stderr)
         outcomes = predict_files(predictor, left, results, Zooming(settings, tuned))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    failed = 0
+    for line in (*inputs.failed, *refused.values()):
+        print(printable(line), file=sys.stderr)
+    failed = int(bool(inputs.failed or refused))
     for failure in progress(outcomes, "predict", len(left)):
         if failure:
             failed = 1
@@ -119,15 +130,17 @@ def _summary(images: list[dict[str, Any]]) -> Iterator[str]:
     yield line + (" (images.csv lists them first)" if look or unlike else "")
 
 
-def _chosen(sources: "list[Input]", options: argparse.Namespace, facts: dict[str, Any]) -> "list[Input]":
+def _chosen(inputs: "Found", options: argparse.Namespace, facts: dict[str, Any]) -> "Found":
     """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
     from unetseg.images.inputs import find_inputs  # noqa: PLC0415
+    from unetseg.prediction.results import earlier_results  # noqa: PLC0415
 
     trained = facts.get("trained_with", {}).get("data", {})
     channel = trained.get("channel", "all") if options.channel is None else options.channel
     project = options.project or trained.get("project", "none")
+    earlier = earlier_results(options.out)
     as_found = (channel, project) == ("all", "none")
-    return sources if as_found else find_inputs(options.paths, options.out, channel, project)
+    return inputs if as_found else find_inputs(options.paths, options.out, channel, project, earlier)
 
 
 def _pretrained() -> Path:
@@ -160,7 +173,7 @@ def _share(word: str) -> float:
 
 
 def _over_zero(word: str) -> float:
-    if not float(word) > 0:
+    if not 0 < float(word) < float("inf"):
         raise ValueError(word)
     return float(word)
 

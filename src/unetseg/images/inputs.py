@@ -1,19 +1,27 @@
-"""Find the images to predict, and name their results."""
+"""Find the images to predict, name their results, and say what was left out."""
 
+import errno
+import re
+import stat
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path, PurePosixPath
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, printable
 from unetseg.images.opening import count_images
 from unetseg.images.stacks import Channel, Project
 from unetseg.images.volumes import VENDORS
 
-ZARR = ".zarr"  # a folder that is one image
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
+ZARR = ".zarr"  # a folder that is one image
 SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
+MASK = re.compile(  # how Cellpose, ImageJ's users and this project name what belongs to an image, by the stem
+    r"(.+?)(?:_(?:cp_)?(?:masks?|labels?|seg|flows|outlines)|\.(?:probability|labels|overlay))$", re.IGNORECASE
+)
+NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # how Python holds such a byte of a name
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Input:
 
     Attributes:
         path: the file.
-        image: its path below the folder that was given, or the file's name.
+        image: its path below the folder that was given, or the file's name; a byte that is not UTF-8 is written as %E4.
         plane: which image of a stack, from 0; None where the file is one image.
         name: what its results are named after: `image` without suffix, and with the plane.
         channel: see `unetseg.images.stacks`.
@@ -37,26 +45,64 @@ class Input:
     project: Project = "none"
 
 
-def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", project: Project = "none") -> list[Input]:
+@dataclass
+class Found:
+    """What a search found.
+
+    Attributes:
+        images: to predict.
+        failed: a line for each link or folder that cannot be read.
+        left_out: how many files are no images to predict, by the reason.
+    """
+
+    images: list[Input] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        """Count what was found, used and left out, and why, in one line."""
+        files = len({each.path for each in self.images})
+        planes = f" with {len(self.images)} planes" if len(self.images) > files else ""
+        parts = [f"files found: {files + self.left_out.total() + len(self.failed)}, to predict: {files}{planes}"]
+        if self.left_out:
+            reasons = [f"{count} {printable(reason)}" for reason, count in self.left_out.most_common(9)]
+            parts.append(f"left out: {', '.join(reasons)}{', …' * (len(self.left_out) > 9)}")
+        if self.failed:
+            parts.append(f"cannot be read: {len(self.failed)}")
+        return "; ".join(parts)
+
+
+def find_inputs(
+    words: Sequence[str],
+    out: Path,
+    channel: Channel = "all",
+    project: Project = "none",
+    results: Collection[Path] = (),
+) -> Found:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
-    A folder of samples (`<id>/images`, `<id>/masks`) gives its images alone, a pattern whatever it matches.
+    Masks are left out of a folder, be it one of samples (`<id>/images`, `<id>/masks`) or one in which they stand beside
+    their images (`a.tif`, `a_masks.tif`); a pattern gives whatever it matches. What exists is never a pattern. Links to
+    folders are followed.
 
     Args:
         words: as given by the user.
         out: the folder of the results; where it lies in a folder that is searched, it is left out.
         channel: what of each image to look at; see `unetseg.images.stacks`.
         project: how depth becomes one image.
+        results: files that an earlier run wrote, absolute, which are no images.
 
     Raises:
         InputError: if a word names no image, or two images would have results of one name.
     """
-    files: dict[Path, str] = {}
+    found, files = Found(), dict[Path, str]()
     for word in words:
-        found = _search(word, out.resolve())
-        if not found:
-            raise InputError(f"{word}: no image found; supported are files named {' '.join(sorted(SUFFIXES))}")
-        files |= found
+        before = len(found.failed)
+        below = _Search(Path(word), out.resolve(), results, found).files() if word else {}
+        if not below and len(found.failed) == before:
+            rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
+            raise InputError(f"{word or repr(word)}: no image found; {rule}")
+        files |= below
     stems = Counter(_stem(image) for image in files.values())
     named: dict[str, Input] = {}
     for path, image in files.items():
@@ -67,37 +113,134 @@ def find_inputs(words: Sequence[str], out: Path, channel: Channel = "all", proje
                 both = f"{named[each.name].path} and {each.path}"
                 raise InputError(f"{both}: both would be written to {each.name!r}; predict them into two folders")
             named[each.name] = each
-    return list(named.values())
+    found.images = list(named.values())
+    return found
 
 
-def _search(word: str, out: Path) -> dict[Path, str]:
-    """Find files and their names."""
-    path = Path(word)
-    if path.is_file() or (path.suffix.lower() == ZARR and path.is_dir()):
-        return {path: path.name}
-    fixed = next((place for place, part in enumerate(path.parts) if has_magic(part)), len(path.parts))
-    base = Path(*path.parts[:fixed])
-    pattern = "/".join(path.parts[fixed:]) or "**/*"
-    images = {file: file.relative_to(base) for file in sorted(base.glob(pattern)) if file.suffix.lower() in SUFFIXES}
-    files = {file: name for file, name in images.items() if _is_image(file) and not _is_clutter(name.parts)}
-    if fixed == len(path.parts):
-        files = {file: name for file, name in files.items() if not _is_mask(file)}
-    below = base.resolve() in out.parents
-    return {file: name.as_posix() for file, name in files.items() if not (below and out in file.resolve().parents)}
+@dataclass
+class _Search:
+    """The search for one word."""
+
+    path: Path
+    out: Path
+    results: Collection[Path]
+    found: Found
+
+    def files(self) -> dict[Path, str]:
+        """Find files, and what to call each."""
+        if self.path.is_file() or (self.path.suffix.lower() == ZARR and self.path.is_dir()):
+            return {self.path: as_text(self.path.name)}
+        parts = self.path.parts
+        there = next(count for count in range(len(parts), -1, -1) if Path(*parts[:count]).exists())
+        base, pattern = Path(*parts[:there]), parts[there:]
+        if not pattern:
+            files = self._walk(base)
+        elif any(map(has_magic, pattern)):
+            files = self._match(base, pattern)
+        else:
+            return {}
+        below = base.resolve() in self.out.parents
+        kept = {}
+        for file in sorted(files):
+            real = file.resolve()
+            if real in self.results or (below and self.out in real.parents):
+                self.found.left_out["results of an earlier run"] += 1
+            elif file.suffix.lower() not in SUFFIXES:
+                self.found.left_out[file.suffix.lower() or "without a suffix"] += 1
+            else:
+                kept[file] = as_text(file.relative_to(base).as_posix())
+        return kept
+
+    def _match(self, base: Path, pattern: Sequence[str]) -> Iterator[Path]:
+        """Find what matches a pattern below a folder; `**` follows links, as the search of a folder does."""
+        deep = pattern.index("**") if "**" in pattern else len(pattern)
+        heads = base.glob("/".join(pattern[:deep])) if deep else [base]
+        for head in heads:
+            if _is_clutter(head.relative_to(base).parts):
+                continue
+            if deep < len(pattern):
+                walk = self._walk(head, masks=True)
+                yield from (file for file in walk if _matches(file.relative_to(head).parts, pattern[deep:]))
+            elif _is_one(head, self._mode(head)):
+                yield head
+
+    def _walk(self, base: Path, *, masks: bool = False) -> Iterator[Path]:
+        """Find all files below a folder, each folder once, however many links lead to it."""
+        folders, links, seen = [base], list[Path](), set[tuple[int, int]]()
+        while folders or links:
+            folder = folders.pop() if folders else links.pop()
+            try:
+                status, paths = folder.stat(), sorted(folder.iterdir())
+            except OSError as error:
+                self.found.failed.append(f"{folder}: cannot be read: {error.strerror}")
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                self.found.left_out["link to a folder that was searched"] += 1
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            stems = {path.stem for path in paths}
+            for path in paths:
+                mode, reason = self._mode(path), self._reason(path, set() if masks else stems)
+                if _is_one(path, mode) and not reason:
+                    yield path
+                elif not stat.S_ISDIR(mode):
+                    self.found.left_out[reason or "no regular files"] += bool(mode)
+                elif reason != "hidden" and path.resolve() != self.out:
+                    (links if path.is_symlink() else folders).append(path)
+
+    def _reason(self, path: Path, stems: Collection[str]) -> str:
+        """Say why a file is no image to predict, by its name and the stems of those around it."""
+        if _is_clutter([path.name]):
+            return "hidden"
+        return "masks of images" if stems and _is_mask(path, stems) else ""
+
+    def _mode(self, path: Path) -> int:
+        """Give the kind of a file, or 0 after noting why it cannot be told."""
+        try:
+            return path.stat().st_mode
+        except OSError as error:
+            lost = path.is_symlink() and error.errno == errno.ENOENT
+            reason = "it is a link to a file that is not there" if lost else error.strerror
+            if not _is_clutter([path.name]):
+                self.found.failed.append(f"{path}: cannot be read: {reason}")
+            return 0
 
 
-def _is_image(path: Path) -> bool:
-    return path.is_dir() if path.suffix.lower() == ZARR else path.is_file()
+def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Match the parts of a path, any number of them for `**`."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        return any(_matches(names[start:], pattern[1:]) for start in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
+
+
+def _is_one(path: Path, mode: int) -> bool:
+    """Tell a file, or a folder that is one image."""
+    return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and path.suffix.lower() == ZARR)
 
 
 def _is_clutter(parts: Sequence[str]) -> bool:
-    """Tell whether a file was left by an archiver or a file manager."""
+    """Tell what archivers and file managers leave beside the images."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def _is_mask(file: Path) -> bool:
-    """Tell whether a file is a mask of a sample."""
-    return file.parent.name == "masks" and file.parent.with_name("images").is_dir()
+def _is_mask(file: Path, stems: Collection[str]) -> bool:
+    """Tell a mask that stands beside its image: in a sample's folder, or named after one of the stems around it."""
+    if file.parent.name == "masks" and file.parent.with_name("images").is_dir():
+        return True
+    named = MASK.match(file.stem)
+    return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image"))
+
+
+def as_text(name: str) -> str:
+    """Write the bytes of a name that are not UTF-8, which no table can hold, as %E4; `from_text` reads them."""
+    return NOT_UTF_8.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", name)
+
+
+def from_text(name: str) -> str:
+    """Undo `as_text`."""
+    return re.sub("%([89A-F][0-9A-F])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
 
 
 def _stem(image: str) -> str:

@@ -199,7 +199,8 @@ def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:
         or pixels.dtype.kind not in "buif"
     ):
         rule = "an image is (height, width) or (height, width, channels), with 1 to 4 channels of numbers"
-        raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {rule}")
+        hint = "; move channels last: np.moveaxis(image, 0, -1)" if np.ndim(image) == 3 and len(image) <= 4 else ""
+        raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {rule}{hint}")
     try:
         if pixels.shape[2] in (2, 4):
             check_alpha(pixels[..., -1], pixels[0, 0, -1])

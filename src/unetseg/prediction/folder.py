@@ -41,6 +41,7 @@ def predict_files(
     def read(source: Input) -> Fitted | Input | Failure:
         """Read an image that is fitted to the model's size; leave others to be read while they are predicted."""
         try:
+            results.begin(source)
             with open_image(source.path, source.plane, channel=source.channel, project=source.project) as image:
                 if not zooming.fits(predictor.size, image.height, image.width, image.pixel):
                     return source
@@ -54,8 +55,7 @@ def predict_files(
         if not isinstance(predicted, tuple):
             return predicted
         known, probability = predicted
-        results.write(known, [restore(probability, known.height, known.width)])
-        return None
+        return _write(results, known, [restore(probability, known.height, known.width)])
 
     def predict(images: Iterator[Fitted | Input | Failure]) -> Iterator[Predicted | Failure | None]:
         while batch := list(islice(images, BATCH)):
@@ -69,8 +69,17 @@ def predict_files(
     return in_parallel(write, predict(in_parallel(read, sources)))
 
 
+def _write(results: Results, known: Known, strips: list[Float32[np.ndarray, "height width"]]) -> Failure | None:
+    try:
+        results.write(known, strips)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def _in_tiles(predictor: Predictor, source: Input, results: Results, zooming: Zooming) -> Failure | None:
     try:
+        results.begin(source)
         with open_image(source.path, source.plane, channel=source.channel, project=source.project) as image:
             zoom = zooming.decide(predictor, image.rows, image.height, image.width, image.pixel)
             strips = predictor.strips(image.rows, image.height, image.width, zoom)

@@ -1,8 +1,10 @@
 """The folder of results: what each image's files are called, written whole or not at all, and gathered in tables."""
 
+import json
 import os
+import platform
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,19 @@ from jaxtyping import Float32
 from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
-from unetseg.files import atomic_path, sha256, write_json
-from unetseg.images.inputs import Input
+from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
+from unetseg.images.inputs import Input, as_text
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import Record, read_record, write_record
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tables import write_images, write_objects
 from unetseg.provenance import digest
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 RECORDS = ".unetseg"
 
@@ -59,32 +66,89 @@ class Results:
         self._writers = {kind: (each.name, each.write) for kind, each in wanted.items() if each.write}
         self._tables = [(each.name, each.write_all) for each in wanted.values() if each.write_all]
         self._run = {**asdict(settings), "write": sorted(kinds), "model": model.name, "sha256": sha256(model)}
+        self._keys, self._done = dict[Input, str](), set[Input]()
 
-    def check(self, sources: Sequence[Input]) -> None:
-        """Refuse images whose results would replace them, or each other.
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the folder; the system ends this with the process, however it dies.
+
+        Raises:
+            InputError: naming the process that holds it.
+        """
+        path = self._out / RECORDS / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                if fcntl:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                rule = f"{file.read() or 'another process'} is writing to it; wait for it or name another folder"
+                raise InputError(f"{self._out}: {rule}") from error
+            except OSError:
+                pass  # a file system without locks
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}")
+            file.flush()
+            yield
+
+    def check(self, sources: Sequence[Input]) -> dict[Input, str]:
+        """Refuse images whose results would replace them, each other, or a folder.
+
+        Returns:
+            What is wrong with images whose results would have too long a name.
 
         Raises:
             InputError: naming the file.
         """
+        too_long, limit = dict[Input, str](), _longest_name(self._out)
         images, written = {source.path.resolve() for source in sources}, set[Path]()
         for source in sources:
-            for path in self.files(source).values():
+            paths = [*self.files(source).values(), self._record_path(source), self._seal_path(source)]
+            name = max((path.name for path in paths), key=lambda name: len(os.fsencode(name)))
+            if (length := len(os.fsencode(name))) > limit:
+                rule = f"the name of a result would have {length} bytes, the file system takes {limit}"
+                too_long[source] = f"{source.path}: {rule}; shorten the image's name"
+                continue
+            for path in paths:
+                check_output(path)
                 if path.resolve() in images:
                     raise InputError(f"{path}: is an image and would be replaced by a result; choose another folder")
                 if path in written:
                     raise InputError(f"{path}: would be the result of two images; predict them into two folders")
                 written.add(path)
+        for folder in {parent for path in written for parent in path.parents}:
+            if folder in written or (folder.exists() and not folder.is_dir()):
+                raise InputError(f"{folder}: would be a file and a folder of results; predict into two folders")
+        for name in ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]:
+            check_output(self._out / name)
+        return too_long
 
     def files(self, source: Input) -> dict[str, Path]:
         """Name the files of an image, by their kind."""
         return {kind: self._out / f"{source.name}{suffix}" for kind, (suffix, _) in self._writers.items()}
 
-    def record(self, source: Input) -> Record | None:
-        """Read the record of an image whose files are there and would be the same if it were predicted again."""
-        record = read_record(self._record_path(source))
-        if record is None or not all(path.is_file() for path in self.files(source).values()):
-            return None
-        return record if record.header.get("key") == self._key(source) else None
+    def is_done(self, source: Input) -> bool:
+        """Tell whether the files of an image are as they were written, and would be the same if predicted again."""
+        try:
+            seal = json.loads(self._seal_path(source).read_bytes())
+            done = bool(seal == {"key": self._key(source), "files": self._hashes(source)})
+        except (OSError, ValueError, RecursionError):
+            return False
+        if done:
+            self._done.add(source)
+        return done
+
+    def begin(self, source: Input) -> None:
+        """Note the state of an image's file, before it is read: a later one is not what its results show.
+
+        Raises:
+            InputError: if it is gone.
+        """
+        try:
+            self._keys[source] = self._key(source)
+        except OSError as error:
+            raise InputError(f"{source.path}: cannot be read: {error.strerror}") from error
 
     def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """Write the files of an image.
@@ -92,16 +156,28 @@ class Results:
         Args:
             known: the image.
             strips: its probability, rows from the top, any number at a time.
+
+        Raises:
+            InputError: if a file cannot be written, unless the disk is full.
         """
+        try:
+            self._write(known, strips)
+        except OSError as error:
+            if error.errno in FULL:
+                raise  # the other images would fail, too
+            raise InputError(f"{error.filename or known.source.path}: cannot be written: {error.strerror}") from error
+        self._done.add(known.source)
+
+    def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(known.zoom)
         about = About(source, height, width, self._settings.threshold, smallest)
         facts = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
-        header = {"key": self._key(source), **facts, "height": height, "width": width, "pixel": known.pixel}
+        header = {**facts, "height": height, "width": width, "pixel": known.pixel}
         header["zoom"] = round(known.zoom, 4)
         with ExitStack() as stack:
             enter = stack.enter_context
-            beside = enter(atomic_path(self._record_path(source)))  # entered first: it appears after all the others
+            beside = enter(atomic_path(self._record_path(source)))
             adds = [
                 enter(write_record(beside, header, height, width, self._settings.threshold, runs=bool(self._tables)))
             ]
@@ -112,6 +188,9 @@ class Results:
             for strip in self._numbered(strips, height, known.zoom):
                 for add in adds:
                     add(strip)
+            self._seal_path(source).unlink(missing_ok=True)  # killed from here on, the files may be of two runs
+        key = self._keys.pop(source, None) or self._key(source)
+        write_json(self._seal_path(source), {"key": key, "files": self._hashes(source)})
 
     def _numbered(self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, zoom: float) -> Iterator[Strip]:
         if self._settings.objects == "none":
@@ -125,7 +204,8 @@ class Results:
         Returns:
             What predict.json lists of each image.
         """
-        records = {source: record for source in sources if (record := self.record(source))}
+        done = [source for source in sources if source in self._done]
+        records = {source: record for source in done if (record := read_record(self._record_path(source)))}
         if self._settings.objects != "none":
             write_objects(self._out / "objects.csv", list(records.values()))
         for name, write in self._tables:
@@ -137,7 +217,7 @@ class Results:
 
     def _listed(self, source: Input, record: Record) -> dict[str, Any]:
         """Describe an image as `unetseg report` reads it, with paths from the folder of results."""
-        path = Path(os.path.relpath(source.path, self._out)).as_posix()
+        path = as_text(Path(os.path.relpath(source.path, self._out)).as_posix())
         files = {kind: file.relative_to(self._out).as_posix() for kind, file in self.files(source).items()}
         listed: dict[str, Any] = {"image": source.name, "path": path, "plane": source.plane}
         listed |= {"channel": source.channel, "project": source.project}
@@ -154,8 +234,32 @@ class Results:
     def _record_path(self, source: Input) -> Path:
         return self._out / RECORDS / f"{source.name}.jsonl"
 
+    def _seal_path(self, source: Input) -> Path:
+        """Name the file that is written last: it holds the hashes of all the others."""
+        return self._out / RECORDS / f"{source.name}.json"
+
+    def _hashes(self, source: Input) -> dict[str, str]:
+        files = {**self.files(source), "record": self._record_path(source)}
+        return {kind: sha256(path) for kind, path in files.items()}
+
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
         status = source.path.stat()
         chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
-        return digest({**self._run, "file": [status.st_size, status.st_mtime_ns], **chosen})
+        return digest({**self._run, "file": [status.st_size, status.st_mtime_ns, status.st_ctime_ns], **chosen})
+
+
+def earlier_results(out: Path) -> set[Path]:
+    """List the files that earlier runs wrote to a folder of results, absolute: they are no images to predict."""
+    records, real = out / RECORDS, out.resolve()
+    names = [path.relative_to(records).as_posix().removesuffix(".jsonl") for path in records.rglob("*.jsonl")]
+    return {real / f"{name}{each.name}" for name in names for each in FORMATS.values() if each.write}
+
+
+def _longest_name(folder: Path) -> int:
+    """Ask the file system that a folder is or will be on how many bytes a name may have."""
+    there = next(each for each in (folder.resolve(), *folder.resolve().parents) if each.is_dir())
+    try:
+        return os.pathconf(there, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return 255

@@ -1,17 +1,21 @@
 """Read the results of `unetseg predict`, image by image, at display size."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
 
 from unetseg.errors import InputError
+from unetseg.images.inputs import from_text
 from unetseg.images.opening import open_image
 from unetseg.images.resampling import resize
+from unetseg.images.stacks import Project
 from unetseg.prediction.quality import uncertainty
 from unetseg.report.entries import Entry
 
@@ -20,6 +24,30 @@ STRIP = 2**22  # pixels read together
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # report a broken mask once, with our message
 
 NOT_SCORES = {"image", "path", "plane", "channel", "project", "mask", "probability"}
+
+Score = bool | Annotated[int, Field(ge=-(2**53), le=2**53)] | FiniteFloat | str | None
+
+
+class Listed(BaseModel):
+    """An image as predict.json lists it."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Score]
+
+    image: str
+    path: str
+    mask: str
+    plane: NonNegativeInt | None = None
+    channel: NonNegativeInt | str = "all"
+    project: Project = "none"
+    probability: str | None = None
+
+
+class Predictions(BaseModel):
+    """The content of predict.json; beside the images, how they were predicted."""
+
+    images: list[Listed]
+
 
 Rows = Callable[[int, int], Shaped[np.ndarray, "rows width *channels"]]
 
@@ -37,16 +65,23 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     """
     listed = folder / "predict.json"
     try:
-        content: dict[str, Any] = json.loads(listed.read_text(encoding="utf-8"))
-        images = content["images"]
+        content = json.loads(listed.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
+        images = [each.model_dump(exclude_unset=True) for each in Predictions.model_validate(content).images]
     except FileNotFoundError as error:
         raise InputError(f"{listed}: not there; DIR is the folder that `unetseg predict --out DIR` wrote") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(f"{listed}: {place or 'content'}: {first['msg']}; predict again") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{listed}: is not what `unetseg predict` writes; predict again") from error
+    for image in images:
+        if not (folder / image["path"]).exists():
+            image["path"] = from_text(image["path"])
     files = [folder / image[key] for image in images for key in ("path", "mask", "probability") if image.get(key)]
     if gone := [str(file) for file in dict.fromkeys(files) if not file.exists()]:
         raise InputError(*(f"{file}: is gone; put it back or predict again" for file in gone))
-    return content
+    return {**content, "images": images}
 
 
 def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
@@ -80,6 +115,12 @@ def shrink(rows: Rows, height: int, width: int) -> Shaped[np.ndarray, "_ _ *chan
     strips = _strips(height, width, factor)
     small = (resize(rows(start, stop), -(-(stop - start) // factor), -(-width // factor)) for start, stop in strips)
     return np.concatenate(list(small))
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is no number")
+    return value
 
 
 def _read_mask(path: Path) -> UInt8[np.ndarray, "height width"]:
