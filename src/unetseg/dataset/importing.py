@@ -126,7 +126,7 @@ def import_archive(
         _write_tables(archive, tables, sorted(done))
         if not summary.images or (strict and summary.problems):
             reason = "because of --strict" if summary.images else "there is no image with objects to import"
-            raise InputError("\n".join([*summary.problems, f"{out}: not written, {reason}"]))
+            raise InputError(*summary.problems, f"{out}: not written, {reason}")
     summary.seconds = time.monotonic() - begin
     return summary
 
@@ -257,7 +257,7 @@ def _unpack_zip(path: Path, folder: Path) -> None:
         wrong = [f"{name!r}: {rule}" for name, rule in faults(members, archive.start_dir) if rule != INNER]
         wrong += _too_much(path, [member.file_size for member in members])
         if wrong:
-            raise InputError("\n".join(f"{path}: {line}" for line in wrong[:MOST_LINES]))
+            raise InputError(*(f"{path}: {line}" for line in wrong[:MOST_LINES]))
         for member in members:
             target = folder / member_name(member)
             if member.is_dir():
