@@ -72,7 +72,8 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise InputError(f"{listed}: {place or 'content'}: {first['msg']}; predict again") from error
+        rule = f"is not what `unetseg predict` writes: {place or 'content'}: {first['msg']}"
+        raise InputError(f"{listed}: {rule}; predict again") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{listed}: is not what `unetseg predict` writes; predict again") from error
     for image in images:
