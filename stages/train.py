@@ -17,7 +17,7 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
     start = [Path(file) for file in [params.train.start_from] if file]
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
-    state /= digest({**origin, "revision": None, "code": code_digest()})
+    state /= digest({**origin, "code": code_digest()})
     batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)
     unet, past = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
     best = past.history[past.best_epoch - 1]

@@ -81,6 +81,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder that is removed when the block ends; what a kill left of it is removed first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file completely or not at all."""
     with atomic_path(path) as beside:

@@ -1,4 +1,4 @@
-"""Where a result came from: git revision, parameters, data, code."""
+"""Where a result came from: code, parameters, data, code."""
 
 import hashlib
 import json
@@ -19,10 +19,11 @@ def provenance(params: Mapping[str, Any], data: Sequence[Path]) -> dict[str, str
         data: the files it read.
 
     Returns:
-        `revision` (git's, with "+" where files differ from it; "unknown" where git cannot tell), and hashes of
-        `params` and `data`.
+        `code`, git's id of this package's folder, with "+" where files differ from it ("unknown" outside git), and hashes
+        of `params` and `data`. `git log --find-object=ID` names the commits; a commit's own id cannot stand in the
+        files that the commit holds.
     """
-    return {"revision": _revision(), "params": digest(params), "data": sha256(*data)[:16]}
+    return {"code": _code(), "params": digest(params), "data": sha256(*data)[:16]}
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -36,9 +37,14 @@ def code_digest() -> str:
     return sha256(*sorted(Path(module.__file__) for module in modules if module.__file__))[:16]
 
 
-def _revision() -> str:
-    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=10", "--dirty=+"]
+def _code() -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+        tree = _git("rev-parse", "--short=10", "HEAD:./")
+        return tree + ("+" if _git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603

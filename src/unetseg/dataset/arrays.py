@@ -1,5 +1,6 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
+import csv
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,17 @@ from unetseg.dataset.growing import growing
 from unetseg.dataset.problems import Findings, attempt
 from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.dataset.tiles import Tile, cut, tiles_file
+from unetseg.dataset.truth import NAME as TRUTH
+from unetseg.dataset.truth import packed
+from unetseg.errors import InputError
 from unetseg.images import resampling
 from unetseg.images.fingerprint import TRAITS, traits
 from unetseg.images.stacks import Channel, Project
 from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
-COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image")
+SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or data set an image came from
+COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image", "source")
 
 
 class Prepared(NamedTuple):
@@ -29,6 +34,7 @@ class Prepared(NamedTuple):
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
+    truth: UInt8[np.ndarray, " bytes"]
     traits: Shaped[np.ndarray, ""]
     warnings: list[str]
     tiles: list[Tile]
@@ -44,7 +50,7 @@ def write_arrays(
     channel: Channel = "all",
     project: Project = "none",
 ) -> Findings:
-    """Read every sample, resize it, and write images.npy, masks.npy, labels.npy, traits.npy and samples.csv.
+    """Read every sample, resize it, and write the arrays images, masks, labels, truth and traits, and samples.csv.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
     files as they come, in the order of their names.
@@ -93,7 +99,8 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
     known_by = traits(sample.stored.pixels)
-    return Prepared(row, resampling.fit(sample.image, size), labels, known_by, list(sample.warnings), squares)
+    image, truth = resampling.fit(sample.image, size), packed(sample.labels)
+    return Prepared(row, image, labels, truth, known_by, list(sample.warnings), squares)
 
 
 def _append_samples(
@@ -107,12 +114,14 @@ def _append_samples(
 ) -> list[dict[str, Any]]:
     """Write the arrays, and give the rows of the samples that are in them."""
     rows: list[dict[str, Any]] = []
+    sources = _read_sources(folders[0].with_name(SOURCES))
     prepare_each = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
     results = in_processes(partial(attempt, prepare_each), folders)
     with (
         growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
         growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
+        growing(out / TRUTH, np.uint8, ()) as add_truth,
         growing(out / "traits.npy", TRAITS, ()) as add_traits,
         tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
     ):
@@ -124,8 +133,22 @@ def _append_samples(
             add_image(prepared.image)
             add_mask((prepared.labels > 0).view(np.uint8))
             add_labels(prepared.labels)
+            add_truth(prepared.truth)
             add_traits(prepared.traits)
             for tile in prepared.tiles:
                 add_tile(tile)
-            rows.append({"index": len(rows), **prepared.row})
+            rows.append({"index": len(rows), **prepared.row, "source": sources.get(folder.name, "")})
     return rows
+
+
+def _read_sources(path: Path) -> dict[str, str]:
+    """Read which source each sample has; without the file, or without a row, it has none."""
+    if not path.is_file():
+        return {}
+    try:
+        rows = files.read_csv(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is no CSV file in UTF-8: {error}; needed are the columns id,source") from error
+    if rows and not {"id", "source"} <= rows[0].keys():
+        raise InputError(f"{path}: has the columns {', '.join(map(str, rows[0]))}; needed are id,source")
+    return {row["id"] or "": row["source"] or "" for row in rows}

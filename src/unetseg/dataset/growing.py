@@ -1,6 +1,7 @@
 """Write .npy files whose number of rows is not known in advance."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from numpy.typing import DTypeLike
 
 @contextlib.contextmanager
 def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Open a .npy file that grows row by row; yield the function that appends a row.
+    """Open a .npy file that grows row by row; yield the function that appends one row or several.
 
     Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
     """
-    rows = 0
+    rows, row_bytes = 0, np.dtype(dtype).itemsize * math.prod(shape)
 
     def write_header() -> None:
         kind = np.lib.format.dtype_to_descr(np.dtype(dtype))
@@ -23,8 +24,8 @@ def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Ca
 
     def append(row: np.ndarray) -> None:
         nonlocal rows
-        file.write(row.tobytes())
-        rows += 1
+        file.write(content := row.tobytes())
+        rows += len(content) // row_bytes
 
     with path.open("wb") as file:
         write_header()

@@ -33,7 +33,7 @@ class Subset:
     masks: UInt8[np.ndarray, "all size size"]
     labels: UInt16[np.ndarray, "all size size"]
     probabilities: Float32[np.ndarray, "subset size size"]
-    natives: Path | None = None  # the folder of <id>.npy, for `Prediction.native`
+    natives: Path | None = None  # the folder of <index>.npy, for `Prediction.native`
 
     def __len__(self) -> int:
         """Count the images."""
@@ -43,7 +43,7 @@ class Subset:
         """Yield one image at a time, so that only one is in memory."""
         for row, probability in zip(self.rows, self.probabilities, strict=True):
             index = int(row["index"])
-            native = self.natives and self.natives / f"{row['id']}.npy"
+            native = self.natives and self.natives / f"{index}.npy"
             yield Prediction(row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability), native)
 
 

@@ -1,7 +1,8 @@
 """Cut samples into tiles at native size."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from unetseg.dataset.growing import growing
-from unetseg.files import write_csv
+from unetseg.files import read_csv, write_csv
 from unetseg.images.polarity import polarity
 from unetseg.images.tiling import lay
 
@@ -48,6 +49,27 @@ def cut(
         for column in lay(max(width, size), size, 0, 1).starts:
             square = np.s_[row : row + size, column : column + size]
             yield Tile({**known, "row": row, "column": column}, padded[square], mask[square])
+
+
+def whole_images(arrays: Path) -> Callable[[Mapping[str, str]], UInt8[np.ndarray, "height width 3"]]:
+    """Give the function that puts a sample together from its tiles, by its row of samples.csv.
+
+    Args:
+        arrays: the folder of tiles.npy and tiles.csv.
+    """
+    tiles, places = np.load(arrays / "tiles.npy", mmap_mode="r"), defaultdict(list)
+    for row in read_csv(arrays / "tiles.csv"):
+        places[row["id"]].append([int(row[name]) for name in ("index", "row", "column")])
+    size = tiles.shape[1]
+
+    def whole(sample: Mapping[str, str]) -> UInt8[np.ndarray, "height width 3"]:
+        height, width = int(sample["height"]), int(sample["width"])
+        image = np.empty((max(height, size), max(width, size), 3), np.uint8)
+        for index, row, column in places[sample["id"]]:
+            image[row : row + size, column : column + size] = tiles[index]
+        return image[:height, :width]
+
+    return whole
 
 
 @contextlib.contextmanager

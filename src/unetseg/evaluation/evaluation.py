@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from unetseg.dataset.samples import read_sample
 from unetseg.dataset.subsets import Prediction, Subset, subset_rows
+from unetseg.dataset.tiles import whole_images
+from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.calibration import reliability
 from unetseg.evaluation.estimate import calibrate
@@ -16,11 +17,12 @@ from unetseg.evaluation.scores import count, dice
 from unetseg.evaluation.summary import ImageScore, score_image, summarise
 from unetseg.evaluation.tuning import best_separation, best_threshold, threshold_curve
 from unetseg.files import read_csv, write_csv
-from unetseg.images.opening import read_image
 from unetseg.images.resampling import resize
 from unetseg.parallel import in_parallel
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
 
 
@@ -34,26 +36,35 @@ class Evaluation(NamedTuple):
     estimate: Estimate
 
 
-def predict_subset(predictor: Predictor, arrays: Path, samples: Path, split: Path, *, name: str, out: Path) -> Subset:
+def predict_subset(
+    predictor: Predictor,
+    arrays: Path,
+    split: Path,
+    *,
+    name: str,
+    out: Path,
+    natives: Path | None = None,
+    zooming: Zooming | None = None,
+) -> Subset:
     """Predict the samples of a subset into a folder; neither images nor probabilities are held in memory.
 
     Args:
-        predictor: if it predicts tiles, each sample is read and predicted at its own size; that probability is kept as
-            <id>.npy in a folder beside `out`, and resized for it.
-        arrays: the folder of images.npy, masks.npy, labels.npy and samples.csv.
-        samples: the folder of the sample folders.
+        predictor: how.
+        arrays: what `unetseg.dataset.arrays.write_arrays` wrote; with the tiles to predict samples at their own size.
         split: the table of id, subset and group.
         name: the subset.
         out: the folder to make, of probabilities.npy, float32 (subset, size, size), and ids.csv in the same order.
+        natives: a folder to make; with it each sample is predicted at its own size, and that probability is kept there
+            as <index>.npy and resized for `out`.
+        zooming: with it each sample is predicted as `unetseg predict` would; needs `natives`.
     """
     rows = subset_rows(arrays / "samples.csv", split, name)
     images, masks, labels = (np.load(arrays / f"{each}.npy", mmap_mode="r") for each in ("images", "masks", "labels"))
-    natives = out.with_name(f"native_{name}") if predictor.scale == "tiles" else None
     if natives:
-        predicted = _predict_natives(predictor, samples, rows, natives, masks.shape[1])
+        predicted = _predict_natives(predictor, zooming, arrays, rows, natives, masks.shape[1])
     else:
         predicted = predictor.fitted(images[int(row["index"])] for row in rows)
-    out.mkdir()
+    out.mkdir(parents=True)
     write_csv(out / "ids.csv", [{"index": place, "id": row["id"]} for place, row in enumerate(rows)], ("index", "id"))
     shape = (len(rows), *masks.shape[1:])
     probabilities = np.lib.format.open_memmap(out / "probabilities.npy", "w+", np.float32, shape)
@@ -64,12 +75,18 @@ def predict_subset(predictor: Predictor, arrays: Path, samples: Path, split: Pat
 
 
 def _predict_natives(
-    predictor: Predictor, samples: Path, rows: list[dict[str, str]], natives: Path, size: int
+    predictor: Predictor,
+    zooming: Zooming | None,
+    arrays: Path,
+    rows: list[dict[str, str]],
+    natives: Path,
+    size: int,
 ) -> Iterator[Float32[np.ndarray, "size size"]]:
-    natives.mkdir()
-    images = (read_image(samples / row["image"]) for row in rows)
-    for row, probability in zip(rows, predictor.images(images), strict=True):
-        np.save(natives / f"{row['id']}.npy", probability)
+    natives.mkdir(parents=True)
+    images = map(whole_images(arrays), rows)
+    predicted = predict_zoomed(predictor, zooming, images) if zooming else predictor.images(images)
+    for row, probability in zip(rows, predicted, strict=True):
+        np.save(natives / f"{row['index']}.npy", probability)
         yield resize(probability, size, size)
 
 
@@ -89,7 +106,7 @@ def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
 def evaluate(
     test: Subset,
     validation: Subset,
-    samples: Path,
+    truth: Truth,
     *,
     threshold: float | Literal["validation"],
     bootstrap: int,
@@ -100,7 +117,7 @@ def evaluate(
     Args:
         test: what to score.
         validation: what chooses the separation of touching objects, and the threshold if asked to.
-        samples: the folder of the sample folders, for the masks at their own size.
+        truth: the masks of all samples at their own size.
         threshold: probability from which a pixel is foreground; "validation": the one with the best mean Dice there.
         bootstrap: resamples for the 95 % intervals, over groups.
         seed: of the resampling.
@@ -110,20 +127,34 @@ def evaluate(
     """
     if not len(test):
         raise InputError("the test subset holds no image: raise split.test")
-    curves = [threshold_curve(subset) for subset in (validation, test)]
-    limit = best_threshold(curves[0]) if threshold == "validation" else float(threshold)
+    curve = threshold_curve(validation)
+    limit = best_threshold(curve) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
-
     expected = [expected_dice(overlap(image.probability, limit)) for image in validation]
     true = [float(dice(count(image.mask, image.probability >= np.float32(limit)))) for image in validation]
-    estimate = calibrate(expected, true)
+    chosen = Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(expected, true))
+    found = score(test, truth, chosen, bootstrap=bootstrap, seed=seed)
+    return found._replace(thresholds=[*curve, *found.thresholds])
 
-    def score(image: Prediction) -> ImageScore:
-        return score_image(image, read_sample(samples / image.row["id"]).labels > 0, limit, *separation, estimate)
 
-    images = list(progress(in_parallel(score, test), "score test", len(test)))
-    summary = {"threshold": limit} | summarise(images, bootstrap, seed)
-    summary["objects"] |= separation._asdict()
+def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
+    """Score a subset with what was chosen before.
+
+    Args:
+        subset: at least one image.
+        truth: the masks of all samples at their own size.
+        tuning: threshold, separation of touching objects, calibration of the estimated Dice.
+        bootstrap: resamples for the 95 % intervals, over groups.
+        seed: of the resampling.
+    """
+    chosen = tuning.threshold, tuning.depth, tuning.min_size, tuning.estimate
+
+    def score_one(image: Prediction) -> ImageScore:
+        return score_image(image, truth[int(image.row["index"])], *chosen)
+
+    images = list(progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)))
+    summary = {"threshold": tuning.threshold} | summarise(images, bootstrap, seed)
+    summary["objects"] |= {"depth": tuning.depth, "min_size": tuning.min_size}
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))
     bins = reliability(np.sum([image.tally for image in images], axis=0))
-    return Evaluation(summary, per_image, [*curves[0], *curves[1]], bins, estimate)
+    return Evaluation(summary, per_image, threshold_curve(subset), bins, tuning.estimate)

@@ -1,6 +1,6 @@
 """Score predicted images one by one, and summarise them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +54,7 @@ def score_image(
     connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
     row = {
         **{name: image.row[name] for name in ("id", "subset", "group", "modality")},
+        "source": image.row.get("source", ""),
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
@@ -110,13 +111,19 @@ def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[s
         "estimate": score_estimate(rows),
         "all_background": shares.count(0),
         "all_foreground": shares.count(1),
-        "by_kind": {kind: _kind(rows, kind, resamples, seed) for kind in sorted({row["modality"] for row in rows})},
+        "by_kind": _by(rows, "modality", resamples, seed),
+        **({"by_source": _by(rows, "source", resamples, seed)} if any(row["source"] for row in rows) else {}),
     }
 
 
-def _kind(rows: Sequence[dict[str, Any]], kind: str, resamples: int, seed: int) -> dict[str, Any]:
-    theirs = [row for row in rows if row["modality"] == kind]
-    return {"images": len(theirs), "dice": _spread(theirs, "dice", resamples, seed)}
+def _by(rows: Sequence[dict[str, Any]], column: str, resamples: int, seed: int) -> dict[str, Any]:
+    parts: dict[str, list[dict[str, Any]]] = {value: [] for value in sorted({row[column] for row in rows})}
+    for row in rows:
+        parts[row[column]].append(row)
+    return {
+        value or "unknown": {"images": len(part), "dice": _spread(part, "dice", resamples, seed)}
+        for value, part in parts.items()
+    }
 
 
 def _spread(rows: Sequence[dict[str, Any]], name: str, resamples: int, seed: int) -> dict[str, Any]:
@@ -129,3 +136,15 @@ def _spread(rows: Sequence[dict[str, Any]], name: str, resamples: int, seed: int
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
     return float(np.mean([row[name] for row in rows]))
+
+
+def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the figures that a person looks at first: Dice with its interval, objects, and Dice elsewhere.
+
+    Args:
+        summary: as metrics/evaluate.json holds it.
+    """
+    dice, objects = summary["dice"], summary["objects"]
+    chosen = {"dice": dice["mean"], "dice_low": dice["low"], "dice_high": dice["high"]}
+    chosen |= {"objects_f1": objects["f1_50"], "objects_map": objects["map"], "images": summary["images"]}
+    return chosen | {f"dice_{name}": each["dice"]["mean"] for name, each in summary.get("external", {}).items()}

@@ -1,0 +1,49 @@
+"""The true masks at the samples' own sizes, a bit for each pixel, one after another in one file."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Integer, UInt8
+
+from unetseg.files import read_csv
+
+NAME = "truth.npy"
+
+
+def packed(labels: Integer[np.ndarray, "height width"]) -> UInt8[np.ndarray, " bytes"]:
+    """Pack the mask of a label image, row by row; the last byte is filled up with background."""
+    return np.packbits(labels > 0)
+
+
+class Truth:
+    """The packed masks of the samples of a folder of arrays."""
+
+    def __init__(self, arrays: Path) -> None:
+        """Open the masks; they are read one at a time.
+
+        Args:
+            arrays: the folder of truth.npy and samples.csv.
+        """
+        self._bytes = np.load(arrays / NAME, mmap_mode="r")
+        self._shapes = [_shape(row) for row in read_csv(arrays / "samples.csv")]
+        self._starts = np.cumsum([0, *map(_size, self._shapes)])
+
+    def __getitem__(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Give the mask of a sample, by its index in samples.csv."""
+        height, width = self._shapes[index]
+        stored = self._bytes[self._starts[index] : self._starts[index + 1]]
+        return np.unpackbits(stored, count=height * width).reshape(height, width).view(np.bool_)
+
+
+def write_truth(path: Path, masks: Iterable[Integer[np.ndarray, "_ _"]]) -> None:
+    """Write the masks of samples in their order."""
+    np.save(path, np.concatenate([packed(mask) for mask in masks]))
+
+
+def _shape(row: Mapping[str, str]) -> tuple[int, int]:
+    return int(row["height"]), int(row["width"])
+
+
+def _size(shape: tuple[int, int]) -> int:
+    return -(-shape[0] * shape[1] // 8)

@@ -1,0 +1,81 @@
+"""Score a whole archive that a model has nothing to do with: an external test set."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.truth import Truth
+from unetseg.errors import InputError
+from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
+from unetseg.evaluation.tuning import Separation
+from unetseg.files import read_csv, write_csv
+from unetseg.prediction.predictor import Predictor
+from unetseg.splitting.groups import connected, read_groups
+from unetseg.splitting.relatives import find_relatives
+
+NOTHING = 22  # bytes of a zip without members
+
+
+def evaluate_archive(
+    predictor: Predictor,
+    archive: Path,
+    out: Path,
+    *,
+    threshold: float,
+    separation: Separation,
+    bootstrap: int,
+    seed: int,
+    skip_bad: bool,
+    limits: dict[str, float],
+) -> Evaluation:
+    """Predict every image of an archive at its own size, as `unetseg predict` does, and score it.
+
+    Args:
+        predictor: how.
+        archive: a zip in the layout of the pipeline.
+        out: the folder to make, of `arrays` (see `unetseg.dataset.arrays.write_arrays`) and `predictions` (see
+            `predict_subset`).
+        threshold: probability from which a pixel is foreground.
+        separation: of touching objects.
+        bootstrap: resamples for the 95 % intervals, over fields or the groups of the archive's groups.csv.
+        seed: of the resampling.
+        skip_bad: whether to go on without the samples that cannot be used.
+        limits: of `unetseg.dataset.archive.opened`.
+
+    Raises:
+        InputError: naming the archive, if it cannot be read, or with a line for each sample that cannot be used.
+    """
+    samples, natives, arrays, split = (out / name for name in ("samples", "natives", "arrays", "split.csv"))
+    out.mkdir(parents=True)
+    with opened(archive, **limits) as contents:
+        extract(contents, samples)
+    try:
+        write_arrays(samples, arrays, size=predictor.size, skip_bad=skip_bad, tiles=True)
+    except InputError as error:
+        lines = str(error).replace(f"{samples}/", "").splitlines()
+        raise InputError("\n".join(f"{archive}: {line}" for line in lines)) from error
+    groups = _groups(samples / "groups.csv", arrays)
+    rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
+    write_csv(split, rows, ("id", "subset", "group"))
+    subset = predict_subset(predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives)
+    found = score(subset, Truth(arrays), threshold, separation, bootstrap=bootstrap, seed=seed)
+    for scratch in (samples, natives):
+        shutil.rmtree(scratch)
+    for scratch in (split, *arrays.glob("tile*")):
+        scratch.unlink()
+    return found
+
+
+def is_empty(archive: Path) -> bool:
+    """Tell a zip without any member, which stands for no external test set."""
+    return archive.is_file() and archive.stat().st_size == NOTHING
+
+
+def _groups(given: Path, arrays: Path) -> dict[str, str]:
+    ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
+    if given.is_file():
+        return read_groups(given, ids)
+    return connected(ids, find_relatives(ids, np.load(arrays / "traits.npy", mmap_mode="r")).pairs)
