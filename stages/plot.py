@@ -5,11 +5,7 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.config import Params
-from unetseg.files import atomic_path, read_csv
-from unetseg.report.charts import charts
-from unetseg.report.look import picture
-from unetseg.report.page import write_scored_report
-from unetseg.report.panels import panels
+from unetseg.report.run import draw_run
 
 
 def main(
@@ -26,18 +22,19 @@ def main(
     report: Path,
 ) -> None:
     """Draw into the folder `out` and write the page `report`; the stages before computed what they show."""
-    rows, scores = read_csv(per_image), json.loads(evaluation.read_text(encoding="utf-8"))
-    epochs, shown = (
-        read_csv(history),
-        params.model_dump(include={"image", "split", "model", "augment", "train", "evaluate"}),
+    draw_run(
+        out,
+        report,
+        arrays=arrays,
+        predictions=predictions,
+        scores=json.loads(evaluation.read_text(encoding="utf-8")),
+        per_image=per_image,
+        thresholds=thresholds,
+        reliability=reliability,
+        history=history,
+        params=params.model_dump(include={"image", "split", "model", "augment", "train", "evaluate"}),
+        examples=params.plot.examples,
     )
-    write_scored_report(report, arrays, predictions, per_image=rows, scores=scores, history=epochs, params=shown)
-    drawn = charts(epochs, rows, scores, read_csv(thresholds), read_csv(reliability))
-    drawn |= panels(rows, scores, arrays, predictions, params.plot.examples)
-    with atomic_path(out) as folder:
-        for name, draw in drawn.items():
-            with picture(folder / f"{name}.png") as figure:
-                draw(figure)
 
 
 if __name__ == "__main__":

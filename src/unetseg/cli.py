@@ -14,6 +14,7 @@ COMMANDS = {  # in the order in which --help shows them
     "import": "make an archive from images and masks in other forms, corrected predictions, or several archives",
     "check": "list all problems of an archive before you train on it",
     "predict": "write masks, objects and tables for new images",
+    "evaluate": "score a model on labelled archives",
     "compare": "tell whether one evaluation is significantly better than another",
     "folds": "print mean and standard deviation of the scores over the folds of a cross-validation",
     "report": "write an HTML page to look through predictions",

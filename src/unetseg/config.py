@@ -130,7 +130,7 @@ class EvaluateSettings(Section):
     tta: bool
     bootstrap: int = Field(ge=100, le=100_000)
     seed: Seed
-    external: str = Field(min_length=1)
+    external: Annotated[File, Field(min_length=1)]
 
 
 class PlotSettings(Section):

@@ -19,9 +19,8 @@ def provenance(params: Mapping[str, Any], data: Sequence[Path]) -> dict[str, str
         data: the files it read.
 
     Returns:
-        `code`, git's id of this package's folder, with "+" where files differ from it ("unknown" outside git), and hashes
-        of `params` and `data`. `git log --find-object=ID` names the commits; a commit's own id cannot stand in the
-        files that the commit holds.
+        `code`, git's id of this package's folder, with "+" where files differ from it ("unknown" outside git), and
+        hashes of `params` and `data`. `git log --find-object=ID` names the commits; a commit cannot hold its own id.
     """
     return {"code": _code(), "params": digest(params), "data": sha256(*data)[:16]}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unetseg.config import DataSettings, EvaluateSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.truth import Truth
@@ -26,10 +27,8 @@ def evaluate_archive(
     *,
     threshold: float,
     separation: Separation,
-    bootstrap: int,
-    seed: int,
-    skip_bad: bool,
-    limits: dict[str, float],
+    data: DataSettings,
+    settings: EvaluateSettings,
 ) -> Evaluation:
     """Predict every image of an archive at its own size, as `unetseg predict` does, and score it.
 
@@ -40,20 +39,27 @@ def evaluate_archive(
             `predict_subset`).
         threshold: probability from which a pixel is foreground.
         separation: of touching objects.
-        bootstrap: resamples for the 95 % intervals, over fields or the groups of the archive's groups.csv.
-        seed: of the resampling.
-        skip_bad: whether to go on without the samples that cannot be used.
-        limits: of `unetseg.dataset.archive.opened`.
+        data: how the archive is read.
+        settings: of the 95 % intervals, over fields or the groups of the archive's groups.csv.
 
     Raises:
         InputError: naming the archive, if it cannot be read, or with a line for each sample that cannot be used.
     """
     samples, natives, arrays, split = (out / name for name in ("samples", "natives", "arrays", "split.csv"))
     out.mkdir(parents=True)
+    limits = data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
     with opened(archive, **limits) as contents:
         extract(contents, samples)
     try:
-        write_arrays(samples, arrays, size=predictor.size, skip_bad=skip_bad, tiles=True)
+        write_arrays(
+            samples,
+            arrays,
+            size=predictor.size,
+            skip_bad=data.on_bad_sample == "skip",
+            tiles=True,
+            channel=data.channel,
+            project=data.project,
+        )
     except InputError as error:
         lines = str(error).replace(f"{samples}/", "").splitlines()
         raise InputError("\n".join(f"{archive}: {line}" for line in lines)) from error
@@ -61,7 +67,8 @@ def evaluate_archive(
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
     write_csv(split, rows, ("id", "subset", "group"))
     subset = predict_subset(predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives)
-    found = score(subset, Truth(arrays), threshold, separation, bootstrap=bootstrap, seed=seed)
+    chance = settings.model_dump(include={"bootstrap", "seed"})
+    found = score(subset, Truth(arrays), threshold, separation, **chance)
     for scratch in (samples, natives):
         shutil.rmtree(scratch)
     for scratch in (split, *arrays.glob("tile*")):

@@ -22,21 +22,27 @@ KINDS = {
 
 
 def charts(
-    history: Rows, per_image: Rows, evaluation: Mapping[str, Any], thresholds: Rows, reliability: Rows
+    history: Rows,
+    per_image: Rows,
+    evaluation: Mapping[str, Any],
+    thresholds: Rows,
+    reliability: Rows,
+    external: Rows = (),
 ) -> dict[str, Callable[[Figure], None]]:
     """Return the functions that draw the charts of a run into an empty figure, by name.
 
     Args:
-        history: the rows of metrics/history.csv.
+        history: the rows of metrics/history.csv; none for a model that was trained elsewhere.
         per_image: the rows of metrics/per_image.csv.
         evaluation: metrics/evaluate.json.
         thresholds: the rows of metrics/thresholds.csv.
         reliability: the rows of metrics/reliability.csv.
+        external: the rows of the images of the external test set.
     """
     drawn: dict[str, Callable[[Figure], None]] = {
-        "training": partial(draw_training, history=history),
+        **({"training": partial(draw_training, history=history)} if history else {}),
         "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
-        "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation),
+        "by_kind": partial(draw_by_kind, per_image=[*per_image, *external], evaluation=evaluation),
         "dependence": partial(draw_dependence, per_image=per_image),
         "thresholds": partial(draw_thresholds, thresholds=thresholds, used=evaluation["threshold"]),
         "reliability": partial(draw_reliability, bins=reliability, error=evaluation["calibration"]["ece"]),
@@ -89,8 +95,8 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
         axes.axvspan(dice["low"], dice["high"], color="#f7dfa8", linewidth=0, zorder=0, label=interval)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="Dice of an image", ylabel="images", title=f"Dice of the {len(values)} test images")
-    axes.legend(loc="upper left")
-    figure.set_figheight(3.3)
+    figure.legend(loc="outside lower center", ncols=2)
+    figure.set_figheight(3.7)
 
 
 def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any]) -> None:
@@ -98,14 +104,20 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any])
 
     Args:
         figure: an empty figure.
-        per_image: the rows of metrics/per_image.csv.
+        per_image: the rows of metrics/per_image.csv, and those of external test sets, which name them as subset.
         evaluation: metrics/evaluate.json.
     """
     axes = figure.subplots()
+    subset = per_image[0].get("subset")
+    external = evaluation.get("external", {})
     groups = [("all", evaluation["images"], evaluation["dice"])]
     groups += [(kind, each["images"], each["dice"]) for kind, each in evaluation["by_kind"].items()]
+    groups += [(name, each["images"], each["dice"]) for name, each in external.items()]
     for place, (kind, _, dice) in enumerate(groups):
-        values = np.array([float(row["dice"]) for row in per_image if kind in ("all", row["modality"])])
+        chosen = [row for row in per_image if row.get("subset") == (kind if kind in external else subset)]
+        values = np.array(
+            [float(row["dice"]) for row in chosen if kind in ("all", row["modality"]) or kind in external]
+        )
         _, colour, marker = KINDS.get(kind, ("", GREY, "o"))
         spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # spreads the points, always the same way
         axes.plot(values, spread, marker, color=colour, alpha=0.55, markeredgewidth=0)
@@ -197,8 +209,10 @@ def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
         used: the threshold of the scores.
     """
     axes = figure.subplots()
-    subsets = {name: [row for row in thresholds if row["subset"] == name] for name in ("validation", "test")}
-    _plot_curve(axes, subsets["validation"], "dice", "Dice, validation", color=ORANGE, linestyle="--")
+    validation = [row for row in thresholds if row["subset"] == "validation"]
+    subsets = {"validation": validation, "test": thresholds[len(validation) :]}
+    if subsets["validation"]:
+        _plot_curve(axes, subsets["validation"], "dice", "Dice, validation", color=ORANGE, linestyle="--")
     _plot_curve(axes, subsets["test"], "dice", "Dice, test", color=BLUE)
     _plot_curve(axes, subsets["test"], "precision", "precision, test", color=GREEN, linewidth=1)
     _plot_curve(axes, subsets["test"], "recall", "recall, test", color=PURPLE, linewidth=1)

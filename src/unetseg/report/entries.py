@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.files import read_csv
 from unetseg.prediction.quality import uncertainty
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,17 @@ class Entry:
     truth: UInt8[np.ndarray, "height width"] | None
     probability: Float32[np.ndarray, "height width"] | None
     scores: Mapping[str, Any]
+
+
+MOST = 1000  # images on a page; more would take seconds to open
+
+
+def worst_and_sample(rows: Sequence[Row]) -> Sequence[Row]:
+    """Choose what a page shows of many images, given worst first: the worst half, and an even sample of the others."""
+    if len(rows) <= MOST:
+        return rows
+    places = np.linspace(MOST // 2, len(rows) - 1, MOST - MOST // 2).astype(int)
+    return [*rows[: MOST // 2], *(rows[place] for place in places)]
 
 
 def scored_entries(

@@ -8,16 +8,17 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 
-from unetseg.files import atomic_path
+from unetseg.files import atomic_path, read_csv
 from unetseg.images.resampling import resize
 from unetseg.report import thumbnails
-from unetseg.report.entries import Entry, scored_entries
+from unetseg.report.entries import MOST, Entry, scored_entries, worst_and_sample
 
 PAGE_BYTES = 12_000_000  # size limit of all pictures together; the fewer images, the larger they are shown
 BYTES_A_PIXEL = 0.28  # of an image with its layers, encoded; measured on BBBC038
@@ -67,6 +68,7 @@ def write_scored_report(
     scores: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     params: Mapping[str, Any],
+    title: str = "Test subset",
 ) -> None:
     """Write the page of the test subset, from the outputs of earlier stages.
 
@@ -78,13 +80,27 @@ def write_scored_report(
         scores: the content of evaluate.json.
         history: the rows of history.csv. Their seconds are left out: the same training gives the same page.
         params: what to show of the parameters, nested.
+        title: what the images are.
     """
+    threshold, elsewhere = scores["threshold"], predictions / "external"
+    shown = worst_and_sample(per_image)
+    entries: Iterable[Entry] = scored_entries(arrays, predictions, shown, threshold)
+    total, title = len(shown), f"{title}: Dice {scores['dice']['mean']:.3f}"
+    subtitle = "Each test image with its prediction, at the size the model saw; the worst first."
+    if len(shown) < len(per_image):
+        subtitle = f"Of {len(per_image)} test images the {MOST // 2} worst and an even sample of {MOST // 2} others."
+    if elsewhere.is_dir():
+        rows = read_csv(elsewhere / "per_image.csv")
+        rows = [row | {"modality": f"{row['subset']}: {row['modality']}"} for row in worst_and_sample(rows)]
+        entries = chain(entries, scored_entries(elsewhere / "arrays", elsewhere / "predictions", rows, threshold))
+        total += len(rows)
+        title += "".join(f"; {name}: {each['dice']['mean']:.3f}" for name, each in scores["external"].items())
     write_report(
         path,
-        scored_entries(arrays, predictions, per_image, scores["threshold"]),
-        total=len(per_image),
-        title=f"Test subset: Dice {scores['dice']['mean']:.3f}",
-        subtitle="Each test image with its prediction, at the size the model saw; the worst first.",
+        entries,
+        total=total,
+        title=title,
+        subtitle=subtitle,
         metrics=scores,
         params=params,
         history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],

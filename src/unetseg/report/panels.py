@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from skimage.segmentation import find_boundaries
 
+from unetseg.files import read_csv
 from unetseg.report.cases import Case, read_cases
 from unetseg.report.look import BLUE, ORANGE, SKY
 
@@ -40,25 +41,28 @@ def panels(
         examples: how many images are shown of each: highest, middle and lowest Dice.
     """
     objects = evaluation["objects"]
-    read = partial(
-        read_cases,
-        arrays,
-        predictions,
-        threshold=evaluation["threshold"],
-        depth=objects["depth"],
-        min_size=objects["min_size"],
+    read_from = partial(
+        read_cases, threshold=evaluation["threshold"], depth=objects["depth"], min_size=objects["min_size"]
     )
-    count, wanted = len(per_image), min(examples, len(per_image))
-    middle = (count - wanted) // 2
+    read = partial(read_from, arrays, predictions)
+    count = len(per_image)
+    wanted = min(examples, max(1, count // 3))  # no image is shown as best, median and worst alike
+    middle = (count - wanted + 1) // 2
     steps = np.unique(np.linspace(0, count - 1, 4).astype(int))
-    best, median = per_image[::-1][:wanted], per_image[middle:][:wanted]
-    return {
+    best, median = per_image[::-1][:wanted], per_image[middle:][:wanted][::-1]
+    drawn = {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
         "examples_median": partial(draw_examples, cases=read(median), title="Images near the median Dice"),
         "examples_worst": partial(draw_examples, cases=read(per_image[:wanted]), title="Images with the lowest Dice"),
         "worst": partial(draw_worst, cases=read(per_image[:12])),
         "outlines": partial(draw_outlines, cases=read([per_image[step] for step in steps])),
     }
+    if (elsewhere := predictions / "external").is_dir():
+        rows = read_csv(elsewhere / "per_image.csv")
+        shown = [rows[step] for step in np.unique(np.linspace(0, len(rows) - 1, 4).astype(int))]
+        cases = read_from(elsewhere / "arrays", elsewhere / "predictions", shown)
+        drawn["external"] = partial(draw_examples, cases=cases, title="Images from elsewhere, from the lowest Dice up")
+    return drawn
 
 
 def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:

@@ -13,7 +13,7 @@ from unetseg.images.resampling import resize
 # red, green, blue, opacity; the colour-blind can tell these apart (Okabe & Ito 2008, "Color Universal Design")
 FALSE_POSITIVE = (230, 159, 0, 210)
 FALSE_NEGATIVE = (0, 114, 178, 210)
-IN_DOUBT = (204, 121, 167, 210)
+IN_DOUBT = (0, 229, 255, 235)  # told from tissue as well as from nuclei on a dark ground
 PREDICTED_OUTLINE = (240, 228, 66, 255)
 TRUE_OUTLINE = (255, 255, 255, 255)
 

@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,7 @@ class Tile:
     field: str
     image: UInt8[np.ndarray, "height width ..."]
     labels: UInt16[np.ndarray, "height width"]
+    source: str = ""
 
 
 SAMPLE = (
@@ -55,6 +56,25 @@ SAMPLE = (
     *[Slide("tissue", 1, 1, 256, 256, nuclei, 4) for nuclei in (12, 20, 26, 34)],
     *[Slide("tissue", 1, 1, 256, 320, nuclei, 3) for nuclei in (20, 32)],
 )
+
+
+ELSEWHERE = (
+    *[Slide("fluorescence", 1, 1, 256, 256, nuclei, 1) for nuclei in (8, 12, 16, 20)],
+    *[Slide("tissue", 1, 1, 256, 256, nuclei, 3) for nuclei in (8, 12, 16)],
+)
+
+
+def make_elsewhere() -> Iterator[Tile]:
+    """Paint an experiment of another laboratory: magnified 1.5 times, dim on a raised background, or stained bluer."""
+    for tile in make_tiles(ELSEWHERE, seed=1):
+        image, labels = (
+            cv2.resize(plane[:171, :171], (256, 256), interpolation=how)
+            for plane, how in ((tile.image, cv2.INTER_LINEAR), (tile.labels, cv2.INTER_NEAREST_EXACT))
+        )
+        scale, offset = ((0.5,), (50,)) if image.ndim == 2 else ((0.95, 0.8, 0.75), (0, 8, 8))
+        image = (np.round((image * np.array(scale) + offset) / 4) * 4).astype(np.uint8)
+        source = "dim camera" if image.ndim == 2 else "blue stain"
+        yield replace(tile, name=f"elsewhere-{tile.name}", image=image, labels=labels, source=source)
 
 
 def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile]:
@@ -78,18 +98,22 @@ def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile
 
 
 def write_archive(path: Path, tiles: Iterable[Tile]) -> None:
-    """Write tiles as `<name>/images/<name>.png` and one `<name>/masks/<number>.png` (0 or 255) per nucleus.
+    """Write tiles as <name>/images/<name>.png, <name>/masks/<number>.png (0 or 255) for each nucleus, and sources.csv.
 
     Args:
         path: the zip to write; an existing one is replaced.
         tiles: what to put into it, in this order.
     """
+    sources: list[str] = []
     with atomic_path(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for tile in tiles:
+            sources += [f"{tile.name},{tile.source}\n"] if tile.source else []
             _add(archive, f"{tile.name}/images/{tile.name}.png", _png(tile.image))
             for number in np.unique(tile.labels[tile.labels > 0]):
                 mask = np.where(tile.labels == number, 255, 0).astype(np.uint8)
                 _add(archive, f"{tile.name}/masks/{number}.png", _png(mask, cv2.IMWRITE_PNG_BILEVEL, 1))
+        if sources:
+            _add(archive, "sources.csv", "".join(["id,source\n", *sources]).encode())
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -27,16 +27,16 @@ function scale(low, high, from, to) {
   return (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 }
 
-function frame(caption, description, right) {
+function frame(caption, description, right, height = CHART.height) {
   const figure = document.createElement("figure");
   figure.className = "chart";
   const heading = document.createElement("figcaption");
   heading.textContent = caption;
   make(heading, "small", description);
   figure.append(heading);
-  const box = svg(figure, "svg", { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", "aria-label": `${caption}. ${description}` });
+  const box = svg(figure, "svg", { viewBox: `0 0 ${CHART.width} ${height}`, role: "img", "aria-label": `${caption}. ${description}` });
   document.getElementById("charts").append(figure);
-  return { box, left: CHART.left, right: CHART.width - right, top: CHART.top, bottom: CHART.height - CHART.bottom };
+  return { box, left: CHART.left, right: CHART.width - right, top: CHART.top, bottom: height - CHART.bottom };
 }
 
 /** Draw training and validation over the epochs, and mark the epoch whose weights were kept. */
@@ -80,13 +80,13 @@ function labelHeights([first, second]) {
 }
 
 /** Draw a dot for each image on the scale of one score, a row for each kind, and a tick at the kind's mean. */
-function drawStrip(caption, entries, key, open) {
+function drawStrip(caption, entries, key, open, meaning = "") {
   const shown = entries.filter((entry) => Number.isFinite(entry.scores[key]));
   if (!shown.length) return;
   const kinds = [...new Set(shown.map((entry) => entry.scores.modality ?? ""))].sort();
   const values = shown.map((entry) => entry.scores[key]);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const { box, left, right, top, bottom } = frame(caption, `${number(low)} to ${number(high)}; click a dot to open its image`, 14);
+  const { box, left, right, top, bottom } = frame(caption, `${meaning}${number(low)} to ${number(high)}; click a dot to open its image`, 14, Math.max(CHART.height, 52 * kinds.length));
   const x = scale(low, high, left - 20, right - 6);
   for (const tick of ticks(low, high, 6)) {
     svg(box, "line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: bottom });
@@ -96,7 +96,7 @@ function drawStrip(caption, entries, key, open) {
   kinds.forEach((kind, index) => {
     const rows = shown.filter((entry) => (entry.scores.modality ?? "") === kind);
     const start = top + band * index;
-    const inner = kind ? start + 18 : start + 8;
+    const inner = start + 24;  // below the line of words
     rows.forEach((entry, place) => {
       const spread = ((place * 0.618034) % 1) * (start + band - 8 - inner);
       const dot = svg(box, "circle", { class: "image", cx: x(entry.scores[key]), cy: inner + spread, r: shown.length > 200 ? 2.5 : 4 });

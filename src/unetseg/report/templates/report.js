@@ -5,6 +5,7 @@ const LABELS = {
   objects_predicted: "Found", foreground: "Foreground", iou: "IoU", boundary_f1: "Boundary F1", dice_native: "Dice at native size",
   iou_native: "IoU at native size", f1_70: "Object F1 (IoU ≥ 0.7)", map: "Object mean AP", pq: "Panoptic quality",
 };
+const MEANINGS = { uncertainty: "Mean entropy of the pixels: 0 where the model is sure of all, 1 where of none" };
 const COLUMNS = ["modality", "dice", "precision", "recall", "f1_50", "estimated_dice", "verdict", "uncertainty", "objects", "objects_predicted", "foreground"];  // of the table
 const CARDS = [
   ["dice.mean", "Dice", "dice"], ["iou.mean", "IoU", "iou"], ["precision", "Precision"], ["recall", "Recall"], ["native.dice.mean", "Native-size Dice", "native.dice"],
@@ -261,7 +262,7 @@ function main() {
   drawCurve("Loss over the epochs", history, "loss", kept);
   if (has("dice")) drawStrip("Dice of each image", entries, "dice", openViewer);
   else if (has("estimated_dice")) drawStrip("Estimated Dice of each image: how well its mask is likely to agree with one drawn by hand, judged from the prediction alone", entries, "estimated_dice", openViewer);
-  else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer);
+  else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer, `${MEANINGS.uncertainty}; `);
   drawDetails("Parameters", params);
   drawDetails("All metrics", metrics);
   listen();
