@@ -4,6 +4,8 @@ import cv2
 import keras
 import numpy as np
 
+from unetseg.dataset.tiles import cut, tiles_file
+from unetseg.dataset.truth import NAME, packed
 from unetseg.files import write_csv
 
 SIZE = 16
@@ -19,6 +21,7 @@ def brightness_model(offset=-4.0):
 
 def write_samples(folder, subsets):
     """Write arrays, split and sample folders of images with one bright square each, twice as wide as high."""
+    natives = []
     rng = np.random.default_rng(0)
     arrays, samples = folder / "arrays", folder / "samples"
     arrays.mkdir()
@@ -28,6 +31,7 @@ def write_samples(folder, subsets):
         top, left = rng.integers(1, SIZE - 8, 2)
         labels[index, top : top + 7, left : left + 7] = 1
         native = np.repeat((labels[index] > 0).astype(np.uint8) * 255, 2, axis=1)
+        natives.append(native)
         for kind, pixels in (("images", np.stack([native] * 3, axis=2)), ("masks", native)):
             path = samples / f"s{index}" / kind / "1.png"
             path.parent.mkdir(parents=True)
@@ -39,5 +43,10 @@ def write_samples(folder, subsets):
     for name, array in (("images", images), ("masks", (labels > 0).astype(np.uint8)), ("labels", labels)):
         np.save(arrays / f"{name}.npy", array)
     write_csv(arrays / "samples.csv", rows, list(rows[0]))
+    np.save(arrays / NAME, np.concatenate([packed(native) for native in natives]))
+    with tiles_file(arrays, SIZE) as add:
+        for row, native in zip(rows, natives, strict=True):
+            for tile in cut(row["id"], np.stack([native] * 3, axis=2), native, SIZE):
+                add(tile)
     write_csv(folder / "split.csv", split, list(split[0]))
     return arrays, samples, folder / "split.csv"

@@ -31,7 +31,7 @@ TINY = {
     "split": {"method": "random", "validation": 0.25, "test": 0.25},
     "model": {"base_filters": 2, "max_filters": 4, "depth": 1, "stem_stride": 1},
     "train": {"epochs": 4, "batch_size": 2, "ema": 0.5, "patience": 100, "crop": 16, "crop_epochs": 2},
-    "evaluate": {"bootstrap": 100},
+    "evaluate": {"bootstrap": 100, "external": "data/sample/elsewhere.zip"},
     "plot": {"examples": 1},
 }
 EMPTY = "/nowhere"  # for settings of this user and computer, which must not matter
@@ -136,6 +136,7 @@ def make_project(folder: Path) -> Project:
             shutil.copy(source, target)
     shutil.copy(ROOT / "params.yaml", folder)
     write_images(folder / "data" / "sample" / "nuclei.zip")
+    write_images(folder / "data" / "sample" / "elsewhere.zip", count=3, size=40)
     project = Project(folder)
     project.change(TINY | {"data": {"archive": "data/sample/nuclei.zip"}})
     project.run("git", "init", "--quiet", "--initial-branch=main")
@@ -146,7 +147,7 @@ def make_project(folder: Path) -> Project:
 def write_images(path: Path, count: int = 12, size: int = 32) -> None:
     """Write an archive of bright rectangles on noise, two an image, every third image in colour."""
     rng = np.random.default_rng(0)
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(count):
             shape = (size, size, 3) if number % 3 == 0 else (size, size)

@@ -137,3 +137,16 @@ def test_the_order_is_that_of_the_names_however_long_each_takes(tmp_path):
         save(tmp_path / "in" / f"{number:02}", np.full((side, 16), number, np.uint8), np.eye(side, 16, dtype=np.uint8))
     write_arrays(tmp_path / "in", tmp_path / "out", size=8, skip_bad=False)
     assert load(tmp_path / "out")[0][:, 0, 0, 0].tolist() == list(range(30))
+
+
+def test_each_sample_keeps_the_source_that_sources_csv_gives_it(tmp_path):
+    for name in ("a", "b"):
+        for part in ("images", "masks"):
+            (tmp_path / "in" / name / part).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / "in" / name / part / "1.png"), np.eye(16, dtype=np.uint8) * 255)
+    (tmp_path / "in" / "sources.csv").write_text("id,source\nb,second lab\n")
+    write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
+    assert [row["source"] for row in read_csv(tmp_path / "out" / "samples.csv")] == ["", "second lab"]
+    (tmp_path / "in" / "sources.csv").write_text("name,lab\nb,second lab\n")
+    with pytest.raises(InputError, match=r"sources\.csv: has the columns name, lab; needed are id,source"):
+        write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)

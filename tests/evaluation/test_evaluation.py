@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from brightness import SIZE, brightness_model, write_samples
 
+from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import evaluate, predict_subset
 from unetseg.files import read_csv
@@ -9,10 +10,10 @@ from unetseg.prediction.predictor import Predictor
 
 
 def subsets(folder, kinds):
-    arrays, samples, split = write_samples(folder, kinds)
+    arrays, _, split = write_samples(folder, kinds)
     predictor = Predictor(brightness_model())
-    made = [predict_subset(predictor, arrays, samples, split, name=n, out=folder / n) for n in ("test", "validation")]
-    return *made, samples
+    made = [predict_subset(predictor, arrays, split, name=n, out=folder / n) for n in ("test", "validation")]
+    return *made, Truth(arrays)
 
 
 def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
@@ -26,8 +27,8 @@ def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
 
 
 def test_a_perfect_model_scores_1_in_everything(tmp_path):
-    test, validation, samples = subsets(tmp_path, ["test", "test", "validation"])
-    result = evaluate(test, validation, samples, threshold=0.5, bootstrap=100, seed=0)
+    test, validation, truth = subsets(tmp_path, ["test", "test", "validation"])
+    result = evaluate(test, validation, truth, threshold=0.5, bootstrap=100, seed=0)
     assert [(row["id"], row["dice"], row["map"]) for row in result.per_image] == [("s0", 1, 1), ("s1", 1, 1)]
     assert result.summary["dice"]["mean"] == result.summary["objects"]["pq"] == result.summary["boundary_f1"] == 1
     assert result.summary["native"]["dice"]["mean"] > 0.9
@@ -36,18 +37,18 @@ def test_a_perfect_model_scores_1_in_everything(tmp_path):
 
 
 def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
-    test, validation, samples = subsets(tmp_path, ["test", "validation"])
+    test, validation, truth = subsets(tmp_path, ["test", "validation"])
     validation.probabilities[:] = np.where(validation.probabilities > 0.5, 0.305, 0.295)
     test.probabilities[:] = np.where(test.probabilities > 0.5, 0.805, 0.795)  # all foreground at 0.3
-    result = evaluate(test, validation, samples, threshold="validation", bootstrap=100, seed=0)
+    result = evaluate(test, validation, truth, threshold="validation", bootstrap=100, seed=0)
     assert result.summary["threshold"] == 0.3
     assert result.summary["all_foreground"] == 1
 
 
 def test_the_worst_image_comes_first(tmp_path):
-    test, validation, samples = subsets(tmp_path, ["test"] * 3)
+    test, validation, truth = subsets(tmp_path, ["test"] * 3)
     test.probabilities[1] = 0
-    result = evaluate(test, validation, samples, threshold=0.5, bootstrap=100, seed=0)
+    result = evaluate(test, validation, truth, threshold=0.5, bootstrap=100, seed=0)
     assert [row["id"] for row in result.per_image] == ["s1", "s0", "s2"]
     assert result.summary["all_background"] == 1
 
@@ -57,6 +58,6 @@ def test_the_worst_image_comes_first(tmp_path):
     [(["validation"], 0.5, "test subset holds no image"), (["test"], "validation", "no validation image")],
 )
 def test_a_subset_without_images_is_told_to_the_user(tmp_path, kinds, threshold, message):
-    test, validation, samples = subsets(tmp_path, kinds)
+    test, validation, truth = subsets(tmp_path, kinds)
     with pytest.raises(InputError, match=message):
-        evaluate(test, validation, samples, threshold=threshold, bootstrap=100, seed=0)
+        evaluate(test, validation, truth, threshold=threshold, bootstrap=100, seed=0)

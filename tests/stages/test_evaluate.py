@@ -1,5 +1,7 @@
 import json
 import runpy
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,33 +14,37 @@ from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.evaluation.scores import count, dice
-from unetseg.files import read_csv, write_csv
+from unetseg.files import read_csv
 from unetseg.images.resampling import resize
 from unetseg.prediction.arrays import load_model, predict
+from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
 ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
+NONE = {"external": str(ROOT / "data" / "sample" / "none.zip")}
+PLAIN = params(evaluate=NONE)
+TWO = tuple(Slide(kind, 1, 1, 48, 40, 4, 3) for kind in ("fluorescence", "tissue"))
 PER_IMAGE = (
-    "id,subset,group,modality,height,width,objects,foreground,dice,iou,precision,recall,estimated_dice,boundary_f1,"
-    "dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
+    "id,subset,group,modality,source,height,width,objects,foreground,dice,iou,precision,recall,estimated_dice,"
+    "boundary_f1,dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
 )
 
 
 @pytest.fixture
 def paths(tmp_path):
-    arrays, samples, split = write_samples(tmp_path, ["test", "train", "validation", "test"])
+    arrays, _, split = write_samples(tmp_path, ["test", "train", "validation", "test"])
     brightness_model().save(tmp_path / "model.keras")
     out = tmp_path / "out"
     return {
-        "arrays": arrays, "samples": samples, "split": split, "model": tmp_path / "model.keras",
-        "metrics": out / "evaluate.json", "per_image": out / "per_image.csv", "thresholds": out / "thresholds.csv",
-        "reliability": out / "reliability.csv", "predictions": tmp_path / "predictions",
-        "tuning": tmp_path / "tuning.json",
+        "arrays": arrays, "split": split, "model": tmp_path / "model.keras",
+        "metrics": out / "evaluate.json", "summary": out / "summary.json", "per_image": out / "per_image.csv",
+        "thresholds": out / "thresholds.csv", "reliability": out / "reliability.csv",
+        "predictions": tmp_path / "predictions", "tuning": tmp_path / "tuning.json",
     }  # fmt: skip
 
 
 def test_the_stage_writes_what_others_rely_on(paths):
-    STAGE["main"](PARAMS, **paths)
+    STAGE["main"](PLAIN, **paths)
     summary = json.loads(paths["metrics"].read_text())
     spread = {"mean", "median", "p10", "low", "high", "pooled"}
     assert spread == set(summary["dice"]) == set(summary["iou"]) == set(summary["native"]["dice"])
@@ -48,7 +54,7 @@ def test_the_stage_writes_what_others_rely_on(paths):
     assert set(summary["calibration"]) == {"ece"}
     assert set(summary["estimate"]) == {"mae", "spearman", "auc_below_0.8"}
     assert {"mean", "low", "high"} <= set(summary["by_kind"]["dark_grey"]["dice"])
-    assert set(summary["run"]) == {"revision", "params", "data"}
+    assert set(summary["run"]) == {"code", "params", "data"}
     headers = {name: paths[name].read_text().partition("\n")[0] for name in ("per_image", "thresholds", "reliability")}
     assert headers == {
         "per_image": PER_IMAGE,
@@ -60,21 +66,21 @@ def test_the_stage_writes_what_others_rely_on(paths):
 
 def test_what_was_scored_is_what_predict_writes(paths, tmp_path):
     brightness_model(-16.5).save(paths["model"])  # never sure enough for 0.5
-    params = PARAMS.model_copy(update={"evaluate": PARAMS.evaluate.model_copy(update={"threshold": "validation"})})
-    STAGE["main"](params, **paths)
+    STAGE["main"](params(evaluate=NONE | {"threshold": "validation"}), **paths)
     chosen = json.loads(paths["metrics"].read_text())["threshold"]
     assert json.loads(paths["tuning"].read_text())["threshold"] == chosen != 0.5
     scored = read_csv(paths["per_image"])[0]
-    image = paths["samples"] / scored["id"] / "images" / "1.png"
+    sample = paths["arrays"].with_name("samples") / scored["id"]
+    image = sample / "images" / "1.png"
     assert main(["predict", "--model", str(paths["model"]), "--out", str(tmp_path / "new"), str(image)]) == 0
     mask = cv2.imread(str(tmp_path / "new" / "1.png"), cv2.IMREAD_GRAYSCALE) > 0
-    truth = read_sample(paths["samples"] / scored["id"]).labels > 0
+    truth = read_sample(sample).labels > 0
     assert float(scored["dice_native"]) == float(dice(count(truth, mask)))
     assert predict(cv2.imread(str(image)), load_model(paths["model"])).threshold == chosen
 
 
 def test_the_stage_keeps_the_probabilities_of_the_test_subset_alone(paths):
-    STAGE["main"](PARAMS, **paths)
+    STAGE["main"](PLAIN, **paths)
     assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
     assert [row["id"] for row in read_csv(paths["predictions"] / "ids.csv")] == ["s0", "s3"]
     assert len(np.load(paths["predictions"] / "probabilities.npy")) == 2
@@ -84,7 +90,7 @@ def test_the_stage_keeps_the_probabilities_of_the_test_subset_alone(paths):
 def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
     paths["model"].write_text("weights")
     with pytest.raises(InputError, match=r"model\.keras"):
-        STAGE["main"](PARAMS, **paths)
+        STAGE["main"](PLAIN, **paths)
     assert not paths["metrics"].exists()
     assert not paths["predictions"].exists()
 
@@ -92,17 +98,42 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
     model = small_unet(depth=1, normalization="none")
     model.save(paths["model"])
-    rows = read_csv(paths["arrays"] / "samples.csv")
-    write_csv(
-        paths["arrays"] / "samples.csv", [row | {"image": f"{row['id']}/images/1.png"} for row in rows], list(rows[0])
-    )
-    STAGE["main"](params(image={"mode": "tiles"}), **paths)
+    STAGE["main"](params(image={"mode": "tiles"}, evaluate=NONE), **paths)
     kept = np.load(paths["predictions"] / "probabilities.npy")
     assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
     for row in read_csv(paths["per_image"]):
-        sample = read_sample(paths["samples"] / row["id"])
+        sample = read_sample(paths["arrays"].with_name("samples") / row["id"])
         found = predict(sample.image, model, scale="tiles", threshold=PARAMS.evaluate.threshold)
         assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
         place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
         np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))
+
+
+def test_an_external_archive_is_scored_whole_by_source_and_kept_to_be_looked_at(paths, tmp_path):
+    archive = tmp_path / "other lab.zip"
+    write_archive(
+        archive, [replace(tile, source=f"microscope {number}") for number, tile in enumerate(make_tiles(TWO))]
+    )
+    STAGE["main"](params(evaluate={"external": str(archive)}), **paths)
+    summary = json.loads(paths["metrics"].read_text())
+    external = summary["external"]["other lab"]
+    assert external["images"] == 2
+    assert {"mean", "low", "high"} <= set(external["dice"])
+    assert list(external["by_source"]) == ["microscope 0", "microscope 1"]
+    assert external["objects"]["depth"] == summary["objects"]["depth"]
+    assert json.loads(paths["summary"].read_text())["dice_other lab"] == external["dice"]["mean"]
+    rows = read_csv(paths["predictions"] / "external" / "per_image.csv")
+    assert {row["subset"] for row in rows} == {"other lab"}
+    kept = paths["predictions"] / "external"
+    assert sorted(each.name for each in kept.iterdir()) == ["arrays", "per_image.csv", "predictions"]
+    assert not [*(kept / "arrays").glob("tile*"), *paths["predictions"].parent.glob("*partial*")]
+
+
+def test_an_external_archive_that_cannot_be_used_is_named_with_each_problem(paths, tmp_path):
+    archive = tmp_path / "bad.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a/images/a.png", b"no image")
+        file.writestr("a/masks/a.png", b"no mask")
+    with pytest.raises(InputError, match=f"^{archive}: a/images/a.png"):
+        STAGE["main"](params(evaluate={"external": str(archive)}), **paths)

@@ -1,6 +1,6 @@
 """The true masks at the samples' own sizes, a bit for each pixel, one after another in one file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,6 @@ class Truth:
         height, width = self._shapes[index]
         stored = self._bytes[self._starts[index] : self._starts[index + 1]]
         return np.unpackbits(stored, count=height * width).reshape(height, width).view(np.bool_)
-
-
-def write_truth(path: Path, masks: Iterable[Integer[np.ndarray, "_ _"]]) -> None:
-    """Write the masks of samples in their order."""
-    np.save(path, np.concatenate([packed(mask) for mask in masks]))
 
 
 def _shape(row: Mapping[str, str]) -> tuple[int, int]:

@@ -136,5 +136,7 @@ def predict_zoomed(
             if is_fitted:
                 yield restore(next(fitted), height, width)
             else:
-                zoom = zooming.decide(predictor, lambda start, stop, pixels=image: pixels[start:stop], height, width, None)
+                zoom = zooming.decide(
+                    predictor, lambda start, stop, pixels=image: pixels[start:stop], height, width, None
+                )
                 yield predictor.image(image, zoom)
