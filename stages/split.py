@@ -7,9 +7,10 @@ import numpy as np
 from unetseg import stage
 from unetseg.config import Params
 from unetseg.files import read_csv, write_csv, write_json
+from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments
 from unetseg.splitting.groups import connected, read_groups
 from unetseg.splitting.relatives import find_relatives
-from unetseg.splitting.splits import describe, share_out, stratum
+from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
 
 
 def main(params: Params, samples: Path, images: Path, out: Path, report: Path) -> None:
@@ -19,10 +20,20 @@ def main(params: Params, samples: Path, images: Path, out: Path, report: Path) -
     relatives = find_relatives(list(strata), np.load(samples / "traits.npy", mmap_mode="r"))
     given = images / "groups.csv"
     groups = read_groups(given, list(strata)) if given.is_file() else connected(strata, relatives.pairs)
-    subsets = share_out(groups, strata, **params.split.model_dump())
+    wanted, told = params.split.model_dump(), {}
+    if params.split.method == "experiment":
+        experiments, origin = given_experiments(rows, given) or (
+            find_experiments(rows, np.load(samples / "images.npy", mmap_mode="r"), groups),
+            "kind, size, intensity, colour and sharpness",
+        )
+        del wanted["method"], wanted["test"]
+        subsets = experiment_split(experiments, groups, strata, **wanted)
+        told = describe_experiments(rows, experiments, subsets, origin)
+    else:
+        subsets = share_out(groups, strata, **wanted)
     table = [{"id": name, "subset": subsets[name], "group": groups[name], "stratum": strata[name]} for name in strata]
     write_csv(out, table, ["id", "subset", "group", "stratum"])
-    summary = {
+    summary = told | {
         "method": params.split.method,
         "grouped_by": given.name if given.is_file() else "fields",
         "images_with_neighbour": relatives.images_with_neighbour,

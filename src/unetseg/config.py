@@ -44,10 +44,13 @@ class ImageSettings(Section):
     pixel_size: float = Field(ge=0, le=1e6)
 
 
+FOLDED = ("kfold", "experiment")  # methods that share the samples out over folds
+
+
 class SplitSettings(Section):
     """How samples are assigned to train, validation and test."""
 
-    method: Literal["grouped", "random", "kfold"]
+    method: Literal["grouped", "random", "kfold", "experiment"]
     validation: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=1000)
@@ -164,10 +167,10 @@ def check_against_data(params: Params, samples: int) -> None:
 
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     split, batch = params.split, params.train.batch_size
-    tested = round(samples / split.folds) if split.method == "kfold" else round(split.test * samples)
+    tested = round(samples / split.folds) if split.method in FOLDED else round(split.test * samples)
     validated, there_are = round(split.validation * samples), f"data.archive has {samples} samples"
     train = samples - validated - tested
-    if split.method == "kfold" and split.folds > samples:
+    if split.method in FOLDED and split.folds > samples:
         yield f"split.folds: {split.folds} leaves a fold empty: {there_are}"
     elif tested < 1:
         yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from unetseg.errors import InputError
 
+FOLDED = ("kfold", "experiment")
 METHOD, FOLDS, FOLD = "split.method", "split.folds", "split.fold"
 HOW = f"dvc exp run -S {METHOD}=kfold -S '{FOLD}=range(0,5)' --queue, then dvc queue start"
 
@@ -48,7 +49,7 @@ def gather(
     for data in _experiments(shown):
         settings = dict(_flat(data.get("params", {}).get(params, {}).get("data", {})))
         scores = dict(_flat(data.get("metrics", {}).get(metrics, {}).get("data", {})))
-        if settings.get(METHOD) == "kfold" and scores and scored(data["rev"]):
+        if settings.get(METHOD) in FOLDED and scores and scored(data["rev"]):
             fold = settings.pop(FOLD)
             folds = found.setdefault(tuple((key, repr(settings[key])) for key in sorted(settings)), Folds(settings))
             numbers = {name: float(value) for name, value in scores.items() if type(value) in (int, float)}
@@ -62,7 +63,9 @@ def lines(gathered: list[Folds]) -> Iterator[str]:
     """Print as a table: of each number that every fold has its mean, standard deviation, lowest and highest."""
     for folds in gathered:
         told = [f"{name}={value}" for name, value in folds.params.items() if _differs(name, gathered)]
-        yield " ".join([f"{len(folds.scores)} of {folds.params[FOLDS]} folds", *told])
+        unseen = " over experiments (scores on experiments that the model has not seen)"
+        what = f"folds{unseen if folds.params[METHOD] == 'experiment' else ''}"
+        yield " ".join([f"{len(folds.scores)} of {folds.params[FOLDS]} {what}", *told])
         names = [name for name in next(iter(folds.scores.values())) if all(name in s for s in folds.scores.values())]
         width = max(map(len, ["", *names]))
         yield f"{'':<{width}} {'mean':>10} {'deviation':>10} {'lowest':>10} {'highest':>10}"

@@ -50,7 +50,7 @@ def panels(
     middle = (count - wanted + 1) // 2
     steps = np.unique(np.linspace(0, count - 1, 4).astype(int))
     best, median = per_image[::-1][:wanted], per_image[middle:][:wanted][::-1]
-    drawn = {
+    drawn: dict[str, Callable[[Figure], None]] = {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
         "examples_median": partial(draw_examples, cases=read(median), title="Images near the median Dice"),
         "examples_worst": partial(draw_examples, cases=read(per_image[:wanted]), title="Images with the lowest Dice"),

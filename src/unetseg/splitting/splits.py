@@ -97,6 +97,49 @@ def kfold_split(
     return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
 
 
+def experiment_split(
+    experiments: Mapping[str, str],
+    groups: Mapping[str, str],
+    strata: Mapping[str, str],
+    *,
+    folds: int,
+    fold: int,
+    validation: float,
+    seed: int,
+) -> dict[str, str]:
+    """Test on whole experiments that no other subset has; validation takes groups of the other experiments.
+
+    The largest experiment first, each goes to the fold that has the fewest samples.
+
+    Args:
+        experiments: the experiment of each id.
+        groups: the group of each id.
+        strata: the kind of each id.
+        folds: into how many parts to share the experiments.
+        fold: which of them to test on, from 0.
+        validation: share of the other samples for validation.
+        seed: of the choice of validation.
+
+    Returns:
+        The subset of each id.
+
+    Raises:
+        InputError: if there are fewer experiments than folds, or too few other groups.
+    """
+    sizes = Counter(experiments.values())
+    if len(sizes) < folds:
+        rule = f"needs at least as many experiments, but the {len(groups)} samples are of {len(sizes)}"
+        raise InputError(f"params.yaml: split.method=experiment with split.folds={folds} {rule}; lower split.folds")
+    parts: list[set[str]] = [set() for _ in range(folds)]
+    for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        min(parts, key=lambda part: sum(sizes[each] for each in part)).add(name)
+    test_ids = {name for name, experiment in experiments.items() if experiment in parts[fold]}
+    rest = {name: group for name, group in groups.items() if name not in test_ids}
+    _check_groups(rest, 2, "split.method=experiment")
+    validation_ids = choose_groups(rest, strata, max(1, round(validation * len(rest))), 1, seed)
+    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
+
+
 def share_out(
     groups: Mapping[str, str],
     strata: Mapping[str, str],

@@ -1,0 +1,112 @@
+"""Which experiment (microscope, stain, magnification) an image is from: as its user says, or as its pixels tell."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import StandardScaler
+
+from unetseg.files import read_csv
+from unetseg.splitting.splits import stratum
+
+MOST = 20  # experiments that are looked for
+QUANTILES = (0.05, 0.5, 0.95, 0.995)
+STATISTICS = ("q5", "q50", "q95", "q99.5", "colour", "sharpness")
+
+
+def given_experiments(rows: Sequence[Mapping[str, str]], groups: Path) -> tuple[dict[str, str], str] | None:
+    """Take the experiments that the user named: column `experiment` of groups.csv, else the sources of the samples.
+
+    Args:
+        rows: of samples.csv.
+        groups: the file of the samples' groups; it need not be there.
+
+    Returns:
+        The experiment of each id ("unknown" where there is none), and where they come from; None if there are none.
+    """
+    table = read_csv(groups) if groups.is_file() else []
+    named = {row["id"]: row["experiment"] for row in table if row.get("experiment")}
+    sources = {row["id"]: row["source"] for row in rows if row.get("source")}
+    for found, origin in ((named, groups.name), (sources, "sources.csv")):
+        if found:
+            return {row["id"]: found.get(row["id"], "unknown") for row in rows}, origin
+    return None
+
+
+def find_experiments(
+    rows: Sequence[Mapping[str, str]], images: UInt8[np.ndarray, "n size size 3"], groups: Mapping[str, str]
+) -> dict[str, str]:
+    """Tell experiments apart by kind, image size, intensities, colour and sharpness.
+
+    Groups of images (fields) are described by the mean of their images, so that none falls apart; images of another
+    kind or size, to the nearest half octave, are never in one experiment. Within each such stratum Ward's method joins
+    the groups, into as many clusters as have the best silhouette (Rousseeuw 1987), or one where that is below 0.25, its
+    limit for "no substantial structure".
+
+    Args:
+        rows: of samples.csv.
+        images: of all samples, in the order of their index.
+        groups: the group of each id.
+
+    Returns:
+        The experiment of each id, named by its stratum and a number.
+    """
+    described = np.array([describe_image(images[int(row["index"])]) for row in rows])
+    scaled = StandardScaler().fit_transform(described)
+    strata: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for place, row in enumerate(rows):
+        kind = stratum(row["modality"], int(row["height"]), int(row["width"]))
+        strata[kind][groups[row["id"]]].append(place)
+    found: dict[str, str] = {}
+    for kind, fields in sorted(strata.items()):
+        means = np.array([scaled[places].mean(axis=0) for places in fields.values()])
+        for places, cluster in zip(fields.values(), _clusters(means), strict=True):
+            found |= {rows[place]["id"]: f"{kind}-{cluster}" for place in places}
+    return found
+
+
+def describe_image(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, " statistics"]:
+    """Give the `STATISTICS` of an image: quantiles of grey, distance of the channels, and sharpness.
+
+    Sharpness is the logarithm of the Laplacian's deviation over that of the image.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    means = image.reshape(-1, 3).mean(axis=0)
+    sharpness = np.log((cv2.Laplacian(grey, cv2.CV_32F).std() + 0.1) / (grey.std() + 0.1))
+    return np.array([*np.quantile(grey, QUANTILES), np.ptp(means), sharpness], np.float64)
+
+
+def describe_experiments(
+    rows: Sequence[Mapping[str, str]], experiments: Mapping[str, str], subsets: Mapping[str, str], origin: str
+) -> dict[str, Any]:
+    """Say of each experiment how many images it has, of which kinds and sizes, and in which subsets they are."""
+    members: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for row in rows:
+        members[experiments[row["id"]]].append(row)
+    return {
+        "found_by": origin,
+        "experiments": {
+            name: {
+                "images": len(theirs),
+                "kinds": Counter(row["modality"] for row in theirs),
+                "sizes": Counter(f"{row['height']}x{row['width']}" for row in theirs),
+                "subsets": Counter(subsets[row["id"]] for row in theirs),
+            }
+            for name, theirs in sorted(members.items())
+        },
+    }
+
+
+def _clusters(points: Float[np.ndarray, "groups statistics"]) -> Int[np.ndarray, " groups"]:
+    best, labels = 0.25, np.zeros(len(points), np.int64)
+    for count in range(2, min(MOST, len(points) - 1) + 1):
+        tried = AgglomerativeClustering(count).fit_predict(points)
+        if (score := silhouette_score(points, tried)) > best:
+            best, labels = score, tried
+    return np.asarray(labels, np.int64)
