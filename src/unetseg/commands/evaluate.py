@@ -9,6 +9,7 @@ from unetseg.errors import InputError
 
 if TYPE_CHECKING:
     from unetseg.prediction.predictor import Predictor
+    from unetseg.prediction.tuning import Tuning
 
 EXAMPLES = 3
 
@@ -21,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the folder for evaluate.json, per_image.csv, pictures and report.html; several archives: one below for each"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out_help)
-    scale_help = "as `unetseg predict --scale`; default: as the model was trained"
-    parser.add_argument("--scale", choices=("resize", "tiles"), help=scale_help)
     parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
-    parser.add_argument("--threshold", type=float, default=None, metavar="P", help="foreground from here; default: 0.5")
+    parser.add_argument(
+        "--threshold", type=float, default=None, metavar="P", help="foreground from here; default: the model's own"
+    )
     parser.add_argument("--skip-bad", action="store_true", help="go on without the samples that cannot be used")
 
 
@@ -32,32 +33,34 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand; see `unetseg.cli`."""
     from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
     from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
+    from unetseg.prediction.tuning import find_tuning  # noqa: PLC0415
 
     names = [archive.stem for archive in options.archives]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")
     if options.threshold is not None and not 0 < options.threshold < 1:
         raise InputError(f"--threshold: {options.threshold:g} is not between 0 and 1")
-    facts = read_facts(options.model)
-    trained = facts.get("trained_with", {}).get("image", {}).get("mode", "resize")
-    predictor = Predictor(load_model(options.model), options.scale or trained, tta=options.tta)
-    threshold = options.threshold or facts.get("threshold", 0.5)
+    model = load_model(options.model)
+    tuning, _ = find_tuning(options.model, read_facts(options.model))
+    tuning = tuning.model_copy(
+        update={"tta": options.tta or tuning.tta, "threshold": options.threshold or tuning.threshold}
+    )
+    predictor = Predictor(model, tta=tuning.tta)
     failed = 0
     for archive in options.archives:
         out = options.out / archive.stem if len(names) > 1 else options.out
         try:
-            _evaluate(predictor, archive, out, threshold, options.skip_bad)
+            _evaluate(predictor, tuning, archive, out, options.skip_bad)
         except InputError as error:
             print(error, file=sys.stderr)
             failed = 1
     return failed
 
 
-def _evaluate(predictor: "Predictor", archive: Path, out: Path, threshold: float, skip_bad: bool) -> None:
+def _evaluate(predictor: "Predictor", tuning: "Tuning", archive: Path, out: Path, skip_bad: bool) -> None:
     """Score one archive and write all that is to be seen of it."""
     from unetseg.config import DataSettings, EvaluateSettings  # noqa: PLC0415
     from unetseg.evaluation.archives import evaluate_archive  # noqa: PLC0415
-    from unetseg.evaluation.tuning import SEPARATIONS  # noqa: PLC0415
     from unetseg.files import scratch_folder, write_csv, write_json  # noqa: PLC0415
     from unetseg.report.run import draw_run  # noqa: PLC0415
 
@@ -70,17 +73,11 @@ def _evaluate(predictor: "Predictor", archive: Path, out: Path, threshold: float
         channel="all",
         project="none",
     )
-    settings = EvaluateSettings(threshold=threshold, tta=False, bootstrap=2000, seed=0, external=str(archive))
+    settings = EvaluateSettings(
+        threshold=tuning.threshold, tta=tuning.tta, bootstrap=2000, seed=0, external=str(archive)
+    )
     with scratch_folder(out / ".evaluate.partial") as scratch:
-        found = evaluate_archive(
-            predictor,
-            archive,
-            scratch / "run",
-            threshold=threshold,
-            separation=SEPARATIONS[0],
-            data=data,
-            settings=settings,
-        )
+        found = evaluate_archive(predictor, tuning, archive, scratch / "run", data=data, settings=settings)
         write_json(out / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():

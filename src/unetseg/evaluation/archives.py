@@ -11,9 +11,11 @@ from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
-from unetseg.evaluation.tuning import Separation
 from unetseg.files import read_csv, write_csv
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.settings import Settings
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming
 from unetseg.splitting.groups import connected, read_groups
 from unetseg.splitting.relatives import find_relatives
 
@@ -22,23 +24,21 @@ NOTHING = 22  # bytes of a zip without members
 
 def evaluate_archive(
     predictor: Predictor,
+    tuning: Tuning,
     archive: Path,
     out: Path,
     *,
-    threshold: float,
-    separation: Separation,
     data: DataSettings,
     settings: EvaluateSettings,
 ) -> Evaluation:
-    """Predict every image of an archive at its own size, as `unetseg predict` does, and score it.
+    """Predict every image of an archive as `unetseg predict` does, and score it.
 
     Args:
-        predictor: how.
+        predictor: of the model.
+        tuning: what is known of the model; it decides on threshold, objects and zoom, as it does for predictions.
         archive: a zip in the layout of the pipeline.
         out: the folder to make, of `arrays` (see `unetseg.dataset.arrays.write_arrays`) and `predictions` (see
             `predict_subset`).
-        threshold: probability from which a pixel is foreground.
-        separation: of touching objects.
         data: how the archive is read.
         settings: of the 95 % intervals, over fields or the groups of the archive's groups.csv.
 
@@ -66,9 +66,13 @@ def evaluate_archive(
     groups = _groups(samples / "groups.csv", arrays)
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
     write_csv(split, rows, ("id", "subset", "group"))
-    subset = predict_subset(predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives)
+    settings_of = {name: getattr(tuning, name) for name in ("threshold", "depth", "min_size", "tta")}
+    zooming = Zooming(Settings(**settings_of), tuning)
+    subset = predict_subset(
+        predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives, zooming=zooming
+    )
     chance = settings.model_dump(include={"bootstrap", "seed"})
-    found = score(subset, Truth(arrays), threshold, separation, **chance)
+    found = score(subset, Truth(arrays), tuning, **chance)
     for scratch in (samples, natives):
         shutil.rmtree(scratch)
     for scratch in (split, *arrays.glob("tile*")):

@@ -84,7 +84,8 @@ def _predict_natives(
 ) -> Iterator[Float32[np.ndarray, "size size"]]:
     natives.mkdir(parents=True)
     images = map(whole_images(arrays), rows)
-    predicted = predict_zoomed(predictor, zooming, images) if zooming else predictor.images(images)
+    zoomed = predict_zoomed(predictor, zooming, images) if zooming else ()
+    predicted = (probability for _, probability in zoomed) if zooming else predictor.images(images)
     for row, probability in zip(rows, predicted, strict=True):
         np.save(natives / f"{row['index']}.npy", probability)
         yield resize(probability, size, size)

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from itertools import compress
-from math import sqrt
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, overload
 from weakref import WeakKeyDictionary
@@ -15,14 +13,13 @@ from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.rasters import check_alpha
-from unetseg.images.resampling import fit, restore
 from unetseg.model import file, keras
 from unetseg.objects.strips import Number
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.prediction.settings import Scale, Settings
 from unetseg.prediction.tuning import Tuning, find_tuning
-from unetseg.prediction.zoom import Zooming
+from unetseg.prediction.zoom import Zooming, predict_zoomed
 
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 
@@ -163,20 +160,10 @@ def predict(
     values: dict[str, Any] = {name: getattr(tuned, name) if value is None else value for name, value in given.items()}
     settings = Settings(scale=scale, zoom=zoom, pixel_size=pixel_size, **values)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
-    fits = [zooming.fits(predictor.size, picture.shape[0], picture.shape[1], None) for picture in pictures]
-    fitted = predictor.fitted(fit(picture, predictor.size) for picture in compress(pictures, fits))
-    predictions = []
-    for picture, is_fitted in zip(pictures, fits, strict=True):
-        height, width = picture.shape[:2]
-        if is_fitted:
-            seen_at, probability = predictor.size / sqrt(height * width), restore(next(fitted), height, width)
-        else:
-            rows = partial(_rows, picture)
-            seen_at = zooming.decide(predictor, rows, height, width, None)
-            probability = predictor.image(picture, seen_at)
-        predictions.append(
-            Prediction(probability, settings.threshold, settings.number(seen_at), seen_at, tuned.estimate)
-        )
+    predictions = [
+        Prediction(probability, settings.threshold, settings.number(seen_at), seen_at, tuned.estimate)
+        for seen_at, probability in predict_zoomed(predictor, zooming, pictures)
+    ]
     return predictions[0] if isinstance(images, np.ndarray) else predictions
 
 
@@ -184,10 +171,6 @@ def predict(
 def _predictor(model: keras.Model, tta: bool) -> Predictor:
     """Cache the last one, because a model for tiles is compiled again."""
     return Predictor(model, tta=tta)
-
-
-def _rows(image: UInt8[np.ndarray, "height width 3"], start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
-    return image[start:stop]
 
 
 def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress, islice
 from math import log2, sqrt
 
@@ -125,8 +126,8 @@ def _places(length: int, side: int) -> list[int]:
 
 def predict_zoomed(
     predictor: "Predictor", zooming: Zooming, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]
-) -> Iterator[Float32[np.ndarray, "_ _"]]:
-    """Predict images, each at its own size and at the zoom that is right for it; a batch of them is held in memory."""
+) -> Iterator[tuple[float, Float32[np.ndarray, "_ _"]]]:
+    """Predict images at the zoom that is right for each; give that zoom and the probability at the image's own size."""
     waiting = iter(images)
     while several := list(islice(waiting, BATCH)):
         fits = [zooming.fits(predictor.size, image.shape[0], image.shape[1], None) for image in several]
@@ -134,9 +135,11 @@ def predict_zoomed(
         for image, is_fitted in zip(several, fits, strict=True):
             height, width = image.shape[:2]
             if is_fitted:
-                yield restore(next(fitted), height, width)
+                yield predictor.size / sqrt(height * width), restore(next(fitted), height, width)
             else:
-                zoom = zooming.decide(
-                    predictor, lambda start, stop, pixels=image: pixels[start:stop], height, width, None
-                )
-                yield predictor.image(image, zoom)
+                zoom = zooming.decide(predictor, partial(_rows, image), height, width, None)
+                yield zoom, predictor.image(image, zoom)
+
+
+def _rows(image: UInt8[np.ndarray, "height width 3"], start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
+    return image[start:stop]
