@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out_help)
     parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
-    parser.add_argument(
-        "--threshold", type=float, default=None, metavar="P", help="foreground from here; default: the model's own"
-    )
+    parser.add_argument("--threshold", type=float, metavar="P", help="foreground from here; default: the model's own")
     parser.add_argument("--skip-bad", action="store_true", help="go on without the samples that cannot be used")
 
 
@@ -73,9 +71,8 @@ def _evaluate(predictor: "Predictor", tuning: "Tuning", archive: Path, out: Path
         channel="all",
         project="none",
     )
-    settings = EvaluateSettings(
-        threshold=tuning.threshold, tta=tuning.tta, bootstrap=2000, seed=0, external=str(archive)
-    )
+    chosen = tuning.model_dump(include={"threshold", "tta"})
+    settings = EvaluateSettings(**chosen, bootstrap=2000, seed=0, external=str(archive))
     with scratch_folder(out / ".evaluate.partial") as scratch:
         found = evaluate_archive(predictor, tuning, archive, scratch / "run", data=data, settings=settings)
         write_json(out / "evaluate.json", found.summary)
