@@ -1,0 +1,34 @@
+import json
+
+import pytest
+from spots import MODEL
+
+from unetseg.cli import main
+from unetseg.synthetic.sample import Slide, make_tiles, write_archive
+
+SLIDES = tuple(Slide(kind, 1, 1, 48, 40, 4, 3) for kind in ("fluorescence", "tissue"))
+
+
+@pytest.mark.slow
+def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(tmp_path, capsys):
+    MODEL.save(tmp_path / "m.keras")
+    write_archive(tmp_path / "good.zip", make_tiles(SLIDES))
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    archives = [str(tmp_path / name) for name in ("bad.zip", "good.zip")]
+    assert main(["evaluate", "--model", str(tmp_path / "m.keras"), "--out", str(tmp_path / "out"), *archives]) == 1
+    out, err = capsys.readouterr()
+    assert f"{archives[0]}: is not a zip file" in err
+    assert out.startswith(f"{archives[1]}: Dice 0.")
+    written = tmp_path / "out" / "good"
+    names = {"evaluate.json", "per_image.csv", "thresholds.csv", "reliability.csv", "plots", "report.html"}
+    assert {path.name for path in written.iterdir()} == names
+    assert json.loads((written / "evaluate.json").read_text())["images"] == 2
+    assert {"by_kind.png", "examples_worst.png"} <= {path.name for path in (written / "plots").iterdir()}
+
+
+def test_archives_of_one_name_are_refused_before_any_work(tmp_path, capsys):
+    archives = [str(tmp_path / folder / "x.zip") for folder in ("a", "b")]
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--model", "m.keras", "--out", str(tmp_path / "out"), *archives])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("two archives are named x:")
