@@ -46,7 +46,7 @@ def write_samples(folder, subsets):
     np.save(arrays / NAME, np.concatenate([packed(native) for native in natives]))
     with tiles_file(arrays, SIZE) as add:
         for row, native in zip(rows, natives, strict=True):
-            for tile in cut(row["id"], np.stack([native] * 3, axis=2), native, SIZE):
+            for tile in cut(row["id"], np.stack([native] * 3, axis=2), native.astype(np.uint16), SIZE):
                 add(tile)
     write_csv(folder / "split.csv", split, list(split[0]))
     return arrays, samples, folder / "split.csv"
