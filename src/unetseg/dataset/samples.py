@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from unetseg.dataset.layout import is_clutter
 from unetseg.dataset.merging import merge_masks
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
@@ -101,4 +102,5 @@ def _read_masks(folder: Path, stored: Stored | None) -> tuple[UInt16[np.ndarray,
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in found if not (is_clutter(path.name) or is_clutter(f"{path.name}/"))]
