@@ -11,10 +11,11 @@ from unetseg.cli import COMMANDS, main
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_subcommand_is_a_module_with_arguments_and_help(name, capsys):
+def test_every_subcommand_is_a_module_with_arguments_and_help(name, capsys, monkeypatch):
     module = importlib.import_module(f"unetseg.commands.{name}{'_' * keyword.iskeyword(name)}")
     module.add_arguments(argparse.ArgumentParser())
     assert callable(module.run)
+    monkeypatch.setenv("COLUMNS", "500")  # no line is broken
     with pytest.raises(SystemExit, match="0"):
         main([name, "--help"])
     assert COMMANDS[name][1:].split("`")[0] in " ".join(capsys.readouterr().out.split())
