@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "evaluate.py"))
 NONE = {"external": str(ROOT / "data" / "sample" / "none.zip")}
 PLAIN = params(evaluate=NONE)
-TWO = tuple(Slide(kind, 1, 1, 48, 40, 4, 3) for kind in ("fluorescence", "tissue"))
+TWO = tuple(Slide(kind, 1, 1, 32, 24, 3, 3) for kind in ("fluorescence", "tissue"))
 PER_IMAGE = (
     "id,subset,group,modality,source,height,width,objects,foreground,dice,iou,precision,recall,estimated_dice,"
     "boundary_f1,dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"

@@ -47,8 +47,7 @@ def evaluate_archive(
     """
     samples, natives, arrays, split = (out / name for name in ("samples", "natives", "arrays", "split.csv"))
     out.mkdir(parents=True)
-    limits = data.model_dump(include={"max_members", "max_gigabytes", "max_ratio"})
-    with opened(archive, **limits) as contents:
+    with opened(archive, data) as contents:
         extract(contents, samples)
     try:
         write_arrays(
