@@ -1,5 +1,6 @@
 # make repro: train on the bundled sample.     make test: run the tests.
 # make check: lint, types, layers, spelling.   make docs: build the pages of docs/ and the API reference into site/.
+# make pretrained: train the shipped model anew; STAGE1_TRAIN and NUINSSEG name the two archives.
 # Each sets up what it needs in .venv first; a second call installs nothing.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: repro test check docs requirements clean
+.PHONY: repro test check docs pretrained requirements clean
 .DELETE_ON_ERROR:
 
 repro: .venv/run
@@ -25,6 +26,11 @@ check: .venv/dev
 docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	@echo "$(CURDIR)/site/index.html"
+
+STAGE1_TRAIN ?= data/stage1_train.zip
+NUINSSEG ?= data/nuinsseg.zip
+pretrained: .venv/run
+	python tools/pretrained.py $(STAGE1_TRAIN) $(NUINSSEG)
 
 # Compile the pinned requirements from pyproject.toml; needs uv. The tests do without the extra napari, which brings Qt.
 requirements:
