@@ -68,7 +68,9 @@ def test_the_zoom_is_the_one_at_which_the_model_is_most_certain():
 
     stripes = np.zeros((300, 320, 3), np.uint8)
     stripes[:, np.arange(320) // 16 % 2 == 0] = 255
-    assert most_certain_zoom(Choosy(MODEL), rows_of(stripes), 300, 320, 0.5, 1.0) == 0.5
+    choosy = Choosy(MODEL)
+    assert most_certain_zoom(choosy, rows_of(stripes), 300, 320, 0.5, 1.0) == 0.5
+    assert most_certain_zoom(choosy, rows_of(stripes), 300, 320, 0.5, 1.0, doubt=1.0) == 1.0
 
 
 def test_at_most_two_crops_are_seen_at_each_zoom_however_large_the_image():

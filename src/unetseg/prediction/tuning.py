@@ -26,6 +26,7 @@ class Tuning(pydantic.BaseModel):
         tta: whether to average over the 8 flips and quarter turns.
         sizes: least and greatest height or width of the images that the model was trained on; None: not known.
         zoom: the usual one of these images: pixels that the model saw for each of theirs.
+        doubt: what the expected Dice has to gain, for each factor of two, for another zoom to be chosen.
         pixel_size: of what the model sees, in µm; None: not known.
         estimate: from the Dice that the model expects of an image to the one that is likely.
     """
@@ -40,6 +41,7 @@ class Tuning(pydantic.BaseModel):
     tta: bool = False
     sizes: Annotated[tuple[Annotated[int, Field(ge=1)], int] | None, Field(strict=False)] = None
     zoom: Annotated[float, Field(gt=0)] = 1.0
+    doubt: Annotated[float, Field(ge=0, le=1)] = 0.0
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     estimate: Estimate = Estimate()
 

@@ -65,7 +65,8 @@ class Zooming:
             return zoom
         if self._is_usual(predictor.size, height, width):
             return 1.0
-        return most_certain_zoom(predictor, rows, height, width, self.settings.threshold, self.tuning.zoom)
+        usual, doubt = self.tuning.zoom, self.tuning.doubt
+        return most_certain_zoom(predictor, rows, height, width, self.settings.threshold, usual, doubt)
 
     def _by_pixel(self, pixel: tuple[float, float] | None) -> float | None:
         """Compute the zoom at which the image's pixels are as large as those that the model was trained on."""
@@ -79,7 +80,7 @@ class Zooming:
 
 
 def most_certain_zoom(
-    predictor: Predictor, rows: Rows, height: int, width: int, threshold: float, usual: float
+    predictor: Predictor, rows: Rows, height: int, width: int, threshold: float, usual: float, doubt: float = 0.0
 ) -> float:
     """Find the zoom with the highest expected Dice, on two crops of as many pixels that the model sees at each zoom.
 
@@ -94,13 +95,14 @@ def most_certain_zoom(
         width: of the image.
         threshold: probability from which a pixel is foreground.
         usual: that of the images that the model was trained on.
+        doubt: what a zoom half or twice the usual one has to gain in expected Dice, and so on.
     """
     score = predictor.scorer(rows, height, width)
 
     def certainty(zoom: float) -> float:
         crops = np.stack(list(_crops(rows, height, width, zoom, predictor.size)))
         found = expected_dice(np.sum([overlap(seen, threshold) for seen in score(crops)], axis=0))
-        return found - TILT * log2(zoom) if found else -inf
+        return found - TILT * log2(zoom) - doubt * abs(log2(zoom / usual)) if found else -inf
 
     start = certainty(usual)
     best, chosen = start, usual
