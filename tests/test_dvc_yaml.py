@@ -48,7 +48,13 @@ def parameters_read(stage):
             read |= {section} if section else _included(node)
         elif isinstance(node, ast.Attribute) and (section := _section(node.value, names)) and node.attr != "model_dump":
             read.add(f"{section}.{node.attr}")
+        if isinstance(node, ast.Call):  # a section that is handed on whole
+            read |= {section for each in _arguments(node) if (section := _section(each, {}))}
     return read
+
+
+def _arguments(call):
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _elements(node):
@@ -70,7 +76,8 @@ def _included(call):
 
 
 def covered(key, declared):
-    return key in declared or key.split(".")[0] in declared
+    """Tell a key that is declared, alone or with its section; of a section that is read whole, any key."""
+    return key in declared or key.split(".")[0] in declared or any(each.startswith(f"{key}.") for each in declared)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -84,7 +91,11 @@ def test_no_import_of_a_stage_leaves_the_folders_that_it_declares_and_none_is_de
 def test_the_params_that_a_stage_declares_are_those_that_it_reads(stage):
     declared, read = set(STAGES[stage]["params"]), parameters_read(stage)
     assert {key for key in read if not covered(key, declared)} == set(), "read but not declared"
-    unread = {key for key in declared if not any(key in (each, each.split(".")[0]) for each in read)}
+    unread = {
+        key
+        for key in declared
+        if not any(key in (each, each.split(".")[0]) or each == key.split(".")[0] for each in read)
+    }
     assert unread == set(), "declared but not read"
 
 

@@ -63,7 +63,11 @@ def test_the_parameters_cannot_be_changed_by_accident():
         ("epochs: 30", "epoch: 20", "train.epoch: unknown key"),
         ("epochs: 30", "epoch: 20", "train.epochs: this key is missing"),
         ("flip: true", "flip: yes", "augment.flip: 'yes': input should be a valid boolean"),
-        ("method: grouped", "method: groups", "split.method: 'groups': input should be 'grouped', 'random' or 'kfold'"),
+        (
+            "method: grouped",
+            "method: groups",
+            "split.method: 'groups': input should be 'grouped', 'random', 'kfold' or 'experiment'",
+        ),
         ("learning_rate: 0.002", "learning_rate: .nan", "train.learning_rate: nan: input should be a finite number"),
         ("threshold: 0.5", "threshold: test", "evaluate.threshold: 'test'"),
         ("fold: 0", "fold: 5", "split: fold 5 does not exist, the 5 folds count from 0"),

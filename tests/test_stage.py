@@ -126,7 +126,7 @@ def test_interrupted_while_it_imports_a_stage_says_so_in_one_line(stage):
 
 
 def test_a_stage_started_to_outlive_the_terminal_does(stage):
-    process = stage("print('ready', flush=True); sys.stdin.readline()", below=("nohup",))
+    process = stage("print('ready', flush=True); time.sleep(30)", below=("nohup",))
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
     time.sleep(0.2)

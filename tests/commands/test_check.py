@@ -11,6 +11,10 @@ from unetseg.cli import main
 
 ROOT = Path(__file__).parents[2]
 GREY = np.arange(96, dtype=np.uint8).reshape(8, 12)
+RULES = (
+    "a mask holds 0 for background and 255 (or 1) for the object, "
+    "a label image holds 0 for background and a whole number for each object"
+)
 SPOT = np.where(GREY > 50, 255, 0).astype(np.uint8)
 
 
@@ -25,8 +29,10 @@ def project(tmp_path, monkeypatch):
 
 def pack(path, **masks):
     with zipfile.ZipFile(path, "w") as archive:
-        for name, mask in masks.items():
-            archive.writestr(f"train/{name}/images/i.png", cv2.imencode(".png", GREY)[1].tobytes())
+        for number, (name, mask) in enumerate(masks.items()):
+            noise = np.random.default_rng(number).integers(0, 90, (8, 12), np.uint8)  # no two images are neighbours
+            image = GREY if len(name) == 1 and len(masks) < 5 else noise
+            archive.writestr(f"train/{name}/images/i.png", cv2.imencode(".png", image)[1].tobytes())
             archive.writestr(f"train/{name}/masks/m.png", cv2.imencode(".png", mask)[1].tobytes())
     return path
 
@@ -98,7 +104,7 @@ def test_check_lists_every_problem_and_fails(capsys):
     assert out.endswith("bad.zip: 1 of 3 samples can be used, with 0 warnings\n")
     assert err.splitlines()[-2:] == [
         "a/masks/m.png: is 8x9 pixels, its image 8x12; they must be of one size",
-        "c/masks/m.png: is the image itself; a mask holds 0 for background and 255 (or 1) for the object",
+        "c/masks/m.png: is the image itself; " + RULES,
     ]
 
 
@@ -122,7 +128,7 @@ def test_what_is_no_archive_is_one_line(capsys):
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_told_to_stop_check_leaves_no_copy_behind(signal_, monkeypatch, capsys):
-    monkeypatch.setattr("unetseg.commands.check.check_samples", lambda _: os.kill(os.getpid(), signal_))
+    monkeypatch.setattr("unetseg.commands.check.check_samples", lambda *_: os.kill(os.getpid(), signal_))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stop:
         main(["check", str(pack("good.zip", a=SPOT))])

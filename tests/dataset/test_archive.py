@@ -195,7 +195,7 @@ def test_a_member_of_a_hostile_name_is_refused(tmp_path, name, rule):
 
 def test_names_that_differ_only_in_their_unicode_form_are_refused(tmp_path):
     members = SAMPLE | {"ab/masks/\u00e9.png": b"1", "ab/masks/e\u0301.png": b"2"}
-    assert "only in case or Unicode form" in refusal(pack(tmp_path / "a.zip", members))
+    assert "is there twice" in refusal(pack(tmp_path / "a.zip", members))
 
 
 @pytest.mark.parametrize(

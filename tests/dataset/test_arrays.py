@@ -65,6 +65,7 @@ def test_preprocess_gives_what_was_worked_out_by_hand(tmp_path):
         "foreground": "0.1015625",  # (16 + 9 + 1) / 256
         "modality": "dark_grey",
         "image": "a/images/i.png",
+        "source": "",
     }
 
 

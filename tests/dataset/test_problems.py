@@ -5,7 +5,7 @@ from unetseg.errors import InputError
 
 
 def fail():
-    raise InputError("one\ntwo")
+    raise InputError("one", "two")
 
 
 def test_an_attempt_gives_the_result_or_the_lines_of_the_error():

@@ -65,7 +65,7 @@ def test_scores_are_taken_from_the_columns_of_a_table():
     [
         ("id,iou\na,1\n", "x.csv: has no column group, dice"),
         ("", "x.csv: has no column id, group, dice"),
-        ("id,group,dice\na,g,0.5\nb,g,good\n", "x.csv:3: dice: 'good' is no number"),
+        ("id,group,dice\na,g,0.5\nb,g,good\n", "x.csv:3: dice: 'good' is not a number from 0 to 1"),
         ("id,group,dice\na,g\n", "x.csv:2: dice: '' is not a number from 0 to 1"),
         ("id,group,dice\na,g,nan\n", "x.csv:2: dice: 'nan' is not a number from 0 to 1"),
         ("id,group,dice\na,g,5\n", "x.csv:2: dice: '5' is not a number from 0 to 1"),

@@ -47,7 +47,7 @@ def evaluated(samples, model, size, tta=False):
     rows = [{"id": name, "subset": "test", "group": name, "stratum": "x"} for name in ids]
     write_csv(Path("split.csv"), rows, ("id", "subset", "group", "stratum"))
     predictor = Predictor(model, tta=tta)
-    subset = predict_subset(predictor, Path("arrays"), samples, Path("split.csv"), name="test", out=Path("predicted"))
+    subset = predict_subset(predictor, Path("arrays"), Path("split.csv"), name="test", out=Path("predicted"))
     sizes = {name: read_sample(samples / name).labels.shape for name in ids}
     seen = zip((row["id"] for row in subset.rows), subset.probabilities, strict=True)
     return {name: restore(np.array(probability), *sizes[name]) >= np.float32(0.5) for name, probability in seen}

@@ -54,7 +54,7 @@ def test_every_image_is_in_the_histogram_of_dice(figure):
 def test_a_distribution_without_an_interval_or_a_spread_can_be_drawn(figure):
     figures.draw_distribution(figure, [row(dice="1.0")], score(low=None))
 
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["mean 0.900", "median 0.910", "10th percentile 0.700"]
 
 

@@ -108,7 +108,7 @@ def _roi(found: Found) -> ImagejRoi:
     )
 
 
-def _segments(ring: Int[np.ndarray, "corners 2"]) -> Iterator[float]:
+def _segments(ring: Int[np.ndarray, "_ 2"]) -> Iterator[float]:
     kind = MOVE
     for x, y in ring.tolist():
         yield from (kind, x, y)

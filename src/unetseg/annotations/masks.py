@@ -118,7 +118,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
     if _is_mask(objects, values.dtype):
         return _number_parts(values > 0, path)
     problem = "which JPEG blurs, so save it as PNG" if lossy else _grey_picture(parts, len(objects))
-    if problem:
+    if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
         raise InputError(f"{path}: {wrong}; {RULE}, {LABELS_RULE}")
     check_count(len(objects), path)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 Corner = tuple[int, int]
-Ring = Int[np.ndarray, "corners 2"]
+Ring = Int[np.ndarray, "_ 2"]
 
 
 def polygons(mask: Bool[np.ndarray, "height width"]) -> list[list[Ring]]:

@@ -48,7 +48,7 @@ def trim(mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) 
     return Region(row + rows.start, column + columns.start, mask[rows, columns])
 
 
-def fill(rings: Sequence[Float[np.ndarray, "corners 2"]], height: int, width: int) -> Region | None:
+def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:
     """Rasterise outlines by the even-odd rule: a pixel is inside if its centre is.
 
     The outlines of `unetseg.annotations.outlines` give back exactly the mask that they were made of.

@@ -61,7 +61,7 @@ def evaluate_archive(
         )
     except InputError as error:
         lines = str(error).replace(f"{samples}/", "").splitlines()
-        raise InputError("\n".join(f"{archive}: {line}" for line in lines)) from error
+        raise InputError(*(f"{archive}: {line}" for line in lines)) from error
     groups = _groups(samples / "groups.csv", arrays)
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
     write_csv(split, rows, ("id", "subset", "group"))
