@@ -183,17 +183,18 @@ def _make_way(path: Path, new: Path, old: Path) -> None:
 
 def _make_workspace(folder: Path) -> Path:
     """Make a folder to write in, of a name that no other process takes."""
-    _remove_workspaces(folder.resolve())
+    _remove_workspaces(folder.resolve(), os.getpid())
     return Path(tempfile.mkdtemp(prefix=f"{COMPUTER}{os.getpid()}-{PROCESS}-", suffix=".partial", dir=folder))
 
 
 @functools.lru_cache(maxsize=1024)  # once per process and folder: a folder of results may hold 100,000 files
-def _remove_workspaces(folder: Path) -> None:
+def _remove_workspaces(folder: Path, process: int) -> None:
     """Remove what killed processes of this computer left in a folder; those of others cannot be asked for."""
     for left in folder.glob(f"{COMPUTER}*.partial"):
         number, token, *_ = [*left.name.removeprefix(COMPUTER).split("-"), ""]
-        lives = number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number))
-        if token != PROCESS and not lives:
+        mine = number == str(process) and token == PROCESS
+        others = number.isdigit() and int(number) != process and psutil.pid_exists(int(number))
+        if not mine and not others:
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -102,7 +102,7 @@ def test_check_lists_every_problem_and_fails(capsys):
     assert main(["check", str(pack("bad.zip", a=SPOT[:, :9], b=SPOT, c=GREY))]) == 1
     out, err = capsys.readouterr()
     assert out.endswith("bad.zip: 1 of 3 samples can be used, with 0 warnings\n")
-    assert err.splitlines()[-2:] == [
+    assert [line for line in err.splitlines() if "/masks/" in line] == [
         "a/masks/m.png: is 8x9 pixels, its image 8x12; they must be of one size",
         "c/masks/m.png: is the image itself; " + RULES,
     ]
