@@ -180,4 +180,4 @@ def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
         shares = f"split.validation: {split.validation:g} and split.test: {split.test:g}"
         yield f"{shares} leave none for training: {there_are}"
     elif batch > train:
-        yield f"train.batch_size: {batch} is more than the {train} samples that are left to train on: {there_are}"
+        yield f"train.batch_size: {batch} is more than the {train} left to train on: {there_are}"
