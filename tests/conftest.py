@@ -67,7 +67,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
-UNSEEN = {"test_kill", "test_docs", "test_experiments", "test_package", "test_compare", "test_evaluate", "test_volumes"}
+UNSEEN = {
+    "test_kill",
+    "test_fit",
+    "test_repair_dvc",
+    "test_docs",
+    "test_experiments",
+    "test_package",
+    "test_compare",
+    "test_evaluate",
+    "test_volumes",
+}
 
 
 @pytest.hookimpl(trylast=True)
