@@ -45,7 +45,7 @@ def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tm
     note.write_text("")
     assert "corrupted" in project.try_run("dvc", "repro")[1]
     told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
-    assert told.startswith(".dvc/tmp/rwlock: was cut off")
+    assert told.startswith(".dvc/tmp/rwlock: was left incomplete by a kill")
     assert ran(project.dvc("repro")) == ["evaluate", "plot"]
 
 

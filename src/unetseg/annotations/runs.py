@@ -85,7 +85,7 @@ def read_bowl(path: Path) -> dict[str, Reader]:
         InputError: naming the file, if it has no columns of these names.
     """
     texts: dict[str, list[str]] = {}
-    csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
+    limit = csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -96,6 +96,8 @@ def read_bowl(path: Path) -> dict[str, Reader]:
                 texts.setdefault(name, []).append(text or "")
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a CSV table in UTF-8 with the columns {' and '.join(COLUMNS)}") from error
+    finally:
+        csv.field_size_limit(limit)
 
     def reader(name: str) -> Reader:
         def read(height: int, width: int) -> Annotations:
