@@ -1,0 +1,154 @@
+"""Measure CPU seconds and peak memory of each stage against the number of images; draw both.
+
+    python benchmarks/scale.py --images 2000 20000 --folder /tmp/scale --out metrics/scale
+
+The images are synthetic, 256×256, with one mask file each. The network is tiny and trains for one epoch: its own time
+and memory do not depend on the number of images. CPU seconds, of a stage with all its processes, hold on a busy
+computer too. Memory is what the kernel cannot take back (RssAnon): pages of memory-mapped arrays are its cache.
+20,000 images take about 15 GB and 15 CPU minutes; each archive and its arrays are removed after its run.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = 256
+PAINTED = 60  # distinct images; the others are these, shifted round, turned, and with noise of their own
+TINY = {
+    "image": {"size": SIZE},
+    "model": {"base_filters": 2, "max_filters": 4, "depth": 1},
+    "train": {"epochs": 1, "batch_size": 8, "crop_epochs": 0},
+}
+STAGES = {
+    "unzip": "--out unzipped --listing unzipped.csv",
+    "preprocess": "--samples unzipped --out arrays --report preprocess.json",
+    "split": "--samples arrays --images unzipped --out split.csv --report split.json",
+    "train": "--arrays arrays --split split.csv --model unet.keras --history history.csv --metrics train.json "
+    "--state state",
+    "evaluate": "--arrays arrays --split split.csv --model unet.keras --metrics evaluate.json --summary summary.json "
+    "--per-image per_image.csv --thresholds thresholds.csv --reliability reliability.csv --predictions predictions "
+    "--tuning tuning.json",
+    "plot": "--arrays arrays --history history.csv --evaluation evaluate.json --per-image per_image.csv "
+    "--thresholds thresholds.csv --reliability reliability.csv --predictions predictions --out plots "
+    "--report report.html",
+}
+COLUMNS = ("images", "stage", "cpu_seconds", "seconds", "peak_mb")
+
+
+def write_archive(path: Path, count: int) -> None:
+    """Write an archive of `count` images, each with one mask file."""
+    import cv2
+    import numpy as np
+
+    from unetseg.synthetic.sample import Slide, make_tiles
+
+    kinds = [Slide(kind, 1, 1, SIZE, SIZE, 20, 3) for kind in ("fluorescence", "tissue") for _ in range(PAINTED // 2)]
+    tiles = list(make_tiles(kinds))
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(count):
+            rng = np.random.default_rng(number)
+            tile = tiles[rng.integers(len(tiles))]
+            shift, turns = tuple(rng.integers(0, SIZE, 2)), int(rng.integers(4))
+            image, labels = (np.rot90(np.roll(part, shift, (0, 1)), turns) for part in (tile.image, tile.labels))
+            noise = rng.integers(0, 8, image.shape, np.uint8)
+            pictures = {"images": cv2.add(np.ascontiguousarray(image), noise), "masks": (labels > 0) * np.uint8(255)}
+            for folder, picture in pictures.items():
+                archive.writestr(
+                    f"{number:06d}/{folder}/{number}.png", cv2.imencode(".png", picture, fast)[1].tobytes()
+                )
+
+
+def run(folder: Path, stage: str) -> dict[str, float]:
+    """Run a stage; give its CPU seconds, seconds and peak memory, with those of its processes."""
+    cpu: dict[int, float] = {}
+    started, peak = time.monotonic(), 0.0
+    command = [sys.executable, str(ROOT / "stages" / f"{stage}.py"), *STAGES[stage].split()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    with (folder / f"{stage}.log").open("w") as log:
+        process = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        while process.poll() is None:
+            total = 0
+            with contextlib.suppress(psutil.Error, OSError, ProcessLookupError):  # of one that ends just now
+                for each in [process, *process.children(recursive=True)]:
+                    used = each.cpu_times()
+                    cpu[each.pid] = used.user + used.system
+                    total += _anonymous(each.pid)
+            peak = max(peak, total / 1e6)
+            time.sleep(0.25)
+    if process.returncode:
+        raise SystemExit(f"{stage} failed:\n{(folder / f'{stage}.log').read_text()[-2000:]}")
+    return {"cpu_seconds": sum(cpu.values()), "seconds": time.monotonic() - started, "peak_mb": peak}
+
+
+def _anonymous(pid: int) -> int:
+    """Give the bytes of a process that are not pages of files."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024 if "RssAnon:" in status else 0
+
+
+def measure(count: int, folder: Path) -> list[dict[str, object]]:
+    """Run all stages on an archive of `count` images in an empty folder, and remove it."""
+    from dvc.utils.serialize import modify_yaml
+
+    folder.mkdir(parents=True)
+    write_archive(folder / "images.zip", count)
+    shutil.copy(ROOT / "params.yaml", folder)
+    with modify_yaml(folder / "params.yaml") as params:
+        for section, values in TINY.items():
+            params[section].update(values)
+        params["data"]["archive"] = "images.zip"
+        params["evaluate"]["external"] = str(ROOT / "data" / "sample" / "none.zip")
+    rows = []
+    for stage in STAGES:
+        rows.append({"images": count, "stage": stage, **{k: round(v, 2) for k, v in run(folder, stage).items()}})
+        print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    print(f"report page: {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
+    shutil.rmtree(folder)
+    return rows
+
+
+def draw(rows: list[dict[str, object]], path: Path) -> None:
+    """Draw CPU milliseconds per image and peak memory of each stage against the number of images."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((9, 4), layout="constrained")
+    for axes, label in zip(figure.subplots(1, 2), ("CPU ms per image", "peak memory in MB"), strict=True):
+        for stage in STAGES:
+            own = [row for row in rows if row["stage"] == stage]
+            counts = [float(row["images"]) for row in own]
+            per_image = [1000 * float(row["cpu_seconds"]) / float(row["images"]) for row in own]
+            axes.plot(
+                counts, per_image if "CPU" in label else [float(row["peak_mb"]) for row in own], "o-", label=stage
+            )
+        axes.set(xlabel="images", ylabel=label, xscale="log", ylim=(0, None))
+    figure.axes[0].legend()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Measure each number of images in turn, and write the table and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--folder", type=Path, required=True, help="scratch; must not exist")
+    parser.add_argument("--out", type=Path, default=ROOT / "metrics" / "scale")
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "src"))
+    from unetseg.files import write_csv
+
+    rows = [row for count in options.images for row in measure(count, options.folder)]
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_csv(options.out / "scale.csv", rows, COLUMNS)
+    draw(rows, options.out / "scale.png")
+
+
+if __name__ == "__main__":
+    main()
