@@ -9,7 +9,7 @@ open(image);
 name = File.getNameWithoutExtension(image);
 rois = folder + name + ".roi.zip";
 if (!File.exists(rois))
-    exit(rois + " does not exist. Predict with --write roi, and choose the folder that holds the image's results.");
+    exit(rois + " does not exist: the image has no objects, or predict with --write roi and choose the folder of its results.");
 
 roiManager("reset");
 roiManager("open", rois);

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unetseg.parallel import FEW, WAITING_PER_CORE, in_parallel, in_processes
+from unetseg.parallel import FEW, WAITING_PER_CORE, in_parallel, in_processes, quota
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -96,3 +96,26 @@ def test_a_process_tied_to_one_core_uses_one(tmp_path):
     words = [sys.executable, "-c", script]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, env=unset)
     assert done.stdout.split() == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "allowed"),
+    [
+        ("0::/job/step", {"job/cpu.max": "150000 100000"}, 1.5),
+        ("0::/job/step", {"job/cpu.max": "max 100000", "job/step/cpu.max": "400000 100000"}, 4),
+        ("4:cpu,cpuacct:/slurm/job", {"cpu,cpuacct/slurm/job/cpu.cfs_quota_us": "200000"}, 2),
+        ("4:cpu:/docker/abc", {"cpu/cpu.cfs_quota_us": "50000"}, 0.5),  # a container sees its own group as the top
+        ("4:cpu:/", {"cpu/cpu.cfs_quota_us": "-1"}, 2**16),
+        ("5:memory:/job", {"memory/job/cpu.cfs_quota_us": "50000"}, 2**16),
+        ("nonsense", {}, 2**16),
+    ],
+)
+def test_the_quota_of_the_control_groups_is_kept_in_version_1_and_2(tmp_path, line, files, allowed):
+    (tmp_path / "groups").write_text(f"1:name=systemd:/\n{line}\n")
+    for name, content in files.items():
+        file = tmp_path / "mounted" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{content}\n")
+        if file.name == "cpu.cfs_quota_us":
+            file.with_name("cpu.cfs_period_us").write_text("100000\n")
+    assert quota(tmp_path / "mounted", tmp_path / "groups") == allowed

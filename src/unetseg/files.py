@@ -13,6 +13,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -136,15 +137,26 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        return [{name: _content(value) for name, value in row.items()} for row in reader]
+        return [{name: unescaped(value) for name, value in row.items()} for row in reader]
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
 
 
+def unescaped(text: Any) -> Any:
+    """Take away the apostrophe that `write_csv` put before text that a spreadsheet would take for a formula."""
+    return text[1:] if isinstance(text, str) and text.startswith("'") and FORMULA.match(text) else text
+
+
 def sha256(*paths: Path) -> str:
-    """Hash the contents of files, in the order given, to one hexadecimal digest."""
+    """Hash the contents of files, in the order given, to one hexadecimal digest.
+
+    Raises:
+        InputError: if one is a device, a pipe or a folder: some devices never end.
+    """
     digest = hashlib.sha256()
     for path in paths:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is not a regular file")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -154,10 +166,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and FORMULA.match(value) and not _is_number(value):
         return f"'{value}"
     return value
-
-
-def _content(text: Any) -> Any:
-    return text[1:] if isinstance(text, str) and text.startswith("'") and FORMULA.match(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -22,7 +22,7 @@ FEW = 100  # fewer items are done before processes have started
 
 def cores() -> int:
     """Count the cores that this process may use: of the machine, of its affinity, of its control group's quota."""
-    known = [os.cpu_count() or 1, math.ceil(_quota())]
+    known = [os.cpu_count() or 1, math.ceil(quota())]
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         known.append(len(os.sched_getaffinity(0)))
     return max(1, min(known))
@@ -32,6 +32,38 @@ def limit_threads() -> None:
     """Tell OpenCV and TensorFlow, before they are imported, to use no more threads than `cores`."""
     for name in ("OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, str(cores()))
+
+
+def quota(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> float:
+    """Give how many cores the control groups of this process allow, as containers and Slurm set them.
+
+    Args:
+        root: where the hierarchies are mounted: version 2 itself, the controllers of version 1 as folders below.
+        groups: lists the groups of this process, a line `number:controllers:path` for each hierarchy; version 2 names
+            no controllers.
+    """
+    least = float(2**16)
+    with contextlib.suppress(OSError, ValueError):
+        for line in groups.read_text(encoding="utf-8").splitlines():
+            _, controllers, own = line.split(":", 2)
+            if not controllers or "cpu" in controllers.split(","):
+                top = root / controllers
+                group = top / own.strip("/")
+                for folder in (group, *group.parents[: len(group.parts) - len(top.parts)]):
+                    least = min(least, _allowed(folder))
+    return least
+
+
+def _allowed(group: Path) -> float:
+    """Read the limit of one control group, of version 2 or 1; infinite where it sets none."""
+    with contextlib.suppress(OSError, ValueError):
+        if (limit := group / "cpu.max").is_file():
+            share, period = limit.read_text(encoding="ascii").split()
+        else:
+            share, period = ((group / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
+        if share.strip() != "max" and int(share) > 0:  # version 1 says -1 for no limit
+            return int(share) / int(period)
+    return math.inf
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -71,18 +103,6 @@ def _in_order(executor: Executor, function: Callable[[Item], Result], items: Ite
                 waiting.extend(pool.submit(function, item) for item in islice(pending, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _quota(root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Give how many cores the control groups (version 2) of this process allow, as containers and Slurm set them."""
-    least = float(2**16)
-    with contextlib.suppress(OSError, ValueError):
-        own = Path("/proc/self/cgroup").read_text(encoding="ascii").rpartition("0::/")[2].strip()
-        for group in (root / own, *(root / own).parents):
-            if group.is_relative_to(root) and (group / "cpu.max").is_file():
-                quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
-                least = min(least, int(quota) / int(period) if quota != "max" else least)
-    return least
 
 
 def _follow_parent() -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from unetseg.errors import InputError
 from unetseg.evaluation.comparison import Scored, compare, parse_scores, verdict
+from unetseg.files import read_text, write_csv
 
 
 def evaluation(shift, spread=0.02, images=60):
@@ -78,3 +79,12 @@ def test_scores_are_taken_from_the_columns_of_a_table():
 def test_a_table_that_is_no_evaluation_is_refused_by_name_and_line(text, message):
     with pytest.raises(InputError, match=message):
         parse_scores(text, "x.csv")
+
+
+def test_names_that_a_table_escapes_are_read_as_they_were(tmp_path):
+    names = ["=1+1", "+a", "-b", "@c", "'=d", "'quoted'", "plain", "-1"]
+    rows = [{"id": name, "group": name, "dice": 0.5} for name in names]
+    write_csv(tmp_path / "per_image.csv", rows, ["id", "group", "dice"])
+    text = read_text(tmp_path / "per_image.csv")
+    assert "\n'=1+1," in text
+    assert parse_scores(text, "x.csv") == {name: Scored(name, 0.5) for name in names}

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -32,3 +34,13 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 def test_of_a_single_group_there_is_no_interval():
     assert bootstrap_interval(np.array([0.7, 0.9]), ["a", "a"], 100, 0) is None
+
+
+def test_the_interval_of_many_groups_takes_little_memory_and_has_the_same_draws(monkeypatch):
+    values, names = np.random.default_rng(4).random(500), [str(index) for index in range(500)]
+    whole = bootstrap_interval(values, names, 300, 0)
+    monkeypatch.setattr("unetseg.evaluation.statistics.MOST_DRAWN", 1100)  # two resamples at a time
+    tracemalloc.start()
+    assert bootstrap_interval(values, names, 300, 0) == whole
+    assert tracemalloc.get_traced_memory()[1] < 300_000  # the 150,000 draws alone would take 600,000
+    tracemalloc.stop()

@@ -290,3 +290,20 @@ def test_a_lock_of_a_dead_process_is_taken_over():
 def test_earlier_results_are_known():
     write(results(("labels",)), sources()[1])
     assert {Path("out/deep/b.png").resolve(), Path("out/deep/b.labels.tif").resolve()} <= earlier_results(Path("out"))
+
+
+def write_nothing(to, source):
+    to.write(Known(source, 20, 30, None, 1.0), [np.zeros((20, 30), np.float32)])
+
+
+def test_an_image_without_objects_gets_no_roi_zip_because_imagej_refuses_an_empty_one():
+    to, source = results(("roi", "geojson")), sources()[0]
+    write(to, source)
+    assert Path("out/a.roi.zip").exists()
+    write_nothing(to, source)
+    assert not Path("out/a.roi.zip").exists()  # nor does one of an earlier run stay
+    assert Path("out/a.geojson").exists()
+    assert to.is_done(source)
+    write(to, source)
+    Path("out/a.roi.zip").unlink()
+    assert not to.is_done(source)

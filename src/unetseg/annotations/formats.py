@@ -35,6 +35,7 @@ class Format:
         write_all: writes the file of all images.
         read: reads the objects of an image, given its height and width.
         read_all: reads the file of all images; gives each image's name and the function that reads its objects.
+        needs_objects: whether an image without objects gets no such file.
     """
 
     purpose: str
@@ -43,6 +44,7 @@ class Format:
     write_all: Callable[[Path, Sequence[Listed]], None] | None = None
     read: Callable[[Path, int, int], Annotations] | None = None
     read_all: Callable[[Path], dict[str, Reader]] | None = None
+    needs_objects: bool = False
 
 
 @contextmanager
@@ -98,7 +100,9 @@ FORMATS = {
     "probability": Format("probability in 16 bit", ".probability.tif", write=write_probability),
     "labels": Format("label image", ".labels.tif", write=write_labels, read=read_objects),
     "overlay": Format("image with the objects outlined", ".overlay.png", write=write_overlay),
-    "roi": Format("ImageJ's and Fiji's ROIs", ".roi.zip", write=write_roi, read=read_roi),
+    "roi": Format(  # ImageJ refuses an empty zip
+        "ImageJ's and Fiji's ROIs", ".roi.zip", write=write_roi, read=read_roi, needs_objects=True
+    ),
     "geojson": Format("GeoJSON of QuPath", ".geojson", write=write_geojson, read=read_geojson),
     "labelme": Format("LabelMe's JSON", ".labelme.json", write=write_labelme, read=read_labelme),
     "coco": Format("COCO instances", "coco.json", write_all=write_coco, read_all=read_coco),

@@ -12,6 +12,7 @@ from dvc.utils.serialize import parse_yaml
 from unetseg.errors import InputError
 from unetseg.evaluation.comparison import compare, parse_scores, verdict
 from unetseg.evaluation.revisions import unfinished
+from unetseg.files import read_text
 
 PER_IMAGE = "metrics/per_image.csv"
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
-    read = _read_revision if options.rev else lambda name: Path(name).read_text("utf-8-sig", "replace")
+    read = _read_revision if options.rev else lambda name: read_text(Path(name))
     names = options.first, options.second
     first, second = (parse_scores(read(name), name) for name in names)
     compared = compare(first, second)

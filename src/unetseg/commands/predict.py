@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace, held: ExitStack) -> int:
         if failure:
             failed = 1
             print(failure, file=sys.stderr)
-    for line in _summary(results.gather(sources)):
+    for line in _summary(results.gather(sources), options.write):
         print(line, file=sys.stderr)
     return failed
 
@@ -116,10 +116,14 @@ def _told(tuned: Tuning, given: list[str], source: str) -> str:
     return f"{values} (from {source}{options})"
 
 
-def _summary(images: list[dict[str, Any]]) -> Iterator[str]:
-    """Say at which zooms the images were predicted, and how many masks are likely to be good."""
+def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
+    """Say at which zooms the images were predicted, which files are not there, how many masks are likely good."""
     if not images:
         return
+    for kind in kinds:
+        empty = [image["image"] for image in images if FORMATS[kind].needs_objects and not image["objects"]]
+        if empty:
+            yield printable(f"no objects, so no {FORMATS[kind].name}: {len(empty)} images, such as {empty[0]}")
     zooms = Counter(round(image["zoom"], 2) for image in images).most_common()
     told = [f"{zoom:g} ({count})" for zoom, count in zooms[:5]] + ["…"] * (len(zooms) > 5)
     yield f"zoom, pixels that the model sees for each of an image (images): {', '.join(told)}"

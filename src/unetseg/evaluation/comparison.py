@@ -10,6 +10,7 @@ import numpy as np
 
 from unetseg.errors import InputError
 from unetseg.evaluation.statistics import bootstrap_interval
+from unetseg.files import unescaped
 
 RESAMPLES = 2000
 COLUMNS = ("id", "group", "dice")
@@ -47,9 +48,10 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
             raise InputError(f"{name}: has no column {', '.join(missing)}: give the per_image.csv of an evaluation")
         for row in rows:
             at = f"{name}:{rows.line_num}"
-            if row["id"] in parsed:
-                raise InputError(f"{at}: id: {_shorten(row['id'])} occurs twice; use the table as evaluate wrote it")
-            parsed[row["id"]] = Scored(row["group"] or "", _share(row["dice"], at))
+            image, group = unescaped(row["id"]), unescaped(row["group"])
+            if image in parsed:
+                raise InputError(f"{at}: id: {_shorten(image)} occurs twice; use the table as evaluate wrote it")
+            parsed[image] = Scored(group or "", _share(row["dice"], at))
     except csv.Error as error:
         raise InputError(f"{name}:{rows.reader.line_num}: is not a CSV table: {error}") from None
     return parsed

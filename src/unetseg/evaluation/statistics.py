@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+MOST_DRAWN = 2**20  # groups in memory at a time
+
 
 def bootstrap_interval(
     values: Float[np.ndarray, " images"], groups: Sequence[str], resamples: int, seed: int
@@ -28,7 +30,11 @@ def bootstrap_interval(
     if len(names) < 2:
         return None
     sums, sizes = np.bincount(group, weights=values), np.bincount(group)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(resamples, len(names)), dtype=np.int32)
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
+    random, together = np.random.default_rng(seed), max(1, MOST_DRAWN // len(names))
+    means = []
+    for start in range(0, resamples, together):  # gives the numbers that one large draw would give
+        rows = min(together, resamples - start)
+        drawn = random.integers(len(names), size=(rows, len(names)), dtype=np.int32)
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
     return float(low), float(high)

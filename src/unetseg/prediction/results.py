@@ -185,10 +185,15 @@ class Results:
                 enter(self._writers[kind][1](enter(atomic_path(path)), about))
                 for kind, path in self.files(source).items()
             ]
+            objects = 0
             for strip in self._numbered(strips, height, known.zoom):
+                objects += len(strip.objects)
                 for add in adds:
                     add(strip)
             self._seal_path(source).unlink(missing_ok=True)  # killed from here on, the files may be of two runs
+        for kind, path in self.files(source).items():
+            if not objects and FORMATS[kind].needs_objects:
+                path.unlink()
         key = self._keys.pop(source, None) or self._key(source)
         write_json(self._seal_path(source), {"key": key, "files": self._hashes(source)})
 
@@ -240,7 +245,8 @@ class Results:
 
     def _hashes(self, source: Input) -> dict[str, str]:
         files = {**self.files(source), "record": self._record_path(source)}
-        return {kind: sha256(path) for kind, path in files.items()}
+        optional = {kind for kind in self._writers if FORMATS[kind].needs_objects}
+        return {kind: sha256(path) for kind, path in files.items() if kind not in optional or path.exists()}
 
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
