@@ -4,6 +4,7 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.config import Params
+from unetseg.errors import InputError
 from unetseg.files import write_csv, write_json
 from unetseg.model.file import save_model
 from unetseg.provenance import code_digest, digest, provenance
@@ -14,8 +15,17 @@ from unetseg.training.fit import train
 
 def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
     """Train on `arrays` as `split` says; `state` holds what a kill must not lose until the outputs are written."""
+    try:
+        _train(params, arrays, split, model, history, metrics, state)
+    except InputError as error:  # dvc removes the outputs of a stage before it runs
+        raise InputError(*error.args, f"to get the last model back, if there was one: dvc checkout {model}") from error
+
+
+def _train(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
     start = [Path(file) for file in [params.train.start_from] if file]
+    if start and not start[0].is_file():
+        raise InputError(f"train.start_from: {start[0]}: no file is there; name a .keras file, or none (empty)")
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "code": code_digest()})
     batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)

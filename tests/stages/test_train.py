@@ -1,0 +1,51 @@
+import os
+import runpy
+import signal
+from pathlib import Path
+
+import pytest
+from brightness import write_samples
+from values import params
+
+from unetseg.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+STAGE = runpy.run_path(str(ROOT / "stages" / "train.py"))
+
+
+@pytest.fixture
+def paths(tmp_path):
+    arrays, _, split = write_samples(tmp_path, ["test", "train", "validation", "test"])
+    out = tmp_path / "out"
+    outputs = {"model": out / "m.keras", "history": out / "history.csv", "metrics": out / "train.json"}
+    return {"arrays": arrays, "split": split, "state": out / "state", **outputs}
+
+
+@pytest.fixture
+def at_once():
+    """Fail what hangs: a pipe without a writer, a device without an end."""
+
+    def late(_number, _frame):
+        pytest.fail("not refused within two seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder", "missing"])
+def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(paths, tmp_path, kind):
+    start = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(start)
+    elif kind == "folder":
+        start.mkdir()
+    with pytest.raises(InputError) as told:
+        STAGE["main"](params(train={"start_from": str(start)}), **paths)
+    first, second = str(told.value).splitlines()
+    assert first == f"train.start_from: {start}: no file is there; name a .keras file, or none (empty)"
+    assert second == f"to get the last model back, if there was one: dvc checkout {paths['model']}"
+    assert not paths["model"].parent.exists()
