@@ -92,3 +92,15 @@ def test_folds_are_queued_as_the_readme_says(short, tmp_path):
     rows = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
     queued = [(row["split.method"], row["split.fold"]) for row in rows if row["State"] == "Queued"]
     assert sorted(queued) == [("kfold", "0"), ("kfold", "1")]
+
+
+def test_the_tables_that_the_guides_name_fit_a_screen(short):
+    wide = {"COLUMNS": "100000"}
+    asked = ("--only-changed", "--drop", ".*[./]", "--keep", "train.epochs")
+    table = short.run("env", *(f"{name}={value}" for name, value in wide.items()), "dvc", "exp", "show", *asked)
+    assert max(map(len, table.splitlines())) < 200
+    header = next(line.split() for line in table.splitlines() if "Experiment" in line)
+    assert {"dice", "dice_low", "dice_high", "train.epochs"} <= set(header)
+    summary = short.dvc("metrics", "show", "metrics/summary.json")
+    assert max(map(len, summary.splitlines())) < 130
+    assert "dice" in summary

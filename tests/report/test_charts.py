@@ -114,3 +114,18 @@ def test_every_image_is_drawn_at_its_estimated_and_its_true_dice(figure):
     figures.draw_estimate(figure, rows, {"mae": 0.075})
     assert lines(figure.axes[0], "image").get_xydata().tolist() == [[0.85, 0.9], [0.5, 0.4]]
     assert "mean absolute error 0.075" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_no_legend_covers_bars_or_curves():
+    drawn = [Figure() for _ in range(3)]
+    figures.draw_training(drawn[0], EPOCHS)
+    figures.draw_distribution(drawn[1], [row(dice=dice) for dice in ("0.31", "0.9", "1.0")], score())
+    thresholds = [
+        {"subset": "test", "threshold": f"{x}", "dice": "0.5", "precision": "1", "recall": "0"} for x in (0, 1)
+    ]
+    figures.draw_thresholds(drawn[2], thresholds, 0.5)
+    for each in drawn:
+        each.set_layout_engine("constrained")
+        each.canvas.draw()
+        (legend,) = each.legends
+        assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in each.axes)

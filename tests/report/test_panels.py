@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from unetseg.report import panels
@@ -67,3 +68,15 @@ def test_pictures_that_do_not_fill_their_grid_leave_it_empty():
 
     assert [title for title in titles(worst) if title] == ["0.500  a", "0.500  b", "0.500  c", "0.500  d"]
     assert titles(outlines) == ["a: Dice 0.500, 1 true, 1 predicted objects"]
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 12, 100])
+@pytest.mark.parametrize("examples", [1, 3, 20])
+def test_best_median_and_worst_never_share_an_image_and_the_median_leads_with_its_better(count, examples):
+    best, median, worst = panels.chosen(range(count), examples)
+    assert len(best) == len(median) == len(worst) == min(examples, count // 3)
+    assert len({*best, *median, *worst}) == 3 * len(best)
+    assert best[0] == count - 1
+    assert worst[0] == 0
+    assert list(median) == sorted(median, reverse=True)
+    assert median[-1] - len(worst) == pytest.approx(count - 1 - len(best) - median[0], abs=1)

@@ -70,8 +70,8 @@ def draw_training(figure: Figure, history: Rows) -> None:
         )
         axes.set(title=label, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-    figure.set_figheight(3.1)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # beside the curves
+    figure.set_figheight(3.3)
     figure.suptitle(f"Training: best validation Dice {validation[best]:.3f} in epoch {epochs[best]:.0f}")
 
 

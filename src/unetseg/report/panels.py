@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ from skimage.segmentation import find_boundaries
 from unetseg.files import read_csv
 from unetseg.report.cases import Case, read_cases
 from unetseg.report.look import BLUE, ORANGE, SKY
+
+Row = TypeVar("Row")
 
 AGREED = "#c4c4c4"
 FALSE_POSITIVE, FALSE_NEGATIVE = ORANGE, BLUE
@@ -46,14 +48,12 @@ def panels(
     )
     read = partial(read_from, arrays, predictions)
     count = len(per_image)
-    wanted = min(examples, max(1, count // 3))  # no image is shown as best, median and worst alike
-    middle = (count - wanted + 1) // 2
     steps = np.unique(np.linspace(0, count - 1, 4).astype(int))
-    best, median = per_image[::-1][:wanted], per_image[middle:][:wanted][::-1]
+    best, median, worst = chosen(per_image, examples)
     drawn: dict[str, Callable[[Figure], None]] = {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
         "examples_median": partial(draw_examples, cases=read(median), title="Images near the median Dice"),
-        "examples_worst": partial(draw_examples, cases=read(per_image[:wanted]), title="Images with the lowest Dice"),
+        "examples_worst": partial(draw_examples, cases=read(worst), title="Images with the lowest Dice"),
         "worst": partial(draw_worst, cases=read(per_image[:12])),
         "outlines": partial(draw_outlines, cases=read([per_image[step] for step in steps])),
     }
@@ -63,6 +63,19 @@ def panels(
         cases = read_from(elsewhere / "arrays", elsewhere / "predictions", shown)
         drawn["external"] = partial(draw_examples, cases=cases, title="Images from elsewhere, from the lowest Dice up")
     return drawn
+
+
+def chosen(worst_first: Sequence[Row], examples: int) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
+    """Choose the best images and those around the median, the better first, and the worst; none twice.
+
+    Args:
+        worst_first: the rows of the images; of fewer than three, one stands for several.
+        examples: how many to choose of each; fewer where there are not three times as many images.
+    """
+    count = len(worst_first)
+    wanted = min(examples, max(1, count // 3))
+    middle = (count - wanted + 1) // 2
+    return worst_first[::-1][:wanted], worst_first[middle:][:wanted][::-1], worst_first[:wanted]
 
 
 def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:

@@ -5,7 +5,10 @@ const LABELS = {
   objects_predicted: "Found", foreground: "Foreground", iou: "IoU", boundary_f1: "Boundary F1", dice_native: "Dice at native size",
   iou_native: "IoU at native size", f1_70: "Object F1 (IoU ≥ 0.7)", map: "Object mean AP", pq: "Panoptic quality",
 };
-const MEANINGS = { uncertainty: "Mean entropy of the pixels: 0 where the model is sure of all, 1 where of none" };
+const MEANINGS = {
+  uncertainty: "Mean entropy of the pixels: 0 where the model is sure of all, 1 where of none",
+  estimated_dice: "How well the mask is likely to agree with one drawn by hand, judged from the prediction alone",
+};
 const COLUMNS = ["modality", "dice", "precision", "recall", "f1_50", "estimated_dice", "verdict", "uncertainty", "objects", "objects_predicted", "foreground"];  // of the table
 const CARDS = [
   ["dice.mean", "Dice", "dice"], ["iou.mean", "IoU", "iou"], ["precision", "Precision"], ["recall", "Recall"], ["native.dice.mean", "Native-size Dice", "native.dice"],
@@ -53,9 +56,9 @@ function flatten(content, prefix = "") {
 
 function fillPairs(list, pairs) {
   list.replaceChildren();
-  for (const [name, value] of pairs) {
+  for (const [name, value, meaning] of pairs) {
     const pair = make(list, "div");
-    make(pair, "dt", name);
+    make(pair, "dt", name).title = meaning ?? "";
     make(pair, "dd", value);
   }
 }
@@ -128,6 +131,7 @@ function drawTable(columns) {
     cell.dataset.key = key;
     const button = make(cell, "button", key === "id" ? "Name" : LABELS[key]);
     button.type = "button";
+    button.title = MEANINGS[key] ?? "";
     button.addEventListener("click", () => sortBy(key, state.sort === key ? !state.descending : false));
   }
   for (const entry of state.entries) makeRow(entry, columns);
@@ -171,7 +175,7 @@ function openViewer(entry) {
   $("viewer-name").title = entry.id;
   $("viewer-position").textContent = `${state.shown.indexOf(entry) + 1} of ${state.shown.length}`;
   fillPicture($("viewer-picture"), entry);
-  fillPairs($("viewer-scores"), Object.keys(entry.scores).map((key) => [LABELS[key] ?? key[0].toUpperCase() + words_of(key.slice(1)), score(entry, key)]));
+  fillPairs($("viewer-scores"), Object.keys(entry.scores).map((key) => [LABELS[key] ?? key[0].toUpperCase() + words_of(key.slice(1)), score(entry, key), MEANINGS[key]]));
   if (!$("viewer").open) $("viewer").showModal();
 }
 
@@ -261,7 +265,7 @@ function main() {
   drawCurve("Dice over the epochs", history, "dice", kept);
   drawCurve("Loss over the epochs", history, "loss", kept);
   if (has("dice")) drawStrip("Dice of each image", entries, "dice", openViewer);
-  else if (has("estimated_dice")) drawStrip("Estimated Dice of each image: how well its mask is likely to agree with one drawn by hand, judged from the prediction alone", entries, "estimated_dice", openViewer);
+  else if (has("estimated_dice")) drawStrip("Estimated Dice of each image", entries, "estimated_dice", openViewer, `${MEANINGS.estimated_dice}; `);
   else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer, `${MEANINGS.uncertainty}; `);
   drawDetails("Parameters", params);
   drawDetails("All metrics", metrics);
