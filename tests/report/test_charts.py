@@ -3,6 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from unetseg.report import charts as figures
+from unetseg.report.look import picture
 
 EPOCHS = [
     {"epoch": str(epoch), "dice": "0.5", "loss": "0.4", "val_dice": dice, "val_loss": "0.3"}
@@ -116,16 +117,17 @@ def test_every_image_is_drawn_at_its_estimated_and_its_true_dice(figure):
     assert "mean absolute error 0.075" in [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_no_legend_covers_bars_or_curves():
-    drawn = [Figure() for _ in range(3)]
-    figures.draw_training(drawn[0], EPOCHS)
-    figures.draw_distribution(drawn[1], [row(dice=dice) for dice in ("0.31", "0.9", "1.0")], score())
-    thresholds = [
-        {"subset": "test", "threshold": f"{x}", "dice": "0.5", "precision": "1", "recall": "0"} for x in (0, 1)
-    ]
-    figures.draw_thresholds(drawn[2], thresholds, 0.5)
-    for each in drawn:
-        each.set_layout_engine("constrained")
-        each.canvas.draw()
-        (legend,) = each.legends
-        assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in each.axes)
+def test_no_legend_covers_bars_or_curves(tmp_path):
+    curve = {"subset": "test", "dice": "0.5", "precision": "1", "recall": "0"}
+    thresholds = [curve | {"threshold": threshold} for threshold in ("0", "1")]
+    images = [row(dice=dice) for dice in ("0.31", "0.9", "1.0")]
+    for draw in (
+        lambda figure: figures.draw_training(figure, EPOCHS),
+        lambda figure: figures.draw_distribution(figure, images, score()),
+        lambda figure: figures.draw_thresholds(figure, thresholds, 0.5),
+    ):
+        with picture(tmp_path / "a.png") as figure:
+            draw(figure)
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
