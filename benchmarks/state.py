@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from unetseg.model.unet import build_unet, for_tiles
+from unetseg.model.assembly import build_model, for_tiles
 from unetseg.params_file import load_params
 from unetseg.training.average import Average
 from unetseg.training.batches import open_batches
@@ -45,7 +45,7 @@ def main() -> None:
     training, _ = open_batches(
         options.arrays, options.split, mode="resize", settings=params.train, strength=params.augment
     )
-    unet = for_tiles(build_unet(params.image.size, params.model), params.model.standardize)
+    unet = for_tiles(build_model(params.image.size, params.model), params.model.standardize)
     compile_unet(unet, params.train, training.num_batches)
     unet.train_on_batch(*training[0])  # compiles
     batch = [timed(lambda number=number: unet.train_on_batch(*training[number])) for number in range(options.batches)]

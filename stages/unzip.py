@@ -1,28 +1,24 @@
 """Extract the samples from the archive, safely."""
 
 import sys
-import zlib
 from pathlib import Path
 
 from unetseg import stage
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
-from unetseg.files import read_text, write_csv, write_text
+from unetseg.dataset.groups import find_groups
+from unetseg.files import write_csv
 
 
-def main(params: Params, out: Path, listing: Path) -> None:
-    """Extract every sample of `data.archive` to `out`, once the parameters fit their number, and list the files."""
-    archive, groups = Path(params.data.archive), out / "groups.csv"
-    groups.unlink(missing_ok=True)  # of an earlier run, and perhaps of another archive
+def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
+    """Extract every sample of `data.archive`, once the parameters fit their number; list the files and the groups."""
+    archive = Path(params.data.archive)
     with opened(archive, params.data) as contents:
         check_against_data(params, len(contents.ids))
         extract(contents, out)
-    table = contents.table
-    given = archive.with_name("groups.csv")
-    if given.is_file() and not groups.exists():  # the archive's own comes first
-        write_text(groups, text := read_text(given))
-        table.append({"path": groups.name, "bytes": len(text.encode()), "crc32": f"{zlib.crc32(text.encode()):08x}"})
-    write_csv(listing, table, ["path", "bytes", "crc32"])
+    together = find_groups(params.data, archive, out, contents.ids)
+    write_csv(groups, together, list(together[0]) if together else ["id", "group"])
+    write_csv(listing, contents.table, ["path", "bytes", "crc32"])
     if left_out := contents.left_out:
         print(
             f"{archive}: left out {len(left_out)} files that belong to no sample, such as {left_out[0]!r}",

@@ -49,7 +49,7 @@ class Project:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONPATH": f"{self.folder / 'src'}{os.pathsep}{ROOT / 'tests' / 'recording'}",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ada"),
@@ -135,6 +135,8 @@ def make_project(folder: Path) -> Project:
         else:
             shutil.copy(source, target)
     shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data" / "groups.csv", folder / "data")
     write_images(folder / "data" / "sample" / "nuclei.zip")
     write_images(folder / "data" / "sample" / "elsewhere.zip", count=3, size=40)
     project = Project(folder)

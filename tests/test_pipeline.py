@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -126,3 +127,23 @@ def test_a_missing_archive_is_one_clear_line(project):
     assert status != 0
     assert ran(printed) == []
     assert [line for line in printed.splitlines() if "nuclei.zip" in line] == printed.splitlines()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_opens_only_files_that_it_declares(finished, stage):
+    entry = finished.stages()[stage]
+    declared = [Path(each["path"]) for part in ("deps", "outs") for each in entry[part]]
+    declared += [Path("params.yaml"), Path(".unetseg")]  # the second holds what a killed training goes on from
+    declared += [Path("data/unzipped")] if Path("data/unzipped.csv") in declared else []  # which stands for the folder
+    opened = (finished.folder / ".dvc" / "tmp" / "opened" / stage).read_text().splitlines()
+    files = [Path(path) for path in opened if (finished.folder / path).is_file() and not path.endswith(".pyc")]
+    assert Path("stages", f"{stage}.py") in files
+    undeclared = [path for path in files if not any(path.is_relative_to(each) for each in declared)]
+    assert undeclared == []
+
+
+def test_a_new_table_of_groups_runs_what_depends_on_it(project):
+    table = project.folder / "data" / "groups.csv"
+    table.write_text("id,group\n" + "".join(f"{number:02d},{number // 2}\n" for number in range(12)))
+    assert ran(project.dvc("repro", "split")) == ["unzip", "split"]
+    assert json.loads((project.folder / "metrics" / "split.json").read_text())["grouped_by"] == "groups.csv"

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from unetseg.config import AugmentSettings, ModelSettings, Params, TrainSettings
-from unetseg.model.unet import build_unet
+from unetseg.model.assembly import build_model
 from unetseg.params_file import load_params
 
 PARAMS = load_params(Path(__file__).parents[1] / "params.yaml")
@@ -41,4 +41,4 @@ def no_augmentation(**changed: Any) -> AugmentSettings:
 
 def small_unet(size: int = 16, **changed: Any) -> keras.Model:
     """Build a U-Net of few weights."""
-    return build_unet(size, model_settings(**changed))
+    return build_model(size, model_settings(**changed))

@@ -28,6 +28,7 @@ class DataSettings(Section):
     """The archive, and what is refused."""
 
     archive: Annotated[File, Field(min_length=1)]
+    groups: Annotated[File, Field(min_length=1)]
     on_bad_sample: Literal["error", "skip"]
     max_members: int = Field(ge=1, le=10**9)
     max_gigabytes: float = Field(gt=0, le=10**6)
@@ -67,8 +68,9 @@ class SplitSettings(Section):
 
 
 class ModelSettings(Section):
-    """The shape of the U-Net."""
+    """The network and its shape."""
 
+    network: Literal["unet"]  # the modules of unetseg.model that have a network
     base_filters: int = Field(ge=1, le=1024)
     max_filters: int = Field(ge=1, le=4096)
     depth: int = Field(ge=1, le=8)
@@ -113,7 +115,7 @@ class TrainSettings(Section):
     learning_rate: float = Field(gt=0, le=10)
     schedule: Literal["cosine", "constant"]
     warmup_epochs: float = Field(ge=0, le=10**6)
-    loss: Literal["bce", "bce_dice"]
+    loss: Literal["bce", "bce_dice"]  # the functions of unetseg.training.losses
     clip_norm: float = Field(ge=0, le=10**6)
     ema: float = Field(ge=0, lt=1)
     balance: Share

@@ -23,6 +23,8 @@ def project(tmp_path, monkeypatch):
     """Stand in a folder with a params.yaml, and with a place for temporary files that can be looked into."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "groups.csv").write_text("id,group\n")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
 

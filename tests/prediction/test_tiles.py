@@ -6,7 +6,7 @@ import pytest
 from values import small_unet
 
 from unetseg.errors import InputError
-from unetseg.model.unet import assemble
+from unetseg.model.assembly import assemble
 from unetseg.prediction.predictor import Predictor
 
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.files import write_csv
 from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments
 from unetseg.splitting.splits import experiment_split
 
@@ -39,12 +38,12 @@ def test_images_of_another_size_are_another_experiment():
     assert found["i0"] == found["i2"] != found["i1"]
 
 
-def test_experiments_that_the_user_names_come_before_sources_and_those_before_the_pixels(tmp_path):
+def test_experiments_that_the_user_names_come_before_sources_and_those_before_the_pixels():
     rows = [row(0, "lab a"), row(1)]
-    assert given_experiments([row(0)], tmp_path / "groups.csv") is None
-    assert given_experiments(rows, tmp_path / "groups.csv") == ({"i0": "lab a", "i1": "unknown"}, "sources.csv")
-    write_csv(tmp_path / "groups.csv", [{"id": "i1", "group": "g", "experiment": "x"}], ["id", "group", "experiment"])
-    assert given_experiments(rows, tmp_path / "groups.csv") == ({"i0": "unknown", "i1": "x"}, "groups.csv")
+    assert given_experiments([row(0)], []) is None
+    assert given_experiments(rows, []) == ({"i0": "lab a", "i1": "unknown"}, "sources.csv")
+    groups = [{"id": "i1", "group": "g", "experiment": "x"}]
+    assert given_experiments(rows, groups) == ({"i0": "unknown", "i1": "x"}, "groups.csv")
 
 
 def test_every_experiment_is_tested_once_and_never_learnt_from_in_that_fold():

@@ -16,8 +16,13 @@ ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "unzip.py"))
 
 
-def unzip(archive, out, listing):
-    STAGE["main"](params(data={"archive": str(archive)}), out, listing)
+NO_GROUPS = ROOT / "data" / "groups.csv"
+
+
+def unzip(archive, out, listing, groups=NO_GROUPS):
+    STAGE["main"](
+        params(data={"archive": str(archive), "groups": str(groups)}), out, listing, out.with_name("used.csv")
+    )
 
 
 def pack(path, samples):
@@ -46,25 +51,32 @@ def test_the_stage_tells_what_it_leaves_out(tmp_path, capsys):
     assert f"{packed}: left out 1 files that belong to no sample, such as 'README.md'" in capsys.readouterr().err
 
 
-def test_a_table_of_groups_beside_the_archive_comes_along(tmp_path):
-    (tmp_path / "groups.csv").write_text("id,group\n0,beside\n")
-    packed = pack(tmp_path / "a.zip", 20)
-    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
-    assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,beside\n"
-    before = (tmp_path / "out.csv").read_text()
-    assert "groups.csv,18," in before
-    (tmp_path / "groups.csv").write_text("id,group\n0,bosido\n")
-    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text() != before
+def of_groups(folder, text, **encoding):
+    """Write a table of groups with a row for each of twenty samples."""
+    table = folder / "table.csv"
+    table.write_text("id,group\n" + "".join(f"{number},{text}\n" for number in range(20)), **encoding)
+    return table
 
 
-def test_a_table_of_groups_in_the_archive_comes_before_one_beside_it(tmp_path):
-    (tmp_path / "groups.csv").write_text("id,group\n0,beside\n")
-    packed = pack(tmp_path / "a.zip", 20)
+def test_the_groups_are_those_of_data_groups_else_those_in_the_archive_else_none(tmp_path):
+    packed, table = pack(tmp_path / "a.zip", 20), of_groups(tmp_path, "named")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
+    assert (tmp_path / "used.csv").read_text() == "id,group\n"
     with zipfile.ZipFile(packed, "a") as file:
-        file.writestr("train/groups.csv", "id,group\n0,inside\n")
+        file.writestr("train/groups.csv", table.read_text().replace("named", "inside"))
     unzip(packed, tmp_path / "out", tmp_path / "out.csv")
-    assert (tmp_path / "out" / "groups.csv").read_text() == "id,group\n0,inside\n"
+    assert read_csv(tmp_path / "used.csv")[0] == {"id": "0", "group": "inside"}
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv", table)
+    assert read_csv(tmp_path / "used.csv")[0] == {"id": "0", "group": "named"}
+
+
+def test_a_table_beside_the_archive_that_nothing_names_stops_the_stage(tmp_path):
+    packed = pack(tmp_path / "a.zip", 20)
+    beside = of_groups(tmp_path, "beside").rename(tmp_path / "groups.csv")
+    with pytest.raises(InputError, match=r"groups\.csv: is beside the archive, .* set data\.groups to this path"):
+        unzip(packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv", beside)
+    assert read_csv(tmp_path / "used.csv")[0] == {"id": "0", "group": "beside"}
 
 
 def test_parameters_that_do_not_fit_stop_the_stage_before_it_extracts(tmp_path):
@@ -78,7 +90,7 @@ def test_a_bad_archive_is_one_line_and_exit_status_1(tmp_path):
     (tmp_path / "params.yaml").write_text(text)
     (tmp_path / "a.zip").write_text("no zip")
     done = subprocess.run(
-        [sys.executable, ROOT / "stages" / "unzip.py", "--out", "out", "--listing", "l"],
+        [sys.executable, ROOT / "stages" / "unzip.py", "--out", "out", "--listing", "l", "--groups", "g"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -94,9 +106,7 @@ def test_a_name_that_a_shell_would_expand_is_taken_as_it_stands(tmp_path, name):
 
 def test_a_table_of_groups_in_utf_16_is_read_and_one_in_latin_1_is_refused_in_a_line(tmp_path):
     packed = pack(tmp_path / "a.zip", 20)
-    (tmp_path / "groups.csv").write_text("id,group\n0,käse\n", encoding="utf-16")
-    unzip(packed, tmp_path / "out", tmp_path / "out.csv")
-    assert (tmp_path / "out" / "groups.csv").read_text(encoding="utf-8") == "id,group\n0,käse\n"
-    (tmp_path / "groups.csv").write_text("id,group\n0,käse\n", encoding="latin-1")
-    with pytest.raises(InputError, match=r"groups\.csv: is not UTF-8 text; save it again as UTF-8"):
-        unzip(packed, tmp_path / "out", tmp_path / "out.csv")
+    unzip(packed, tmp_path / "out", tmp_path / "out.csv", of_groups(tmp_path, "käse", encoding="utf-16"))
+    assert read_csv(tmp_path / "used.csv")[19] == {"id": "19", "group": "käse"}
+    with pytest.raises(InputError, match=r"table\.csv: is not UTF-8 text; save it again as UTF-8"):
+        unzip(packed, tmp_path / "out", tmp_path / "out.csv", of_groups(tmp_path, "käse", encoding="latin-1"))

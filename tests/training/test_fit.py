@@ -10,7 +10,6 @@ from unetseg.model.file import save_model
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state
 from unetseg.training.fit import train
-from unetseg.training.losses import LOSSES
 
 SMALL = {"base_filters": 4, "max_filters": 8, "depth": 1, "residual": True}
 TRAIN = {
@@ -197,13 +196,15 @@ def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(data):
 
 
 def test_a_loss_that_is_no_number_is_said_in_a_line(data, monkeypatch):
-    monkeypatch.setitem(LOSSES, "bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)) * float("nan"))
+    monkeypatch.setattr(
+        "unetseg.training.losses.bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)) * float("nan")
+    )
     with pytest.raises(InputError, match=r"epoch \d: the loss is nan: try a smaller train.learning_rate"):
         run(data, data / "state", loss="bce", ema=0.0)
 
 
 def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
-    monkeypatch.setitem(LOSSES, "bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)))
+    monkeypatch.setattr("unetseg.training.losses.bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)))
     with pytest.raises(InputError, match="validation Dice stayed 0 for 2 epochs, the model predicts all background"):
         run(
             data,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unetseg.training.losses import bce_dice_loss, bce_loss, dice, soft_dice_loss
+from unetseg.training.losses import bce, bce_dice, dice, soft_dice_loss
 
 MASKS = arrays(np.float32, (2, 4, 4, 1), elements=st.sampled_from([0.0, 1.0]))
 
@@ -48,8 +48,8 @@ def test_extra_weight_counts_in_the_cross_entropy_alone():
     extra = rng.random((3, 8, 8, 1)).astype(np.float32)
     weighted = np.concatenate([truth, extra], axis=-1)
     entropy = -(truth * np.log(predicted) + (1 - truth) * np.log(1 - predicted))
-    np.testing.assert_allclose(of(bce_loss, truth, predicted), entropy.mean((1, 2, 3)), rtol=1e-4)
-    np.testing.assert_allclose(of(bce_loss, weighted, predicted), (entropy * (1 + extra)).mean((1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(of(bce, truth, predicted), entropy.mean((1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(of(bce, weighted, predicted), (entropy * (1 + extra)).mean((1, 2, 3)), rtol=1e-4)
     for function in (soft_dice_loss, dice):
         np.testing.assert_array_equal(of(function, weighted, predicted), of(function, truth, predicted))
 
@@ -59,5 +59,5 @@ def test_bce_dice_is_the_sum_of_both():
     truth, predicted = (rng.random((3, 8, 8, 1)) > 0.5).astype(np.float32), rng.random((3, 8, 8, 1)).astype(np.float32)
     entropy = -(truth * np.log(predicted) + (1 - truth) * np.log(1 - predicted)).mean((1, 2, 3))
     np.testing.assert_allclose(
-        of(bce_dice_loss, truth, predicted), entropy + of(soft_dice_loss, truth, predicted), rtol=1e-4
+        of(bce_dice, truth, predicted), entropy + of(soft_dice_loss, truth, predicted), rtol=1e-4
     )

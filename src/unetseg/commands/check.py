@@ -10,10 +10,11 @@ import numpy as np
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.checking import Checked, check_samples
+from unetseg.dataset.groups import Rows, find_groups
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.params_file import load_params
-from unetseg.splitting.groups import connected, read_groups
+from unetseg.splitting.groups import connected, joined
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import share_out, stratum
 
@@ -31,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
         with opened(options.archive, params.data) as contents:
             extract(contents, samples)
         checked = check_samples(samples, params.data, params.image)
-        given = [path for path in (samples / "groups.csv", options.archive.with_name("groups.csv")) if path.is_file()]
-        stopping = _what_stops(params, checked, len(contents.ids), given)
+        together, wrong = attempt(find_groups, params.data, options.archive, samples, contents.ids)
+        stopping = wrong or _what_stops(params, checked, len(contents.ids), together or [])
     findings = checked.findings
     warnings = [*findings.warnings, *checked.warnings()]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(stopping) or (bool(findings.unusable) and not skipped))
 
 
-def _what_stops(params: Params, checked: Checked, packed: int, given: list[Path]) -> list[str]:
+def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> list[str]:
     """List why the pipeline would stop, other than by single samples: by the functions that would stop it."""
     if not checked.findings.foreground:
         return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
@@ -53,10 +54,10 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: list[Path]
     return lines or attempt(_split, params, checked, given)[1]
 
 
-def _split(params: Params, checked: Checked, given: list[Path]) -> None:
+def _split(params: Params, checked: Checked, given: Rows) -> None:
     strata = {row["id"]: stratum(row["modality"], row["height"], row["width"]) for row in checked.rows}
     if given:
-        groups = read_groups(given[0], list(strata))
+        groups = joined(given, strata)
     else:
         groups = connected(strata, find_relatives(list(strata), np.stack(checked.traits)).pairs)
     subsets = list(share_out(groups, strata, **params.split.model_dump()).values())

@@ -64,6 +64,7 @@ def _evaluate(predictor: "Predictor", tuning: "Tuning", archive: Path, out: Path
 
     data = DataSettings(
         archive=str(archive),
+        groups="none",
         on_bad_sample="skip" if skip_bad else "error",
         max_members=1_000_000,
         max_gigabytes=200,

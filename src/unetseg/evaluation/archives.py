@@ -8,6 +8,7 @@ import numpy as np
 from unetseg.config import DataSettings, EvaluateSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.groups import TABLE, Rows, read_groups
 from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
@@ -16,7 +17,7 @@ from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tuning import Tuning
 from unetseg.prediction.zoom import Zooming
-from unetseg.splitting.groups import connected, read_groups
+from unetseg.splitting.groups import connected, joined
 from unetseg.splitting.relatives import find_relatives
 
 NOTHING = 22  # bytes of a zip without members
@@ -49,6 +50,8 @@ def evaluate_archive(
     out.mkdir(parents=True)
     with opened(archive, data) as contents:
         extract(contents, samples)
+        own = samples / TABLE
+        together = read_groups(own, contents.ids) if own.is_file() else []
     try:
         write_arrays(
             samples,
@@ -62,7 +65,7 @@ def evaluate_archive(
     except InputError as error:
         lines = str(error).replace(f"{samples}/", "").splitlines()
         raise InputError(*(f"{archive}: {line}" for line in lines)) from error
-    groups = _groups(samples / "groups.csv", arrays)
+    groups = _groups(together, arrays)
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
     write_csv(split, rows, ("id", "subset", "group"))
     settings_of = {name: getattr(tuning, name) for name in ("threshold", "depth", "min_size", "tta")}
@@ -84,8 +87,8 @@ def is_empty(archive: Path) -> bool:
     return archive.is_file() and archive.stat().st_size == NOTHING
 
 
-def _groups(given: Path, arrays: Path) -> dict[str, str]:
+def _groups(together: Rows, arrays: Path) -> dict[str, str]:
     ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
-    if given.is_file():
-        return read_groups(given, ids)
+    if together:
+        return joined(together, ids)
     return connected(ids, find_relatives(ids, np.load(arrays / "traits.npy", mmap_mode="r")).pairs)

@@ -6,16 +6,14 @@ import keras
 import numpy as np
 
 from unetseg.errors import InputError
-from unetseg.model.unet import assemble, small_size
-
-PARTS = {"normalise", "unet"}
+from unetseg.model.assembly import assemble, take_apart
 
 
 def join_models(models: Sequence[keras.Model]) -> keras.Model:
     """Build one model that predicts the mean probability of several, such as those of a cross-validation.
 
     Args:
-        models: as `unetseg.model.unet.build_unet` makes them, of one input size and one normalisation.
+        models: as `unetseg.model.assembly.assemble` makes them, of one input size and one normalisation.
 
     Returns:
         A model that is used, saved and taken apart as each of them.
@@ -23,23 +21,20 @@ def join_models(models: Sequence[keras.Model]) -> keras.Model:
     Raises:
         InputError: if one of them is made otherwise, or if they normalise differently.
     """
-    for number, model in enumerate(models, 1):
-        if PARTS - {layer.name for layer in model.layers}:
-            raise InputError(f"model {number} has no parts 'normalise' and 'unet': it cannot be averaged with others")
-    size, normalise = models[0].input_shape[1:], models[0].get_layer("normalise")
+    parts = [take_apart(model, f"model {number}") for number, model in enumerate(models, 1)]
+    size, (normalise, _, small) = models[0].input_shape[1:], parts[0]
     trial = np.random.default_rng(0).uniform(0, 255, (2, *size)).astype(np.float32)
     for number, model in enumerate(models, 1):
         if model.input_shape[1:] != size:
             raise InputError(f"model {number} takes images of {model.input_shape[1:]}, the first one of {size}")
-        if small_size(model) != small_size(models[0]) or not np.array_equal(
-            model.get_layer("normalise")(trial), normalise(trial)
-        ):
+        own = parts[number - 1]
+        if own.small != small or not np.array_equal(own.normalise(trial), normalise(trial)):
             raise InputError(f"model {number} normalises its input differently from the first one")
     inputs = keras.Input((None, None, 3), name="input")
-    members = [_copy(model.get_layer("unet"), inputs, number) for number, model in enumerate(models)]
+    members = [_copy(each.network, inputs, number) for number, each in enumerate(parts)]
     outputs = [member.output for member in members]
     mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
-    return assemble(normalise, keras.Model(inputs, mean, name="unet"), small_size(models[0]))
+    return assemble(normalise, keras.Model(inputs, mean, name="unet"), small)
 
 
 def _copy(unet: keras.Model, inputs: keras.KerasTensor, number: int) -> keras.Model:

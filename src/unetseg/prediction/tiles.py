@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from unetseg.errors import InputError
 from unetseg.images.resampling import resize
 from unetseg.images.tiling import Rows, Score, blend, lay
 from unetseg.model import keras
+from unetseg.model.assembly import take_apart
 
 TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
 REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
@@ -26,7 +26,7 @@ class TiledModel:
         """Split a model into its parts.
 
         Args:
-            model: as `unetseg.model.unet.build_unet` makes it.
+            model: as `unetseg.model.assembly.assemble` makes it.
             tile: height and width of the largest tile, in pixels; rounded down to what the model's poolings divide.
             overlap: least number of pixels that neighbouring tiles share; by default so many that no pixel is taken
                 from where the tile's border shows, but half a tile at most.
@@ -34,12 +34,9 @@ class TiledModel:
         Raises:
             InputError: if the model is not made of the two parts "normalise" and "unet".
         """
-        if {"normalise", "unet"} - {layer.name for layer in model.layers}:
-            raise InputError("the model has no parts 'normalise' and 'unet': it cannot predict tiles")
-        self._normalise, unet = model.get_layer("normalise"), model.get_layer("unet")
+        self._normalise, unet, small = take_apart(model)
         self._size = model.input_shape[1]
-        has_polarity = any(layer.name == "polarity" for layer in model.layers)
-        self._polarity = keras.Model(model.input, model.get_layer("polarity").output) if has_polarity else None
+        self._polarity = keras.Model(model.input, model.get_layer("polarity").output) if small else None
         every_layer = keras.Model(unet.inputs, [layer.output for layer in unet.layers])
         shapes = every_layer.compute_output_shape((None, *model.input_shape[1:]))
         self._multiple = self._size // min(shape[1] for shape in shapes)

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,7 +11,6 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from unetseg.files import read_csv
 from unetseg.splitting.splits import stratum
 
 MOST = 20  # experiments that are looked for
@@ -20,20 +18,21 @@ QUANTILES = (0.05, 0.5, 0.95, 0.995)
 STATISTICS = ("q5", "q50", "q95", "q99.5", "colour", "sharpness")
 
 
-def given_experiments(rows: Sequence[Mapping[str, str]], groups: Path) -> tuple[dict[str, str], str] | None:
+def given_experiments(
+    rows: Sequence[Mapping[str, str]], groups: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, str], str] | None:
     """Take the experiments that the user named: column `experiment` of groups.csv, else the sources of the samples.
 
     Args:
         rows: of samples.csv.
-        groups: the file of the samples' groups; it need not be there.
+        groups: rows of the user's groups.
 
     Returns:
         The experiment of each id ("unknown" where there is none), and where they come from; None if there are none.
     """
-    table = read_csv(groups) if groups.is_file() else []
-    named = {row["id"]: row["experiment"] for row in table if row.get("experiment")}
+    named = {row["id"]: row["experiment"] for row in groups if row.get("experiment")}
     sources = {row["id"]: row["source"] for row in rows if row.get("source")}
-    for found, origin in ((named, groups.name), (sources, "sources.csv")):
+    for found, origin in ((named, "groups.csv"), (sources, "sources.csv")):
         if found:
             return {row["id"]: found.get(row["id"], "unknown") for row in rows}, origin
     return None

@@ -1,7 +1,7 @@
 """Batches for training and validation.
 
 An image, or a part of one, comes beside the mean, deviation and polarity of the whole image, which normalise it; see
-`unetseg.model.unet.for_tiles`.
+`unetseg.model.assembly.for_tiles`.
 """
 
 from collections.abc import Sequence

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from unetseg.config import ModelSettings, TrainSettings
 from unetseg.errors import InputError
+from unetseg.model.assembly import build_model, for_tiles
 from unetseg.model.file import load_model, read_facts
-from unetseg.model.unet import build_unet, for_tiles
+from unetseg.training import losses
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches
 from unetseg.training.keeper import Keeper, Past
-from unetseg.training.losses import LOSSES, dice
 
 
 def train(
@@ -50,7 +50,7 @@ def train(
             `start_from` has a different shape.
     """
     _make_reproducible(settings.seed, settings.jit_compile)
-    unet = build_unet(size, model)
+    unet = build_model(size, model)
     if settings.start_from:
         _take_weights(unet, Path(settings.start_from), {"image": {"size": size}, "model": model.model_dump()})
     learner = for_tiles(unet, model.standardize)
@@ -91,8 +91,9 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
             warmup_steps=warmup,
         )
     optimizer = keras.optimizers.Adam(rate, global_clipnorm=settings.clip_norm or None)
-    metrics = [keras.metrics.MeanMetricWrapper(dice, name="dice")]
-    unet.compile(optimizer, LOSSES[settings.loss], metrics=metrics, jit_compile=settings.jit_compile)
+    metrics = [keras.metrics.MeanMetricWrapper(losses.dice, name="dice")]
+    loss = getattr(losses, settings.loss)
+    unet.compile(optimizer, loss, metrics=metrics, jit_compile=settings.jit_compile)
 
 
 def _make_reproducible(seed: int, jit_compile: bool) -> None:

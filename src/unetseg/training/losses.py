@@ -31,15 +31,15 @@ def soft_dice_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return 1.0 - (2.0 * overlap + SMOOTH) / (total + SMOOTH)
 
 
-def bce_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+def bce(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Compute binary cross-entropy of each image, (B,); a second channel of `y_true` is extra weight of each pixel."""
     cross_entropy = keras.losses.binary_crossentropy(y_true[..., :1], y_pred)
     return ops.mean(cross_entropy * (1.0 + ops.sum(y_true[..., 1:], axis=-1)), axis=(1, 2))
 
 
-def bce_dice_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Compute binary cross-entropy, weighted as in `bce_loss`, plus soft Dice loss of each image, (B,)."""
-    return bce_loss(y_true, y_pred) + soft_dice_loss(y_true, y_pred)
+def bce_dice(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Compute binary cross-entropy, weighted as in `bce`, plus soft Dice loss of each image, (B,)."""
+    return bce(y_true, y_pred) + soft_dice_loss(y_true, y_pred)
 
 
 def dice(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -49,6 +49,3 @@ def dice(y_true: Tensor, y_pred: Tensor) -> Tensor:
     overlap = ops.sum(y_true * predicted, axis=axes)
     total = ops.sum(y_true, axis=axes) + ops.sum(predicted, axis=axes)
     return ops.where(total > 0, 2.0 * overlap / ops.maximum(total, 1.0), 1.0)
-
-
-LOSSES = {"bce": bce_loss, "bce_dice": bce_dice_loss}

@@ -1,0 +1,65 @@
+import unicodedata
+
+import pytest
+
+from unetseg.dataset.groups import read_groups
+from unetseg.errors import InputError
+
+
+def _write(folder, text):
+    path = folder / "groups.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_table_is_read_with_all_its_columns_and_one_of_a_header_alone_has_no_rows(tmp_path):
+    assert read_groups(_write(tmp_path, "\ufeffid,slide,note\na,1,x\n"), ["a"]) == [
+        {"id": "a", "slide": "1", "note": "x"}
+    ]
+    assert read_groups(_write(tmp_path, "id,group\n"), ["a"]) == []
+
+
+def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
+    path = _write(tmp_path, "id,group\na,1\nx,1\na,2\n")
+    with pytest.raises(InputError) as error:
+        read_groups(path, ["a", "b"])
+    assert str(error.value).splitlines() == [
+        f"{path}: x: there is no such sample; remove its row",
+        f"{path}: a: has 2 rows; keep one",
+        f"{path}: b: this sample has no row; add one",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "a;1\n"])
+def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
+    with pytest.raises(InputError, match="it needs a header with id and at least one of group, patient, slide, plate"):
+        read_groups(_write(tmp_path, content), ["a"])
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_bytes(b"id,group\n\xff\xfe,1\n")
+    with pytest.raises(InputError, match=r"groups\.csv: is not UTF-8 text"):
+        read_groups(path, ["a"])
+
+
+def test_names_that_look_the_same_are_the_same(tmp_path):
+    table = tmp_path / "groups.csv"
+    table.write_text(f"id,group\n{unicodedata.normalize('NFD', 'ä')} ,plate  1\n", encoding="utf-8")
+    assert read_groups(table, ["ä"]) == [{"id": "ä", "group": "plate 1"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a," + "x" * 200_000, "field larger"),
+        ('a,"x', "unexpected end"),
+        ("a,\xe4", "UTF-8"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_in_a_line(tmp_path, text, said):
+    table = tmp_path / "groups.csv"
+    table.write_text(f"id,group\n{text}", encoding="latin-1")
+    with pytest.raises(InputError, match=said) as error:
+        read_groups(table, ["a"])
+    assert len(str(error.value).splitlines()) == 1
