@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from unetseg.report import panels
-from unetseg.report.cases import Case
+from unetseg.report.entries import Case
 
 GREY, ORANGE, BLUE, WHITE = [196, 196, 196], [230, 159, 0], [0, 114, 178], [255, 255, 255]
 

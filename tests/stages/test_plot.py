@@ -97,7 +97,7 @@ def test_the_same_run_gives_the_same_bytes(run, plots, tmp_path):
 
 
 def test_a_prediction_is_found_by_its_id(run):
-    from unetseg.report.cases import read_cases
+    from unetseg.report.entries import read_cases
 
     tile = list(make_tiles(SLIDES))[1]
     rows = [{"id": tile.name, "dice": "0.5"}]

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from skimage.segmentation import find_boundaries
 
 from unetseg.files import read_csv
-from unetseg.report.cases import Case, read_cases
+from unetseg.report.entries import Case, read_cases
 from unetseg.report.look import BLUE, ORANGE, SKY
 
 Row = TypeVar("Row")
