@@ -16,6 +16,7 @@ COMMANDS = {  # in the order in which --help shows them
     "predict": "write masks, objects and tables for new images",
     "evaluate": "score a model on labelled archives",
     "compare": "tell whether one evaluation is significantly better than another",
+    "sweep": "run an experiment for each combination of values, and gather their Dice in a table and a plot",
     "folds": "print mean and standard deviation of the scores over the folds of a cross-validation",
     "report": "write an HTML page to look through predictions",
     "info": "print where a model came from, or which versions are installed",

@@ -1,15 +1,16 @@
 """Gather what the folds of a cross-validation scored: the mean and the spread of every number over the folds."""
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from unetseg.config import FOLDED
 from unetseg.errors import InputError
+from unetseg.evaluation.sweeps import Run
 
-FOLDED = ("kfold", "experiment")
 METHOD, FOLDS, FOLD = "split.method", "split.folds", "split.fold"
-HOW = f"dvc exp run -S {METHOD}=kfold -S '{FOLD}=range(0,5)' --queue, then dvc queue start"
+HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 
 
 @dataclass(frozen=True)
@@ -25,37 +26,23 @@ class Folds:
         return sorted(set(range(self.params[FOLDS])) - self.scores.keys())
 
 
-def gather(
-    shown: Iterable[Mapping[str, Any]],
-    metrics: str,
-    params: str = "params.yaml",
-    *,
-    scored: Callable[[str], bool] = lambda _revision: True,
-) -> list[Folds]:
-    """Sort experiments by their parameters; of several runs of one fold the newest counts.
-
-    Queued, running and failed experiments count as not scored: what DVC shows of them is the commit's.
+def gather(runs: Iterable[Run]) -> list[Folds]:
+    """Sort the runs of a cross-validation by their parameters; of several runs of one fold the newest counts.
 
     Args:
-        shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
-        metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
-        params: the parameters file, likewise.
-        scored: tells of a finished experiment's revision whether the metrics are its own.
+        runs: scored experiments, the newest first.
 
     Raises:
-        InputError: if there is no scored experiment with `split.method` kfold.
+        InputError: if no run has a `split.method` with folds.
     """
     found: dict[tuple[tuple[str, str], ...], Folds] = {}
-    for data in _experiments(shown):
-        settings = dict(_flat(data.get("params", {}).get(params, {}).get("data", {})))
-        scores = dict(_flat(data.get("metrics", {}).get(metrics, {}).get("data", {})))
-        if settings.get(METHOD) in FOLDED and scores and scored(data["rev"]):
-            fold = settings.pop(FOLD)
+    for run in runs:
+        if run.params.get(METHOD) in FOLDED:
+            settings = {key: value for key, value in run.params.items() if key != FOLD}
             folds = found.setdefault(tuple((key, repr(settings[key])) for key in sorted(settings)), Folds(settings))
-            numbers = {name: float(value) for name, value in scores.items() if type(value) in (int, float)}
-            folds.scores.setdefault(fold, numbers)
+            folds.scores.setdefault(run.params[FOLD], run.scores)
     if not found:
-        raise InputError(f"no experiment of this commit with {METHOD}=kfold has {metrics}; run: {HOW}")
+        raise InputError(f"no scored experiment of this commit has {METHOD}=kfold; run: {HOW}")
     return list(found.values())
 
 
@@ -78,22 +65,3 @@ def lines(gathered: list[Folds]) -> Iterator[str]:
 
 def _differs(name: str, gathered: list[Folds]) -> bool:
     return len({repr(folds.params.get(name)) for folds in gathered}) > 1
-
-
-def _experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Give finished experiments; the metrics of the workspace and of commits may be older than their parameters."""
-    for revision in shown:
-        for experiment in revision.get("experiments") or []:
-            newest = (experiment.get("revs") or [{}])[0]
-            state = (experiment.get("executor") or {"state": "success"})["state"]
-            if newest.get("data") and state == "success":
-                yield newest["data"]
-
-
-def _flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Name nested values as DVC does, with dots."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PIPELINE = """
 stages:
   evaluate:
@@ -12,12 +14,14 @@ stages:
 SCORE = """
 import json, pathlib, re
 fold = int(re.search("fold: ([0-9])", pathlib.Path("params.yaml").read_text())[1])
+assert fold < 2
 pathlib.Path("metrics").mkdir(exist_ok=True)
 pathlib.Path("metrics/evaluate.json").write_text(json.dumps({"dice": {"mean": 0.8 + fold / 10}}))
 """
 
 
-def test_folds_gathers_the_experiments_of_this_commit_and_names_those_that_are_missing(tmp_path):
+@pytest.mark.slow
+def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds_does_so_too(tmp_path):
     def run(*words):
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
@@ -26,24 +30,26 @@ def test_folds_gathers_the_experiments_of_this_commit_and_names_those_that_are_m
         run("git", "add", ".")
         run("git", "commit", "-q", "-m", "x")
 
-    dvc, folds = [sys.executable, "-m", "dvc"], [sys.executable, "-m", "unetseg.cli", "folds"]
+    dvc, unetseg = [sys.executable, "-m", "dvc"], [sys.executable, "-m", "unetseg.cli"]
+    folds, sweep = [*unetseg, "folds"], [*unetseg, "sweep"]
     run("git", "init", "-q", "-b", "main")
     run("git", "config", "user.email", "test@example.org")
     run("git", "config", "user.name", "test")
     run(*dvc, "init", "-q")
     (tmp_path / "dvc.yaml").write_text(PIPELINE.replace("python", sys.executable))
-    (tmp_path / "params.yaml").write_text("split: {method: kfold, folds: 2, fold: 0}\n")
+    (tmp_path / "params.yaml").write_text("split: {method: kfold, folds: 3, fold: 0}\n")
     (tmp_path / "score.py").write_text(SCORE)
     run(*dvc, "repro")
     commit()
-    code, _, err = run(*folds)
-    assert (code, err.count("\n")) == (1, 1)
-    assert "dvc exp run -S split.method=kfold" in err
-    assert run(*dvc, "exp", "run", "-S", "split.fold=1")[0] == 0
+    code, out, err = run(*sweep, "--jobs", "2", "--name", "cv", "-S", "split.fold=range(0,3)")
+    assert code == 1
+    assert out.splitlines()[0] == "2 runs; varied: split.fold"
+    assert out.splitlines()[-1].split() == ["2", "0.85", "0.07071", "0.8", "0.9"]
+    assert err.splitlines()[-1] == "left out, not scored: cv-3: failed"
+    table = (tmp_path / "metrics" / "sweep.csv").read_text().splitlines()
+    assert (table[0], len(table)) == ("name,split.fold,dice.mean", 3)
+    assert (tmp_path / "metrics" / "sweep.png").stat().st_size > 1000
     code, out, err = run(*folds)
-    assert (code, err) == (1, "not yet scored: split.fold=0\n")
-    assert out.startswith("1 of 2 folds\n")
-    assert run(*dvc, "exp", "run", "-S", "split.fold=0")[0] == 0
-    code, out, err = run(*folds)
-    assert (code, err) == (0, "")
+    assert (code, err) == (1, "not yet scored: split.fold=2\n")
+    assert out.splitlines()[0] == "2 of 3 folds"
     assert out.splitlines()[-1].split() == ["dice.mean", "0.85", "0.07071", "0.8", "0.9"]

@@ -1,0 +1,80 @@
+"""`unetseg sweep`: run an experiment for each combination of values on DVC's queue, and gather what was scored."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from unetseg.commands.compare import not_its_own
+from unetseg.errors import InputError
+from unetseg.evaluation.sweeps import DICE, Sweep, read_sweep, summary, varied
+from unetseg.files import write_csv
+
+EVALUATE = "metrics/evaluate.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument(
+        "-S",
+        dest="values",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help="values to combine, such as train.seed=0,1,2 or 'split.fold=range(0,5)'; without any, only gather",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="experiments that run at once (default: 1)")
+    parser.add_argument("--name", help="name of the experiments; DVC adds a number")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("metrics/sweep"),
+        help="write OUT.csv, one row per run, and OUT.png, Dice against each varied value (default: metrics/sweep)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; see `unetseg.cli`."""
+    if options.values:
+        named = ["--name", options.name] if options.name else []
+        values = [word for value in options.values for word in ("-S", value)]
+        _dvc("exp", "run", "--queue", *named, *values)
+        _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
+    sweep = read_experiments()
+    print("\n".join(summary(sweep.runs)))
+    names = varied(sweep.runs)
+    scores = [name for name in sweep.runs[0].scores if all(name in each.scores for each in sweep.runs)]
+    rows = [
+        {"name": each.name}
+        | {name: each.params.get(name) for name in names}
+        | {name: each.scores[name] for name in scores}
+        for each in sweep.runs
+    ]
+    write_csv(options.out.with_suffix(".csv"), rows, ["name", *names, *scores])
+    if names:
+        from unetseg.report.sweep import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
+
+        draw_sweep(options.out.with_suffix(".png"), rows, names, DICE)
+    for name, state in sweep.unfinished.items():
+        print(f"left out, not scored: {name}: {state}", file=sys.stderr)
+    return int(bool(sweep.unfinished))
+
+
+def read_experiments() -> Sweep:
+    """Read the experiments of the commit that is checked out.
+
+    Raises:
+        InputError: if DVC cannot list them.
+    """
+    asked = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
+    shown = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - these words only
+    if shown.returncode:
+        raise InputError(f"dvc exp show failed: {shown.stderr.strip()}")
+    return read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
+
+
+def _dvc(*words: str) -> None:
+    """Run dvc; what it prints goes to stderr, so that stdout holds the table alone."""
+    if subprocess.run([sys.executable, "-m", "dvc", *words], stdout=sys.stderr, check=False).returncode:  # noqa: S603
+        raise InputError(f"dvc {' '.join(words)} failed: see above")

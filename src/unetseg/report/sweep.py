@@ -1,0 +1,34 @@
+"""Draw a score against each value that a sweep varied."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetseg.report.look import BLUE, GREY, picture
+
+
+def draw_sweep(path: Path, runs: Sequence[Mapping[str, Any]], names: Sequence[str], score: str) -> None:
+    """Draw one panel per varied parameter: each run as a point, and the mean of the runs with one value.
+
+    Args:
+        path: the PNG to write.
+        runs: the values and scores of each run, by name.
+        names: of the parameters that were varied.
+        score: name of the score.
+    """
+    with picture(path) as figure:
+        figure.set_size_inches(figure.get_figwidth(), 2.4 * len(names))
+        for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharey=True)), names, strict=True):
+            values = [run[name] for run in runs]
+            numeric = all(type(value) in (int, float) for value in values)
+            places = values if numeric else [str(value) for value in values]
+            order = sorted(set(places))
+            means = [
+                np.mean([run[score] for run, at in zip(runs, places, strict=True) if at == value]) for value in order
+            ]
+            axes.plot(places, [run[score] for run in runs], "o", color=GREY, label="a run")
+            axes.plot(order, means, "D-" if numeric else "D", color=BLUE, label="mean")
+            axes.set(xlabel=name, ylabel=score)
+        figure.axes[0].legend()

@@ -1,0 +1,66 @@
+import pytest
+
+from unetseg.errors import InputError
+from unetseg.evaluation.sweeps import Run, read_sweep, summary, varied
+
+METRICS = "metrics/evaluate.json"
+
+
+def experiment(name, dice, **more):
+    params = {"params.yaml": {"data": {"train": {"seed": 1}, "plot": 2}}}
+    metrics = {METRICS: {"data": {"dice": {"mean": dice}, "kind": "text", "none": None}}}
+    return {
+        "name": name,
+        "revs": [{"rev": f"{name}-rev", "data": {"rev": name, "params": params, "metrics": metrics}}],
+    } | more
+
+
+def read(*experiments, **options):
+    workspace = experiment("w", 0.1)["revs"][0]["data"]
+    shown = [{"rev": "workspace", "data": workspace, "experiments": None}, {"rev": "abc", "data": workspace}]
+    shown[1]["experiments"] = list(experiments)
+    return read_sweep(shown, METRICS, **options)
+
+
+def test_an_experiment_is_read_with_flat_parameters_and_numbers():
+    assert read(experiment("a", 0.9)).runs == [Run("a", {"train.seed": 1, "plot": 2}, {"dice.mean": 0.9})]
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "failed"])
+def test_the_metrics_of_unfinished_work_are_the_commits_and_do_not_count(state):
+    sweep = read(experiment("bad", 0.9, executor={"state": state}), experiment("a", 0.8, executor={"state": "success"}))
+    assert [run.name for run in sweep.runs] == ["a"]
+    assert sweep.unfinished == {"bad": state}
+
+
+def test_an_experiment_whose_metrics_are_missing_or_not_its_own_does_not_count():
+    broken = {"name": "broken", "revs": [{"rev": "1", "data": None, "error": {"msg": "x"}}]}
+    sweep = read(
+        experiment("a", 0.9), experiment("b", 0.8), broken, {"name": "new", "revs": None}, scored=lambda rev: rev == "b"
+    )
+    assert [run.name for run in sweep.runs] == ["b"]
+    assert sweep.unfinished == {"a": f"has no {METRICS} of its own", "broken": "failed", "new": "failed"}
+
+
+def runs(*values):
+    return [
+        Run(str(n), {"train.epochs": epochs, "train.seed": seed}, {"dice.mean": dice})
+        for n, (epochs, seed, dice) in enumerate(values)
+    ]
+
+
+def test_runs_that_differ_in_seeds_and_folds_alone_are_summarised_together_the_best_first():
+    table = [line.split() for line in summary(runs((3, 0, 0.7), (3, 1, 0.8), (9, 0, 0.9)))]
+    assert " ".join(table[0]) == "3 runs; varied: train.epochs, train.seed"
+    assert table[1] == ["train.epochs", "runs", "dice.mean", "deviation", "lowest", "highest"]
+    assert table[2] == ["9", "1", "0.9", "nan", "0.9", "0.9"]
+    assert table[3] == ["3", "2", "0.75", "0.07071", "0.7", "0.8"]
+
+
+def test_what_is_equal_in_all_runs_was_not_varied():
+    assert varied(runs((3, 0, 0.7), (3, 1, 0.8))) == ["train.seed"]
+
+
+def test_without_a_scored_run_the_error_says_how_to_run_a_sweep():
+    with pytest.raises(InputError, match="unetseg sweep -S"):
+        list(summary([]))
