@@ -175,6 +175,7 @@ def test_what_was_found_used_and_left_out_is_counted_in_one_line():
     )
     for name in ("in/a_seg.npy", "in/d.txt", "in/e.TXT", "in/f.vsi\n"):
         Path(name).touch()
+    Path("in/h.png").symlink_to("nowhere")
     os.mkfifo("in/g.png")
     found = search("in")
     assert [each.name for each in found.images] == ["a", "b_img", "c_labels"]
@@ -182,7 +183,7 @@ def test_what_was_found_used_and_left_out_is_counted_in_one_line():
         "masks of images": 4, "hidden": 1, ".txt": 2, ".vsi\n": 1, "no regular files": 1,
     }  # fmt: skip
     line = str(found)
-    assert line.startswith("files found: 12, to predict: 3; left out: 4 masks of images, 2 .txt, ")
+    assert line.startswith("files found: 13, to predict: 3; left out: 4 masks of images, 2 .txt, ")
     assert r"1 .vsi\n" in line
     assert "\n" not in line
 

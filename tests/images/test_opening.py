@@ -231,3 +231,10 @@ def test_a_broken_or_missing_file_is_named(tmp_path, name):
         (tmp_path / name).write_bytes(b"II*\0broken")
     with pytest.raises(InputError, match=f"{name}: "):
         predicted(tmp_path / name)
+
+
+def test_a_path_may_be_text(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((9, 9, 3), 7, np.uint8))
+    assert read_image(str(tmp_path / "a.png")).max() == 7
+    with pytest.raises(InputError, match=r"a\.png"):
+        read_image(str(tmp_path / "none" / "a.png"))

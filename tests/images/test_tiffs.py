@@ -2,6 +2,7 @@ import io
 import re
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -269,6 +270,39 @@ def test_a_strip_that_is_damaged_is_an_error_and_never_black(tmp_path, compressi
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tif: is (damaged|a damaged JPEG)"):
         read_stored(path)
+
+
+@pytest.mark.parametrize("codec", ["lzw", "packbits"])
+@pytest.mark.parametrize("rows", [9, 15, 17, 99])
+def test_a_strip_without_a_checksum_that_unpacks_to_another_length_is_refused(tmp_path, codec, rows):
+    path = tmp_path / "a.tif"
+    options = {"photometric": "rgb", "compression": codec, "rowsperstrip": 16}
+    tifffile.imwrite(path, COLOUR, **options)
+    assert np.array_equal(read_stored(path).pixels, COLOUR)
+    other = getattr(imagecodecs, f"{codec}_encode")(np.resize(COLOUR, (rows, COLOUR.shape[1], 3)).tobytes())
+    end = path.stat().st_size
+    path.write_bytes(path.read_bytes() + other)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for name, value in (("StripOffsets", end), ("StripByteCounts", len(other))):
+            tag = file.pages.first.tags[name]
+            tag.overwrite([tag.value[0], value, *tag.value[2:]])
+    with pytest.raises(InputError, match=r"a\.tif: is damaged"):
+        read_stored(path)
+
+
+def test_a_last_strip_may_be_padded_to_the_height_of_the_others(tmp_path):
+    padded = np.concatenate([COLOUR, COLOUR])[: -(-len(COLOUR) // 16) * 16]
+    tifffile.imwrite(tmp_path / "a.tif", padded, photometric="rgb", compression="lzw", rowsperstrip=16)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages.first.tags["ImageLength"].overwrite(len(COLOUR))
+    assert np.array_equal(read_stored(tmp_path / "a.tif").pixels, COLOUR)
+
+
+@pytest.mark.parametrize("codec", ["lzw", "packbits"])
+def test_compressed_pixels_of_one_bit_have_the_length_of_their_bytes(tmp_path, codec):
+    pixels = np.arange(37 * 21).reshape(37, 21) % 2 > 0
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", compression=codec, rowsperstrip=8)
+    assert np.array_equal(read_stored(tmp_path / "a.tif").pixels[..., 0], pixels * np.uint8(255))
 
 
 def test_a_strip_that_claims_to_be_larger_is_refused_before_memory_is_taken(tmp_path):

@@ -1,7 +1,9 @@
 import json
+import os
 import tempfile
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -192,9 +194,11 @@ def test_a_model_that_gives_no_probabilities_for_images_is_refused(tmp_path, mod
         load_model(tmp_path / "m.keras")
 
 
-def test_a_folder_is_no_model(tmp_path):
-    with pytest.raises(InputError, match="it is no regular file"):
-        load_model(tmp_path)
+def test_a_folder_a_pipe_and_a_device_are_no_models(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match=rf"^{path}: not a .keras file: it is no regular file$"):
+            load_model(path)
 
 
 def test_nothing_stays_in_the_folder_for_temporary_files_after_a_refusal(tmp_path, model, monkeypatch):

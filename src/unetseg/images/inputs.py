@@ -184,7 +184,8 @@ class _Search:
                 if _is_one(path, mode) and not reason:
                     yield path
                 elif not stat.S_ISDIR(mode):
-                    self.found.left_out[reason or "no regular files"] += bool(mode)
+                    if mode:
+                        self.found.left_out[reason or "no regular files"] += 1
                 elif reason != "hidden" and path.resolve() != self.out:
                     (links if path.is_symlink() else folders).append(path)
 

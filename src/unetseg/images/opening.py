@@ -151,6 +151,8 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 
 def _open(path: Path | str) -> AbstractContextManager[Stack]:
     """Open a file according to its content, vendors' files by their suffix; a folder or URL is OME-Zarr."""
+    if isinstance(path, str) and "://" not in path:
+        path = Path(path)
     if isinstance(path, str) or path.is_dir():
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:

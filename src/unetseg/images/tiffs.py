@@ -1,13 +1,14 @@
 """Read TIFF files of any size, a few rows at a time: stacks, hyperstacks, OME-TIFF, pyramids."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import tifffile
 from jaxtyping import Shaped, UInt16
@@ -28,6 +29,10 @@ ENCODED = {  # compressions with sizes of their own, which are checked before me
     COMPRESSION.JPEG2000: "JPEG2000",
     COMPRESSION.PNG: "PNG",
     COMPRESSION.WEBP: "WEBP",
+}
+UNSUMMED = {  # compressions without a checksum: damage shows only in how much they unpack to
+    COMPRESSION.LZW: imagecodecs.lzw_decode,
+    COMPRESSION.PACKBITS: imagecodecs.packbits_decode,
 }
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
@@ -211,12 +216,22 @@ class _Series:
                 if key.compression in ENCODED:
                     tables = (page.jpegtables or b"")[:-2]
                     check_encoded(ENCODED[key.compression], tables + data[2 * bool(tables) :], down * wide)
+                if key.compression in UNSUMMED and key.fillorder == 1:
+                    left = down if key.is_tiled else min(down, self.height - index % (rows * across) * down)
+                    line = -(-wide * together * key.bitspersample // 8)
+                    _check_length(UNSUMMED[key.compression], data, {left * line, down * line})
                 segment, (_, _, row, column, _), _ = key.decode(data, index, jpegtables=page.jpegtables)
                 segment = segment[0, max(0, start - row) : max(0, stop - row), : self.width - column]
                 row = max(0, row - start)
                 part = values[row : row + segment.shape[0], column : column + segment.shape[1]]
                 part[..., sample : sample + together] = segment
         return values
+
+
+def _check_length(decode: Callable[..., bytes], data: bytes, lengths: set[int]) -> None:
+    """Refuse a strip or tile that does not unpack to what it should hold; the last strip may be short or padded."""
+    if (length := len(decode(data, out=max(lengths) + 1))) not in lengths:
+        raise InputError(f"is damaged: a strip or tile unpacks to {length:,} bytes or more, not to {min(lengths):,}")
 
 
 def _place(page: Any, index: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Read OME-Zarr, and through bioio the files of microscopes' vendors; both need an extra to be installed."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -113,6 +114,9 @@ def _zarr_pixel(image: Mapping[str, Any], axes: Sequence[str]) -> tuple[float, f
     except (KeyError, TypeError, ValueError, IndexError):
         return None
     return (height, width) if scales and 0 < height < np.inf and 0 < width < np.inf else None
+
+
+logging.getLogger("bioio").setLevel(logging.CRITICAL)  # report a broken file once, with our message
 
 
 @contextmanager

@@ -153,9 +153,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _open(path: Path) -> zipfile.ZipFile:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a .keras file: it is no regular file")
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: not a .keras file: it is no regular file")
         return zipfile.ZipFile(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
