@@ -15,6 +15,8 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
 from voluptuous import Invalid
 
+from unetseg.provenance import git_problem
+
 SECONDS_TO_FINISH = 1.0  # more than a running dvc takes to write the file
 
 
@@ -40,7 +42,9 @@ def is_whole(path: Path, read: Callable[[Path], None]) -> bool:
 
 
 def main() -> None:
-    """Check the files in this folder and remove those that dvc refuses."""
+    """Check git, without which dvc does not start; remove the files in this folder that dvc refuses."""
+    if problem := git_problem(Path()):
+        sys.exit(problem)
     for path, read in ((Path("dvc.lock"), read_lock), (Path(".dvc/tmp/rwlock"), read_rwlock)):
         if is_whole(path, read):
             continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,14 +37,33 @@ def code_digest() -> str:
     return sha256(*sorted(Path(module.__file__) for module in modules if module.__file__))[:16]
 
 
-def _code() -> str:
+def git_problem(folder: Path) -> str | None:
+    """Say in a line why git, and with it DVC, cannot be used in a folder, and what to do; None if it can."""
     try:
-        tree = _git("rev-parse", "--short=10", "HEAD:./")
-        return tree + ("+" if _git("status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
+        _git(folder, "rev-parse", "--git-dir")
+    except OSError:
+        return "git is not installed; install it"
+    except subprocess.CalledProcessError as error:
+        if "safe.directory" in error.stderr:
+            allow = error.stderr.strip().splitlines()[-1].strip()  # the command that git itself names
+            return f"{folder.resolve()}: another user owns it, so git refuses to read it; to allow it: {allow}"
+        start = "git init && git add --all && git commit -m Start"
+        return f"{folder.resolve()}: is no git repository, as after Download ZIP; clone it, or run: {start}"
+    return None
+
+
+def _code() -> str:
+    here = Path(__file__).parent
+    if problem := git_problem(here):
+        print(f"provenance: the code's version is recorded as unknown: {problem}", file=sys.stderr)
         return "unknown"
+    try:
+        tree = _git(here, "rev-parse", "--short=10", "HEAD:./")
+        return tree + ("+" if _git(here, "status", "--porcelain", "--", ".") else "")
+    except subprocess.CalledProcessError:
+        return "unknown"  # nothing is committed, or this package is not part of the repository around it
 
 
-def _git(*words: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+def _git(folder: Path, *words: str) -> str:
+    command, plain = ["git", "-C", str(folder), *words], os.environ | {"LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=plain).stdout.strip()  # noqa: S603

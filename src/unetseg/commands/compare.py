@@ -13,6 +13,7 @@ from unetseg.errors import InputError
 from unetseg.evaluation.comparison import compare, parse_scores, verdict
 from unetseg.evaluation.revisions import unfinished
 from unetseg.files import read_text
+from unetseg.provenance import git_problem
 
 PER_IMAGE = "metrics/per_image.csv"
 
@@ -30,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
+    if options.rev and (problem := git_problem(Path())):
+        raise InputError(problem)
     read = _read_revision if options.rev else lambda name: read_text(Path(name))
     names = options.first, options.second
     first, second = (parse_scores(read(name), name) for name in names)

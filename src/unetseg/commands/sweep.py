@@ -10,6 +10,7 @@ from unetseg.commands.compare import not_its_own
 from unetseg.errors import InputError
 from unetseg.evaluation.sweeps import DICE, Sweep, read_sweep, summary, varied
 from unetseg.files import write_csv
+from unetseg.provenance import git_problem
 
 EVALUATE = "metrics/evaluate.json"
 
@@ -70,7 +71,7 @@ def read_experiments() -> Sweep:
     asked = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
     shown = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - these words only
     if shown.returncode:
-        raise InputError(f"dvc exp show failed: {shown.stderr.strip()}")
+        raise InputError(git_problem(Path()) or f"dvc exp show failed: {shown.stderr.strip()}")
     return read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
 
 

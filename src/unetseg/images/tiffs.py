@@ -228,7 +228,7 @@ class _Series:
         return values
 
 
-def _check_length(decode: Callable[..., bytes], data: bytes, lengths: set[int]) -> None:
+def _check_length(decode: Callable[..., bytes | bytearray], data: bytes, lengths: set[int]) -> None:
     """Refuse a strip or tile that does not unpack to what it should hold; the last strip may be short or padded."""
     if (length := len(decode(data, out=max(lengths) + 1))) not in lengths:
         raise InputError(f"is damaged: a strip or tile unpacks to {length:,} bytes or more, not to {min(lengths):,}")
