@@ -1,18 +1,19 @@
 """Predict the test subset with the model and score it; score an archive from elsewhere whole."""
 
 from pathlib import Path
+from typing import Any
 
 from unetseg import stage
 from unetseg.config import Params
 from unetseg.dataset.subsets import Subset
 from unetseg.dataset.truth import Truth
-from unetseg.evaluation.archives import evaluate_archive, is_empty
-from unetseg.evaluation.evaluation import evaluate, predict_subset, trained_sizes
+from unetseg.errors import InputError
+from unetseg.evaluation.archives import evaluate_archive
+from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
 from unetseg.evaluation.summary import headline
-from unetseg.files import atomic_path, scratch_folder, sha256, write_csv, write_json
+from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
 from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.tuning import Tuning
 from unetseg.provenance import provenance
 
 
@@ -30,7 +31,10 @@ def main(
     predictions: Path,
     tuning: Path,
 ) -> None:
-    """Score the model on the test subset; what has to be chosen is chosen on the validation subset."""
+    """Score the model on the test subset; what has to be chosen is chosen on the validation subset.
+
+    Without a test subset (`split.test: 0`), the scores are those of `evaluate.external`.
+    """
     asked, external = params.evaluate, Path(params.evaluate.external)
     chance = asked.model_dump(include={"bootstrap", "seed"})
     predictor = Predictor(load_model(model), params.image.mode, tta=asked.tta)
@@ -40,30 +44,28 @@ def main(
             natives = scratch / f"native_{name}" if predictor.scale == "tiles" else None
             return predict_subset(predictor, arrays, split, name=name, out=to, natives=natives)
 
-        validation, test = predict("validation", scratch / "validation"), predict("test", out)
-        result = evaluate(test, validation, Truth(arrays), threshold=asked.threshold, **chance)
-        chosen = {name: result.summary["objects"][name] for name in ("depth", "min_size")}
-        values = Tuning(
-            model=sha256(model),
-            threshold=result.summary["threshold"],
-            scale=params.image.mode,
-            tta=asked.tta,
-            pixel_size=params.image.pixel_size or None,
-            **trained_sizes(arrays / "samples.csv", predictor),
-            **chosen,
-            estimate=result.estimate,
-        )
-        if not is_empty(external):
-            elsewhere = evaluate_archive(
-                predictor, values, external, out / "external", data=params.data, settings=asked
+        chosen, curve = choose(predict("validation", scratch / "validation"), asked.threshold)
+        known: dict[str, Any] = {"model": sha256(model), "scale": params.image.mode, "tta": asked.tta}
+        known |= {"pixel_size": params.image.pixel_size or None} | trained_sizes(arrays / "samples.csv", predictor)
+        values = chosen.model_copy(update=known)
+        found, scores = [], {}
+        if any(row["subset"] == "test" for row in read_csv(split)):
+            found.append(score(predict("test", out), Truth(arrays), chosen, **chance))
+        if not is_empty_zip(external):
+            found.append(
+                evaluate_archive(predictor, values, external, out / "external", data=params.data, settings=asked)
             )
-            result.summary["external"] = {external.stem: elsewhere.summary}
-            write_csv(out / "external" / "per_image.csv", elsewhere.per_image, list(elsewhere.per_image[0]))
+            write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
+            scores = {"external": {external.stem: found[-1].summary}}
+    if not found:
+        raise InputError("there is no test image to score: raise split.test, or name an archive in evaluate.external")
+    scores = found[0].summary | scores
     data = [*sorted(arrays.iterdir()), split, model, external]
     write_json(tuning, values.model_dump())
-    write_json(metrics, result.summary | {"run": provenance(asked.model_dump(), data)})
-    write_json(summary, headline(result.summary))
-    for path, rows in zip((per_image, thresholds, reliability), result[1:4], strict=True):
+    write_json(metrics, scores | {"run": provenance(asked.model_dump(), data)})
+    write_json(summary, headline(scores))
+    tables = found[0].per_image, [*curve, *found[0].thresholds], found[0].reliability
+    for path, rows in zip((per_image, thresholds, reliability), tables, strict=True):
         write_csv(path, rows, list(rows[0]))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from unetseg import stage
 from unetseg.config import Params
 from unetseg.errors import InputError
-from unetseg.files import write_csv, write_json
+from unetseg.files import atomic_path, write_csv, write_json
 from unetseg.model.file import save_model
 from unetseg.provenance import code_digest, digest, provenance
 from unetseg.training.batches import open_batches
@@ -23,13 +23,12 @@ def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, 
 
 def _train(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
-    start = [Path(file) for file in [params.train.start_from] if file]
-    if start and not start[0].is_file():
-        raise InputError(f"train.start_from: {start[0]}: no file is there; name a .keras file, or none (empty)")
+    start = find_start(Path(params.train.start_from), model, state.with_name("start.keras"))
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "code": code_digest()})
     batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)
-    unet, past = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
+    settings = params.train.model_copy(update={"start_from": str(*start)})
+    unet, past = train(*batches, size=params.image.size, model=params.model, settings=settings, state=state)
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
     trained_with = wanted | {"data": {"channel": params.data.channel, "project": params.data.project}}
@@ -37,6 +36,32 @@ def _train(params: Params, arrays: Path, split: Path, model: Path, history: Path
     write_csv(history, past.history, list(best))
     write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
     forget_others(state)
+
+
+def find_start(wanted: Path, model: Path, copy: Path) -> list[Path]:
+    """Find the model to start from, if one is wanted.
+
+    DVC removes the stage's own model before it runs the stage. It is then taken from DVC's cache, as dvc.lock has it:
+    dvc.lock changes only when the stage has ended, so a training that was killed starts from the same model again.
+    """
+    if wanted == Path():
+        return []
+    if wanted.is_file():
+        return [wanted]
+    if wanted.exists() or wanted.resolve() != model.resolve():
+        raise InputError(f"train.start_from: {wanted}: no file is there; name a .keras file, or none (empty)")
+    import dvc.api  # noqa: PLC0415 - takes a second, and is seldom needed
+    from dvc.exceptions import DvcException  # noqa: PLC0415
+
+    try:
+        content = dvc.api.read(str(model), mode="rb")
+    except DvcException as error:
+        rule = "no training has finished here, or DVC's cache was emptied (`dvc pull` fetches it from a remote)"
+        raise InputError(f"train.start_from: {wanted} is not there: {rule}; name another .keras file") from error
+    with atomic_path(copy) as path:
+        path.write_bytes(content)
+    print(f"train.start_from: {wanted} as DVC's cache has it: the model of the last finished training", flush=True)
+    return [copy]
 
 
 if __name__ == "__main__":

@@ -146,9 +146,9 @@ def make_project(folder: Path) -> Project:
     return project
 
 
-def write_images(path: Path, count: int = 12, size: int = 32) -> None:
+def write_images(path: Path, count: int = 12, size: int = 32, seed: int = 0) -> None:
     """Write an archive of bright rectangles on noise, two an image, every third image in colour."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(count):

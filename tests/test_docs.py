@@ -4,19 +4,26 @@ import os
 import re
 import shutil
 import stat
+import zipfile
 from pathlib import Path
 
+import cv2
 import pytest
+from pipeline import write_images
+
+from unetseg.dataset.samples import read_sample
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: (?P<reason>[^>]+) -->\n)?```bash\n(?P<commands>.*?)```", re.DOTALL)
+IMPORT = "unetseg import predictions"  # before this line of docs/correct.md, a person has edited label images
 UNETSEG = '#!/bin/sh\nexec python -m unetseg.cli "$@"\n'
 
 
 def commands(page):
     written = "".join(block["commands"] for block in BLOCK.finditer(page.read_text()) if not block["reason"])
-    return written.replace("folds=5", "folds=2")  # each fold is a training
+    written = written.replace("folds=5", "folds=2")  # each fold is a training
+    return written.replace(IMPORT, f"cp corrected/*.tif predictions\n{IMPORT}")
 
 
 @pytest.fixture
@@ -25,7 +32,11 @@ def project(finished, tmp_path, monkeypatch):
     project = finished.copy(tmp_path / "project")
     project.commit()
     folder = project.folder
-    shutil.copytree(folder / "data" / "unzipped", folder / "my_labelled")
+    for name in ("my_labelled", "my_folder"):
+        shutil.copytree(folder / "data" / "unzipped", folder / name)
+    shutil.copy(folder / "data" / "sample" / "nuclei.zip", folder / "old.zip")
+    shutil.copy(folder / "data" / "sample" / "elsewhere.zip", folder / "held_out.zip")
+    write_plate(folder)
     (folder / "my_images").mkdir()
     for sample in sorted((folder / "data" / "unzipped").iterdir())[:2]:
         shutil.copy(next((sample / "images").iterdir()), folder / "my_images")
@@ -40,9 +51,28 @@ def project(finished, tmp_path, monkeypatch):
     return project
 
 
+def write_plate(folder):
+    """Write new images to predict, and the label images that a person makes of the first two of three."""
+    write_images(folder / "plate.zip", count=3, seed=1)
+    with zipfile.ZipFile(folder / "plate.zip") as archive:
+        archive.extractall(folder / "truth")
+    (folder / "plate").mkdir()
+    (folder / "corrected").mkdir()
+    for number, sample in enumerate(sorted((folder / "truth").iterdir())):
+        shutil.copy(sample / "images" / f"{sample.name}.png", folder / "plate" / f"well{number}.png")
+        if number < 2:
+            labels = read_sample(sample).labels
+            cv2.imwrite(str(folder / "corrected" / f"well{number}.labels.tif"), labels)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page, project):
-    project.run("bash", "-euo", "pipefail", "-c", commands(page))
+    printed = project.run("bash", "-euo", "pipefail", "-c", commands(page))
+    if IMPORT in commands(page):
+        assert "corrected.zip: 2 images with 4 objects" in printed
+        assert "merged.zip: 14 images" in printed
+        assert "train.start_from: models/unet_model.keras as DVC's cache has it" in printed
+        assert "on 3 images of" in printed.splitlines()[-1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -139,6 +139,7 @@ def test_a_value_in_any_notation_is_what_dvc_reads(tmp_path, value):
         ("seed: 0", "seed: " + "[" * 400 + "]" * 400, "more than 16 levels"),
         ("seed: 0", "seed: " + "9" * 5000, "is no number"),
         ("seed: 0", "seed: 2001-13-45", "is no number and no date"),
+        ("validation: 0.15", "validation: 0", "split.validation: 0: training chooses the best epoch on these images"),
         ("epochs: 30", "epochs: 1" + "0" * 30, "train.epochs"),
         ("crop: 128", "crop: 999999999999", "train.crop"),
         ("warmup_epochs: 1.0", "warmup_epochs: 1e308", "train.warmup_epochs"),
@@ -195,7 +196,7 @@ def test_a_missing_or_binary_params_file_is_said_in_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("replacement", "samples", "said"),
     [
-        (("batch_size: 4", "batch_size: 80"), 60, "train.batch_size: 80 is more than the 42 samples"),
+        (("batch_size: 4", "batch_size: 80"), 60, "train.batch_size: 80 is more than the 42 left to train on"),
         (("test: 0.15", "test: 0.001"), 60, "split.test: 0.001"),
         (("validation: 0.15", "validation: 0.001"), 60, "split.validation: 0.001"),
         (("method: grouped", "method: kfold"), 3, "split.folds: 5"),
@@ -204,6 +205,13 @@ def test_a_missing_or_binary_params_file_is_said_in_a_line(tmp_path):
 def test_parameters_that_the_data_cannot_satisfy_are_refused_before_any_work(tmp_path, replacement, samples, said):
     with pytest.raises(InputError, match=said):
         check_against_data(load(tmp_path, replacement), samples)
+
+
+def test_a_test_subset_may_be_absent_where_another_archive_is_scored(tmp_path):
+    none = ("  test: 0.15", "  test: 0")
+    check_against_data(load(tmp_path, none), 60)
+    with pytest.raises(InputError, match=r"split\.test: 0 leaves nothing to score: raise it, or name an archive"):
+        check_against_data(load(tmp_path, none, ("data/sample/elsewhere.zip  ", f"{ROOT}/data/sample/none.zip  ")), 60)
 
 
 def test_the_parameters_suit_the_bundled_sample(tmp_path):

@@ -5,12 +5,14 @@ error from taking all memory, or from ending hours later in an overflow.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
 from pydantic import Field
 
 from unetseg.errors import InputError
+from unetseg.files import is_empty_zip
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -52,11 +54,18 @@ class SplitSettings(Section):
     """How samples are assigned to train, validation and test."""
 
     method: Literal["grouped", "random", "kfold", "experiment"]
-    validation: float = Field(gt=0, lt=1)
-    test: float = Field(gt=0, lt=1)
+    validation: float = Field(ge=0, lt=1)
+    test: float = Field(ge=0, lt=1)
     folds: int = Field(ge=2, le=1000)
     fold: int = Field(ge=0)
     seed: Seed
+
+    @pydantic.field_validator("validation")
+    @classmethod
+    def _has_images(cls, share: float) -> float:
+        if not share:
+            raise ValueError("training chooses the best epoch on these images; give a share above 0")
+        return share
 
     @pydantic.model_validator(mode="after")
     def _leave_something_to_train_on(self) -> "SplitSettings":
@@ -174,6 +183,9 @@ def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     train = samples - validated - tested
     if split.method in FOLDED and split.folds > samples:
         yield f"split.folds: {split.folds} leaves a fold empty: {there_are}"
+    elif not split.test and split.method not in FOLDED:
+        if is_empty_zip(Path(params.evaluate.external)):
+            yield "split.test: 0 leaves nothing to score: raise it, or name an archive in evaluate.external"
     elif tested < 1:
         yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"
     if validated < 1:

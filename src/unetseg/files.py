@@ -27,6 +27,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the user's share o
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of a folder, on some network file systems
 COMPUTER = f".unetseg-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"  # of workspaces, with the process
 PROCESS = secrets.token_hex(4)
+NOTHING = 22  # bytes of a zip without members
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # text that a spreadsheet takes for a formula, or that `cell` escaped
 
 
@@ -160,6 +161,11 @@ def sha256(*paths: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def is_empty_zip(path: Path) -> bool:
+    """Tell a zip without any member, which stands for no archive where params.yaml has to name one."""
+    return path.is_file() and path.stat().st_size == NOTHING
 
 
 def _cell(value: Any) -> Any:

@@ -4,7 +4,7 @@ from brightness import SIZE, brightness_model, write_samples
 
 from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import evaluate, predict_subset
+from unetseg.evaluation.evaluation import choose, predict_subset, score
 from unetseg.files import read_csv
 from unetseg.prediction.predictor import Predictor
 
@@ -14,6 +14,12 @@ def subsets(folder, kinds):
     predictor = Predictor(brightness_model())
     made = [predict_subset(predictor, arrays, split, name=n, out=folder / n) for n in ("test", "validation")]
     return *made, Truth(arrays)
+
+
+def evaluate(test, validation, truth, threshold=0.5):
+    chosen, curve = choose(validation, threshold)
+    found = score(test, truth, chosen, bootstrap=100, seed=0)
+    return found._replace(thresholds=[*curve, *found.thresholds])
 
 
 def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
@@ -28,7 +34,7 @@ def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
 
 def test_a_perfect_model_scores_1_in_everything(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test", "test", "validation"])
-    result = evaluate(test, validation, truth, threshold=0.5, bootstrap=100, seed=0)
+    result = evaluate(test, validation, truth)
     assert [(row["id"], row["dice"], row["map"]) for row in result.per_image] == [("s0", 1, 1), ("s1", 1, 1)]
     assert result.summary["dice"]["mean"] == result.summary["objects"]["pq"] == result.summary["boundary_f1"] == 1
     assert result.summary["native"]["dice"]["mean"] > 0.9
@@ -40,7 +46,7 @@ def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test", "validation"])
     validation.probabilities[:] = np.where(validation.probabilities > 0.5, 0.305, 0.295)
     test.probabilities[:] = np.where(test.probabilities > 0.5, 0.805, 0.795)  # all foreground at 0.3
-    result = evaluate(test, validation, truth, threshold="validation", bootstrap=100, seed=0)
+    result = evaluate(test, validation, truth, threshold="validation")
     assert result.summary["threshold"] == 0.3
     assert result.summary["all_foreground"] == 1
 
@@ -48,16 +54,12 @@ def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
 def test_the_worst_image_comes_first(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test"] * 3)
     test.probabilities[1] = 0
-    result = evaluate(test, validation, truth, threshold=0.5, bootstrap=100, seed=0)
+    result = evaluate(test, validation, truth)
     assert [row["id"] for row in result.per_image] == ["s1", "s0", "s2"]
     assert result.summary["all_background"] == 1
 
 
-@pytest.mark.parametrize(
-    ("kinds", "threshold", "message"),
-    [(["validation"], 0.5, "test subset holds no image"), (["test"], "validation", "no validation image")],
-)
-def test_a_subset_without_images_is_told_to_the_user(tmp_path, kinds, threshold, message):
-    test, validation, truth = subsets(tmp_path, kinds)
-    with pytest.raises(InputError, match=message):
-        evaluate(test, validation, truth, threshold=threshold, bootstrap=100, seed=0)
+def test_a_threshold_cannot_be_chosen_without_a_validation_image(tmp_path):
+    test, validation, truth = subsets(tmp_path, ["test"])
+    with pytest.raises(InputError, match="no validation image"):
+        evaluate(test, validation, truth, threshold="validation")

@@ -125,6 +125,15 @@ def test_what_cannot_be_shared_out_names_the_key_and_the_value(sizes, asked, mes
     assert str(error.value).startswith(f"params.yaml: {message}")
 
 
+@pytest.mark.parametrize("method", ["random", "grouped"])
+def test_without_a_test_subset_all_other_samples_are_trained_on(method):
+    groups, strata = _data([2] * 10, "ab")
+    subsets = share_out(groups, strata, method=method, validation=0.2, test=0.0, folds=5, fold=0, seed=0)
+    assert Counter(subsets.values()) == {"train": 16, "validation": 4}
+    found = describe(subsets, groups, strata, [("0-0", "0-1")], seed=0)
+    assert (found["test"]["images"], found["test_with_neighbour"]) == (0, {"here": 0, "random": 0})
+
+
 def test_a_stratum_is_the_modality_and_the_nearest_half_octave():
     assert stratum("colour", 256, 256) == "colour-256"
     assert stratum("colour", 256, 320) == "colour-256"

@@ -130,6 +130,21 @@ def test_an_external_archive_is_scored_whole_by_source_and_kept_to_be_looked_at(
     assert not [*(kept / "arrays").glob("tile*"), *paths["predictions"].parent.glob("*partial*")]
 
 
+def test_without_a_test_subset_the_scores_are_those_of_the_external_archive(tmp_path, paths):
+    paths["split"].write_text(paths["split"].read_text().replace("test", "train"))
+    archive = tmp_path / "other lab.zip"
+    write_archive(archive, make_tiles(TWO))
+    STAGE["main"](params(evaluate={"external": str(archive)}), **paths)
+    summary = json.loads(paths["metrics"].read_text())
+    assert summary["images"] == 2
+    assert summary["dice"] == summary["external"]["other lab"]["dice"]
+    assert {row["subset"] for row in read_csv(paths["per_image"])} == {"other lab"}
+    assert {row["subset"] for row in read_csv(paths["thresholds"])} == {"validation", "other lab"}
+    assert [each.name for each in paths["predictions"].iterdir()] == ["external"]
+    with pytest.raises(InputError, match="there is no test image to score"):
+        STAGE["main"](PLAIN, **paths)
+
+
 def test_an_external_archive_that_cannot_be_used_is_named_with_each_problem(paths, tmp_path):
     archive = tmp_path / "bad.zip"
     with zipfile.ZipFile(archive, "w") as file:

@@ -1,5 +1,6 @@
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import cv2
@@ -85,6 +86,19 @@ def test_every_picture_is_drawn_at_the_width_of_a_readme_and_small(plots):
         with Image.open(path) as image:
             assert image.width == 900
             assert len(image.getcolors()) > 20
+
+
+def test_without_a_test_subset_the_external_archive_is_shown(run, tmp_path):
+    for name in ("arrays", "predictions"):
+        shutil.copytree(run / name, tmp_path / "predictions" / "external" / name)
+    for path in run.glob("*.csv"):
+        shutil.copy(path, tmp_path)
+    scores = json.loads((run / "evaluate.json").read_text())
+    scores["external"] = {"other lab": {name: scores[name] for name in ("images", "dice")}}
+    (tmp_path / "evaluate.json").write_text(json.dumps(scores))
+    plot(tmp_path, tmp_path / "out" / "plots")
+    assert {path.stem for path in (tmp_path / "out" / "plots").iterdir()} == NAMES
+    assert "other lab: Dice 0.700" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_same_run_gives_the_same_bytes(run, plots, tmp_path):

@@ -20,8 +20,6 @@ from unetseg.prediction.zoom import Zooming
 from unetseg.splitting.groups import connected, joined
 from unetseg.splitting.relatives import find_relatives
 
-NOTHING = 22  # bytes of a zip without members
-
 
 def evaluate_archive(
     predictor: Predictor,
@@ -80,11 +78,6 @@ def evaluate_archive(
     for scratch in (split, *arrays.glob("tile*")):
         scratch.unlink()
     return found
-
-
-def is_empty(archive: Path) -> bool:
-    """Tell a zip without any member, which stands for no external test set."""
-    return archive.is_file() and archive.stat().st_size == NOTHING
 
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ from jaxtyping import Float32
 from unetseg.dataset.subsets import Prediction, Subset, subset_rows
 from unetseg.dataset.tiles import whole_images
 from unetseg.dataset.truth import Truth
-from unetseg.errors import InputError
 from unetseg.evaluation.calibration import reliability
 from unetseg.evaluation.estimate import calibrate
 from unetseg.evaluation.scores import count, dice
@@ -104,38 +103,25 @@ def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
     return {"sizes": (int(sides.min()), int(sides.max())), "zoom": zoom}
 
 
-def evaluate(
-    test: Subset,
-    validation: Subset,
-    truth: Truth,
-    *,
-    threshold: float | Literal["validation"],
-    bootstrap: int,
-    seed: int,
-) -> Evaluation:
-    """Score the test subset; whatever there is to choose is chosen on the validation subset.
+def choose(validation: Subset, threshold: float | Literal["validation"]) -> tuple[Tuning, list[dict[str, Any]]]:
+    """Choose on the validation subset what there is to choose.
 
     Args:
-        test: what to score.
         validation: what chooses the separation of touching objects, and the threshold if asked to.
-        truth: the masks of all samples at their own size.
         threshold: probability from which a pixel is foreground; "validation": the one with the best mean Dice there.
-        bootstrap: resamples for the 95 % intervals, over groups.
-        seed: of the resampling.
+
+    Returns:
+        The values, and the scores at each threshold.
 
     Raises:
-        InputError: if the test subset is empty, or the validation subset is and has to choose the threshold.
+        InputError: if the subset is empty and has to choose the threshold.
     """
-    if not len(test):
-        raise InputError("the test subset holds no image: raise split.test")
     curve = threshold_curve(validation)
     limit = best_threshold(curve) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
     expected = [expected_dice(overlap(image.probability, limit)) for image in validation]
     true = [float(dice(count(image.mask, image.probability >= np.float32(limit)))) for image in validation]
-    chosen = Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(expected, true))
-    found = score(test, truth, chosen, bootstrap=bootstrap, seed=seed)
-    return found._replace(thresholds=[*curve, *found.thresholds])
+    return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(expected, true)), curve
 
 
 def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:

@@ -24,7 +24,7 @@ def random_split(ids: Iterable[str], *, validation: float, test: float, seed: in
     Args:
         ids: the samples; their order does not matter.
         validation: share of the samples for validation.
-        test: share of the samples for test; both counts are rounded to the nearest whole number.
+        test: share of the samples for test, or 0; both counts are rounded to the nearest whole number.
         seed: of the shuffling.
 
     Returns:
@@ -35,9 +35,9 @@ def random_split(ids: Iterable[str], *, validation: float, test: float, seed: in
     """
     names = sorted(ids)
     validated, tested = _counts(len(names), validation, test, f"split.test={test:g}")
-    rest, test_ids = train_test_split(names, test_size=tested, random_state=seed)
+    rest, test_ids = train_test_split(names, test_size=tested, random_state=seed) if tested else (names, [])
     train_ids, validation_ids = train_test_split(rest, test_size=validated, random_state=seed)
-    return _subsets(train_ids, validation_ids, test_ids)
+    return _subsets(train_ids, validation_ids, test_ids if tested else None)
 
 
 def grouped_split(
@@ -49,21 +49,21 @@ def grouped_split(
         groups: the group of each id.
         strata: the kind of each id.
         validation: share of the samples for validation.
-        test: share of the samples for test.
+        test: share of the samples for test, or 0.
         seed: of the shuffling.
 
     Returns:
         The subset of each id.
 
     Raises:
-        InputError: if there are too few samples or groups for three subsets.
+        InputError: if there are too few samples or groups for the subsets.
     """
     validated, tested = _counts(len(groups), validation, test, f"split.test={test:g}")
-    _check_groups(groups, 3, "split.method=grouped")
-    test_ids = choose_groups(groups, strata, tested, 2, seed)
+    _check_groups(groups, 3 if tested else 2, "split.method=grouped")
+    test_ids = choose_groups(groups, strata, tested, 2, seed) if tested else set()
     rest = {name: group for name, group in groups.items() if name not in test_ids}
     validation_ids = choose_groups(rest, strata, validated, 1, seed)
-    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
+    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids if tested else None)
 
 
 def kfold_split(
@@ -206,7 +206,7 @@ def _contents(
 def _counts(samples: int, validation: float, test: float, asked: str) -> tuple[int, int]:
     validated, tested = round(validation * samples), round(test * samples)
     for subset, count in zip(SUBSETS, (samples - validated - tested, validated, tested), strict=True):
-        if count < 1:
+        if count < 1 and (subset, test) != ("test", 0):
             shares = f"split.validation={validation:g} and {asked} of {samples} samples"
             raise InputError(f"params.yaml: {shares} leave the {subset} subset empty; change them or add samples")
     return validated, tested
@@ -219,10 +219,11 @@ def _check_groups(groups: Mapping[str, str], needed: int, key: str) -> None:
         raise InputError(f"params.yaml: {key} {rule}; add samples, or use split.method=random")
 
 
-def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> dict[str, str]:
-    parts = dict(zip(SUBSETS, (train, validation, test), strict=True))
-    subsets = {name: subset for subset, names in parts.items() for name in names}
-    for subset in set(SUBSETS) - set(subsets.values()):
+def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str] | None) -> dict[str, str]:
+    """Name the subset of each sample; None for a subset that is not wanted."""
+    parts = {subset: ids for subset, ids in zip(SUBSETS, (train, validation, test), strict=True) if ids is not None}
+    subsets = {name: subset for subset, ids in parts.items() for name in ids}
+    for subset in parts.keys() - set(subsets.values()):
         rule = f"no split of whole groups leaves one for the {subset} subset"
         raise InputError(f"params.yaml: split.method: {rule}; add samples, or change split.folds, validation or test")
     return subsets
