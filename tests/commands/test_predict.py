@@ -72,6 +72,20 @@ def test_resuming_does_what_is_missing_and_nothing_else():
     assert len(read_csv(Path("out/objects.csv"))) == 6
 
 
+def test_a_result_that_was_edited_is_kept_and_told(capsys):
+    predict("--write", "labels", "images")
+    edited = np.zeros((40, 50), np.uint16)
+    edited[3:9, 3:9] = 1
+    tifffile.imwrite("out/b.labels.tif", edited)
+    predict("--write", "labels", "--threshold", "0.6", "--resume", "images")
+    assert "edited since and kept: 1 images, such as out/b.labels.tif; remove a file" in capsys.readouterr().err
+    np.testing.assert_array_equal(tifffile.imread("out/b.labels.tif"), edited)
+    assert [each["image"] for each in json.loads(Path("out/predict.json").read_text())["images"]] == ["a", "b", "c"]
+    Path("out/b.labels.tif").unlink()
+    predict("--write", "labels", "--threshold", "0.6", "--resume", "images")
+    assert tifffile.imread("out/b.labels.tif").max() == 2
+
+
 def test_without_resume_all_is_done_again():
     predict("images")
     before = times()

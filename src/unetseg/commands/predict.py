@@ -92,11 +92,19 @@ def _run(options: argparse.Namespace, held: ExitStack) -> int:
         held.enter_context(results.locked())
         sources = [each for each in inputs.images if each not in refused]
         left = [each for each in sources if not (options.resume and results.is_done(each))]
+        edited = {each: files for each in left if (files := options.resume and results.edited(each))}
+        left = [each for each in left if each not in edited]
         print(_told(tuned, list(given), source), file=sys.stderr)
         outcomes = predict_files(predictor, left, results, Zooming(settings, tuned))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    if edited:
+        some = printable(str(next(iter(edited.values()))[0]))
+        print(
+            f"edited since and kept: {len(edited)} images, such as {some}; remove a file to predict it again",
+            file=sys.stderr,
+        )
     for line in (*inputs.failed, *refused.values()):
         print(printable(line), file=sys.stderr)
     failed = int(bool(inputs.failed or refused))

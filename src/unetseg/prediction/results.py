@@ -139,6 +139,18 @@ class Results:
             self._done.add(source)
         return done
 
+    def edited(self, source: Input) -> list[Path]:
+        """List an image's files of objects that were changed since they were written; the image then counts as done."""
+        try:
+            written = json.loads(self._seal_path(source).read_bytes())["files"]
+            files = {kind: path for kind, path in self.files(source).items() if FORMATS[kind].read and kind in written}
+            changed = [path for kind, path in files.items() if path.is_file() and sha256(path) != written[kind]]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return []
+        if changed:
+            self._done.add(source)
+        return changed
+
     def begin(self, source: Input) -> None:
         """Note the state of an image's file, before it is read: a later one is not what its results show.
 
