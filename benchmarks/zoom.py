@@ -2,11 +2,13 @@
 
     python benchmarks/zoom.py --model M.keras --limit 20 FOLDER|ARCHIVE.zip …
 
-With --canvas 2 an image is repeated on a canvas twice as high and wide, which must score as the image alone; with
---magnify 2 it is enlarged. Prints a row per data set, and with -v a line per image, with estimated Dice in brackets.
+With --canvas 2 an image is repeated on a canvas twice as high and wide, which must score as the image alone (24 makes
+6144x6144 of 256x256); with --magnify 2 it is enlarged. --ways auto tries no other way. Prints a row per data set with the
+peak memory so far, and with -v a line per image, with estimated Dice in brackets.
 """
 
 import argparse
+import resource
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from unetseg.evaluation.scores import count, dice
 from unetseg.images.resampling import resize
 
 ZOOMS = (0.25, 0.5, 1.0, 2.0)
+WAYS = {"fit": {"scale": "resize"}, **{f"{zoom:g}": {"zoom": zoom} for zoom in ZOOMS}, "auto": {}}
 
 
 def read(source: Path, limit: int, stack: ExitStack) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -51,12 +54,13 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20, help="images of each data set")
     parser.add_argument("--canvas", type=int, default=1)
     parser.add_argument("--magnify", type=float, default=1.0)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("sources", nargs="+", type=Path)
     options = parser.parse_args()
     model = load_model(options.model)
-    ways = {"fit": {"scale": "resize"}, **{f"{zoom:g}": {"zoom": zoom} for zoom in ZOOMS}, "auto": {}}
-    print(f"| data | images | {' | '.join(ways)} | best |\n| --- | --- |{' --- |' * (len(ways) + 1)}")
+    ways = {name: WAYS[name] for name in options.ways}
+    print(f"| data | images | {' | '.join(ways)} | best | MB |\n| --- | --- |{' --- |' * (len(ways) + 2)}")
     with ExitStack() as stack:
         for source in options.sources:
             rows = []
@@ -67,10 +71,12 @@ def main() -> None:
                 if options.verbose:
                     pairs = zip(rows[-1], found.values(), strict=True)
                     told = (f"{score:.3f} ({each.estimated_dice:.3f})" for score, each in pairs)
-                    print(f"{mask.shape} zoom {found['auto'].zoom:.2f}: {', '.join(told)}", flush=True)
+                    zoom = [*found.values()][-1].zoom
+                    print(f"{mask.shape} zoom {zoom:.2f}: {', '.join(told)}", flush=True)
             table = np.array(rows)
             means = " | ".join(f"{mean:.4f}" for mean in [*table.mean(axis=0), table.max(axis=1).mean()])
-            print(f"| {source.stem} | {len(rows)} | {means} |", flush=True)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"| {source.stem} | {len(rows)} | {means} | {peak:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,27 +70,28 @@ def read_coco(path: Path) -> dict[str, Reader]:
         instances: dict[Any, list[dict[str, Any]]] = {number: [] for number in images}
         for instance in content["annotations"]:
             instances[instance["image_id"]].append(instance)
-        names = {number: str(image["file_name"]) for number, image in images.items()}
+        return {
+            str(image["file_name"]): partial(_read_instances, path, image, instances[number])
+            for number, image in images.items()
+        }
     except (TypeError, KeyError) as error:
         raise InputError(
             f"{path}: is not COCO JSON with images and annotations ({type(error).__name__}: {error})"
         ) from error
 
-    def reader(number: Any) -> Reader:
-        def read(height: int, width: int) -> Annotations:
-            size = tuple(images[number].get(side, known) for side, known in (("height", height), ("width", width)))
-            if size != (height, width):
-                raise InputError(f"{path}: {names[number]}: is {size[0]}x{size[1]} there, its file {height}x{width}")
-            try:
-                found = [_region(each["segmentation"], height, width) for each in instances[number]]
-            except (TypeError, KeyError, ValueError, IndexError) as error:
-                raise InputError(f"{path}: {names[number]}: {error}") from error
-            lost = sum(region is None for region in found)
-            return Annotations([each for each in found if each], [f"{lost} instances without a pixel"] if lost else [])
 
-        return read
-
-    return {names[number]: reader(number) for number in images}
+def _read_instances(
+    path: Path, image: dict[str, Any], instances: list[dict[str, Any]], height: int, width: int
+) -> Annotations:
+    size = tuple(image.get(side, known) for side, known in (("height", height), ("width", width)))
+    if size != (height, width):
+        raise InputError(f"{path}: {image['file_name']}: is {size[0]}x{size[1]} there, its file {height}x{width}")
+    try:
+        found = [_region(each["segmentation"], height, width) for each in instances]
+    except (TypeError, KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: {image['file_name']}: {error}") from error
+    lost = sum(region is None for region in found)
+    return Annotations([each for each in found if each], [f"{lost} instances without a pixel"] if lost else [])
 
 
 def _region(segmentation: Any, height: int, width: int) -> Region | None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 from unetseg.annotations.regions import Annotations
 
 Reader = Callable[[int, int], Annotations]
-"""Reads the objects of one image, given its height and width."""
+"""Reads the objects of one image, given its height and width; it can be pickled, as processes read in parallel."""
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -99,18 +100,16 @@ def read_bowl(path: Path) -> dict[str, Reader]:
     finally:
         csv.field_size_limit(limit)
 
-    def reader(name: str) -> Reader:
-        def read(height: int, width: int) -> Annotations:
-            try:
-                numbers = [np.array(text.split(), np.int64).reshape(-1, 2) for text in texts[name]]
-                found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
-            except (ValueError, OverflowError) as error:
-                raise InputError(f"{path}: {name}: {error}") from error
-            return Annotations([region for region in found if region], [])
+    return {name: partial(_read_texts, path, name, rows) for name, rows in texts.items()}
 
-        return read
 
-    return {name: reader(name) for name in texts}
+def _read_texts(path: Path, name: str, texts: list[str], height: int, width: int) -> Annotations:
+    try:
+        numbers = [np.array(text.split(), np.int64).reshape(-1, 2) for text in texts]
+        found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{path}: {name}: {error}") from error
+    return Annotations([region for region in found if region], [])
 
 
 def _texts(image: Listed) -> Iterator[str]:

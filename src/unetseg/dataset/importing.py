@@ -32,7 +32,7 @@ from unetseg.images.inputs import SUFFIXES
 from unetseg.images.intensity import to_rgb
 from unetseg.images.opening import read_stored
 from unetseg.images.stacks import Channel, Project
-from unetseg.parallel import in_parallel
+from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same images give the same archive
@@ -110,7 +110,7 @@ def import_archive(
             summary.left_out += found.left_out
             summary.problems += [_named(line, root, source) for line in found.problems]
             items = list(_unclashed(found, names, source, summary.problems))
-            made = in_parallel(partial(attempt, _make, channel=channel, project=project), items)
+            made = in_processes(partial(attempt, _make, channel=channel, project=project), items)
             for item, (sample, problems) in zip(items, progress(made, "import", len(items)), strict=True):
                 summary.problems += [_named(line, root, source) for line in problems]
                 if sample is None:
