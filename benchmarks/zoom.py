@@ -3,8 +3,8 @@
     python benchmarks/zoom.py --model M.keras --limit 20 FOLDER|ARCHIVE.zip …
 
 With --canvas 2 an image is repeated on a canvas twice as high and wide, which must score as the image alone (24 makes
-6144x6144 of 256x256); with --magnify 2 it is enlarged. --ways auto tries no other way. Prints a row per data set with the
-peak memory so far, and with -v a line per image, with estimated Dice in brackets.
+6144x6144 of 256x256); with --magnify 2 it is enlarged. --ways auto tries no other way. Prints a row per data set with
+the peak memory so far, and with -v a line per image, with estimated Dice in brackets.
 """
 
 import argparse
