@@ -85,9 +85,10 @@ def main() -> None:
         clock.run("merge", *UNETSEG, "import", str(options.old.resolve()), "corrected.zip", "--out", "merged.zip")
         clock.run("clone", "git", "clone", "--quiet", str(ROOT), "project")
         clock.folder = folder / "project"
+        shutil.copy(folder / "start.keras", clock.folder / "pretrained")
         preset = clock.run("preset", *UNETSEG, "preset", "presets/finetune.yaml").split()
         changed = {
-            "train.start_from": folder / "start.keras",
+            "train.start_from": "pretrained/start.keras",
             "data.archive": folder / "merged.zip",
             "split.test": 0,
             "evaluate.external": folder / "held_out.zip",

@@ -13,17 +13,21 @@ from unetseg.training.checkpoint import forget_others
 from unetseg.training.fit import train
 
 
-def main(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
+def main(
+    params: Params, arrays: Path, split: Path, starts: Path, model: Path, history: Path, metrics: Path, state: Path
+) -> None:
     """Train on `arrays` as `split` says; `state` holds what a kill must not lose until the outputs are written."""
     try:
-        _train(params, arrays, split, model, history, metrics, state)
+        start = find_start(Path(params.train.start_from), model, starts, state.with_name("start.keras"))
+        _train(params, start, arrays, split, model, history, metrics, state)
     except InputError as error:  # dvc removes the outputs of a stage before it runs
         raise InputError(*error.args, f"to get the last model back, if there was one: dvc checkout {model}") from error
 
 
-def _train(params: Params, arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path) -> None:
+def _train(
+    params: Params, start: list[Path], arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path
+) -> None:
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
-    start = find_start(Path(params.train.start_from), model, state.with_name("start.keras"))
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "code": code_digest()})
     batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)
@@ -38,17 +42,20 @@ def _train(params: Params, arrays: Path, split: Path, model: Path, history: Path
     forget_others(state)
 
 
-def find_start(wanted: Path, model: Path, copy: Path) -> list[Path]:
-    """Find the model to start from, if one is wanted.
+def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path]:
+    """Find the model to start from, if one is wanted: one of the folder `starts`, which DVC watches, or `model`.
 
     DVC removes the stage's own model before it runs the stage. It is then taken from DVC's cache, as dvc.lock has it:
     dvc.lock changes only when the stage has ended, so a training that was killed starts from the same model again.
     """
     if wanted == Path():
         return []
-    if wanted.is_file():
+    last = wanted.resolve() == model.resolve()
+    if wanted.is_file() and (last or wanted.resolve().is_relative_to(starts.resolve())):
         return [wanted]
-    if wanted.exists() or wanted.resolve() != model.resolve():
+    if wanted.is_file():
+        raise InputError(f"train.start_from: {wanted}: DVC does not watch it; copy it to {starts}/ and name the copy")
+    if wanted.exists() or not last:
         raise InputError(f"train.start_from: {wanted}: no file is there; name a .keras file, or none (empty)")
     import dvc.api  # noqa: PLC0415 - takes a second, and is seldom needed
     from dvc.exceptions import DvcException  # noqa: PLC0415

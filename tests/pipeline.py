@@ -137,6 +137,8 @@ def make_project(folder: Path) -> Project:
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "data").mkdir()
     shutil.copy(ROOT / "data" / "groups.csv", folder / "data")
+    (folder / "pretrained").mkdir()
+    (folder / "pretrained" / "README.md").touch()
     write_images(folder / "data" / "sample" / "nuclei.zip")
     write_images(folder / "data" / "sample" / "elsewhere.zip", count=3, size=40)
     project = Project(folder)

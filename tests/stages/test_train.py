@@ -18,7 +18,9 @@ def paths(tmp_path):
     arrays, _, split = write_samples(tmp_path, ["test", "train", "validation", "test"])
     out = tmp_path / "out"
     outputs = {"model": out / "m.keras", "history": out / "history.csv", "metrics": out / "train.json"}
-    return {"arrays": arrays, "split": split, "state": out / "state", **outputs}
+    starts = tmp_path / "starts"
+    starts.mkdir()
+    return {"arrays": arrays, "split": split, "starts": starts, "state": out / "state", **outputs}
 
 
 @pytest.fixture
@@ -49,3 +51,14 @@ def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(pa
     assert first == f"train.start_from: {start}: no file is there; name a .keras file, or none (empty)"
     assert second == f"to get the last model back, if there was one: dvc checkout {paths['model']}"
     assert not paths["model"].parent.exists()
+
+
+def test_a_start_that_dvc_does_not_watch_is_refused_and_one_in_the_folder_of_starts_is_taken(paths, tmp_path):
+    find = STAGE["find_start"]
+    elsewhere, inside = tmp_path / "m.keras", paths["starts"] / "m.keras"
+    elsewhere.touch()
+    inside.touch()
+    assert find(inside, paths["model"], paths["starts"], tmp_path / "copy") == [inside]
+    assert find(Path(), paths["model"], paths["starts"], tmp_path / "copy") == []
+    with pytest.raises(InputError, match=rf"{elsewhere}: DVC does not watch it; copy it to {paths['starts']}/"):
+        find(elsewhere, paths["model"], paths["starts"], tmp_path / "copy")
