@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 
 from unetseg.dataset.samples import find_samples, read_sample
+from unetseg.model.assembly import build_model
 from unetseg.model.file import load_model, save_model
-from unetseg.model.unet import build_unet
 from unetseg.params_file import load_params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as word:
         folder = Path(word)
         share_out(options.experiment, options.images, folder)
-        start = build_unet(params.image.size, params.model)
+        start = build_model(params.image.size, params.model)
         start.set_weights(load_model(options.model).get_weights())
         save_model(folder / "start.keras", start, {})
         clock = Clock(folder)
