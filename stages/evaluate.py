@@ -57,8 +57,9 @@ def main(
             )
             write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
             scores = {"external": {external.stem: found[-1].summary}}
-    if not found:
-        raise InputError("there is no test image to score: raise split.test, or name an archive in evaluate.external")
+        if not found:
+            rule = "raise split.test, or name an archive in evaluate.external"
+            raise InputError(f"there is no test image to score: {rule}")
     scores = found[0].summary | scores
     data = [*sorted(arrays.iterdir()), split, model, external]
     write_json(tuning, values.model_dump())
