@@ -37,6 +37,12 @@ def at_once():
     signal.signal(signal.SIGALRM, before)
 
 
+def test_the_live_model_is_not_in_the_cache_before_a_training_has_finished(paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"m\.keras is not there: no training has finished here, or DVC's cache"):
+        STAGE["main"](params(train={"start_from": str(paths["model"])}), **paths)
+
+
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder", "missing"])
 def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(paths, tmp_path, kind):
