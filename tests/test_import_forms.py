@@ -77,6 +77,25 @@ def test_what_was_understood_and_what_was_left_out_is_told_in_a_line_each(tmp_pa
     assert out[1].endswith("left out: 1 files of no known form; 1 images without objects' files")
 
 
+@pytest.mark.parametrize("place", ["labels", "masks/plate", "images"])
+def test_what_the_folder_that_is_imported_is_called_does_not_matter(tmp_path, place):
+    assert list(imported(tmp_path, make_beside(tmp_path / place, "_mask"))) == list(IMAGES)
+
+
+def test_ids_that_the_pipeline_refuses_are_named(tmp_path, capsys):
+    image, labels = IMAGES["cell_0"]
+    for name in (".hidden", "x" * 210, "fine"):
+        png(tmp_path / "in" / name / "images" / "a.png", image)
+        png(tmp_path / "in" / name / "masks" / "a.png", (labels > 0) * np.uint8(255))
+    status, out, err = lines_of(capsys, tmp_path / "in", "--out", tmp_path / "a.zip")
+    assert status == 1
+    assert "1 images" in out[1]
+    assert sorted(line.split("' ")[1] for line in err) == [
+        "begins with a dot, which hides it; rename it",
+        "is 210 bytes long, more than 200; rename it",
+    ]
+
+
 def test_one_bad_image_is_named_and_costs_no_other_unless_strict(tmp_path, capsys):
     source = make_flat(tmp_path / "source")
     (source / "images" / "cell_3.png").write_bytes(b"")
@@ -118,7 +137,7 @@ def test_overlapping_objects_survive_as_one_file_each(tmp_path):
 
 def test_several_sources_are_merged_with_where_each_image_came_from_and_their_groups(tmp_path, capsys):
     make_layout(tmp_path / "first")
-    (tmp_path / "first" / "groups.csv").write_text("id,patient\n" + "".join(f"{name},p1\n" for name in IMAGES))
+    (tmp_path / "first" / "groups.csv").write_text("id,patient\ngone,p1\n" + "".join(f"{name},p1\n" for name in IMAGES))
     for name in ("cell_7", "cell_e\u0301"):  # the second in Unicode's decomposed form
         image, labels = IMAGES["cell_1"]
         png(tmp_path / "second" / "images" / f"{name}.png", image)
@@ -127,6 +146,7 @@ def test_several_sources_are_merged_with_where_each_image_came_from_and_their_gr
     assert status == 1
     assert err == [f"{tmp_path}/second: 'cell_7' is the name of an image of {tmp_path}/first too; rename one"]
     assert "9 images" in out[2]
+    assert "left out: 1 rows of groups.csv without an image" in out[2]
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
     sources = {row["id"]: row["source"] for row in read_csv(tmp_path / "unpacked" / "sources.csv")}

@@ -142,7 +142,8 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         file.seek(0)
         if file.read(4) == b"PK\3\4":
             raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
-        raise InputError(f"{name}: is not a zip file; set data.archive in params.yaml to one") from error
+        rule = f"set data.archive in params.yaml to one, which `unetseg import {name} --out my.zip` makes of other forms"
+        raise InputError(f"{name}: is not a zip file; {rule}") from error
 
 
 def contents(archive: zipfile.ZipFile, limits: DataSettings) -> Contents:

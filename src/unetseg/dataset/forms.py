@@ -190,7 +190,7 @@ def _find_layout(folder: Path, files: list[Path], _only_changed: bool) -> Found 
 
 def _find_pairs(folder: Path, files: list[Path], _only_changed: bool, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other."""
-    rasters = {(_group(file), _nfc(file.stem)) for file in files if file.suffix.lower() in SUFFIXES}
+    rasters = {(_group(file, folder), _nfc(file.stem)) for file in files if file.suffix.lower() in SUFFIXES}
     images: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     objects: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     left_out: Counter[str] = Counter()
@@ -199,7 +199,7 @@ def _find_pairs(folder: Path, files: list[Path], _only_changed: bool, only: str 
         if kind is None:
             left_out["files of no known form"] += file.name not in OURS
             continue
-        key, marked = _key(file, rasters)
+        key, marked = _key(file, rasters, folder)
         if kind == "raster" and not marked:
             images[key].append(file)
         elif only in (None, kind) or kind == "raster":
@@ -215,7 +215,7 @@ def _find_pairs(folder: Path, files: list[Path], _only_changed: bool, only: str 
     for key, each in pairs.items():
         kind = next(kind for kind in PAIRED if kind in each)
         found.left_out["files that hold the same objects in another form"] += len(each) - 1
-        if problem := _pair_problem(images[key], kind, each[kind]):
+        if problem := _pair_problem(images[key], kind, each[kind], folder):
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
         below = key[0].relative_to(folder) / key[1]
@@ -266,21 +266,26 @@ def _has_columns(file: Path) -> bool:
         return {*COLUMNS} <= {*next(csv.reader([stream.readline(HEAD)]), [])}
 
 
-def _group(file: Path) -> Path:
+def _name_below(root: Path, folder: Path) -> str:
+    """Name a folder below the one that is imported; what that one and those above are called says nothing."""
+    return folder.name.lower() if root in folder.parents else ""
+
+
+def _group(file: Path, root: Path) -> Path:
     """Give the folder that holds an image and its objects, or their folders."""
     parent = file.parent
-    return parent.parent if parent.name.lower() in IMAGE_FOLDERS | OBJECT_FOLDERS else parent
+    return parent.parent if _name_below(root, parent) in IMAGE_FOLDERS | OBJECT_FOLDERS else parent
 
 
-def _key(file: Path, rasters: set[tuple[Path, str]]) -> tuple[tuple[Path, str], bool]:
+def _key(file: Path, rasters: set[tuple[Path, str]], root: Path) -> tuple[tuple[Path, str], bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
-    stem, group = _nfc(file.stem), _group(file)
+    stem, group = _nfc(file.stem), _group(file, root)
     base = MARK.sub("", stem)
-    folder = file.parent.name.lower()
+    folder = _name_below(root, file.parent)
     if folder in OBJECT_FOLDERS:
         return (group, base if (group, base) in rasters else stem), True
     above = file.parent.parent
-    if above.name.lower() in OBJECT_FOLDERS:  # a folder of objects for each image
+    if _name_below(root, above) in OBJECT_FOLDERS:  # a folder of objects for each image
         return (above.parent, _nfc(file.parent.name)), True
     if file.suffix.lower() in SUFFIXES:
         marked = base != stem and folder not in IMAGE_FOLDERS and (group, base) in rasters
@@ -288,12 +293,12 @@ def _key(file: Path, rasters: set[tuple[Path, str]]) -> tuple[tuple[Path, str], 
     return (group, stem if (group, stem) in rasters else base), True
 
 
-def _pair_problem(images: list[Path], kind: str, files: list[Path]) -> str | None:
+def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) -> str | None:
     if len(images) > 1:
         return f"and {images[1].name} have one name; rename one"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
-    one_each = kind == "roi" or files[0].parent.parent.name.lower() in OBJECT_FOLDERS
+    one_each = kind == "roi" or _name_below(root, files[0].parent.parent) in OBJECT_FOLDERS
     return None if len(files) == 1 or one_each else f"has two files of objects, {files[0].name} and {files[1].name}"
 
 

@@ -23,6 +23,7 @@ from unetseg.annotations.masks import check_count, is_label_image
 from unetseg.annotations.regions import Region, overlap
 from unetseg.dataset.archive import open_zip, read_member
 from unetseg.dataset.forms import Found, Item, find_items
+from unetseg.dataset.layout import id_faults
 from unetseg.dataset.members import INNER, faults, member_name, name_faults
 from unetseg.dataset.problems import attempt
 from unetseg.dataset.samples import read_sample
@@ -123,6 +124,7 @@ def import_archive(
                 tables["sources.csv"][item.name] = {"source": _stem(source)}
             _add_tables(root if root.is_dir() else root.parent, tables, summary.problems)
         done = tables["sources.csv"].keys() & names.keys()
+        summary.left_out["rows of groups.csv without an image"] = len(tables["groups.csv"].keys() - done)
         _write_tables(archive, tables, sorted(done))
         if not summary.images or (strict and summary.problems):
             reason = "because of --strict" if summary.images else "there is no image with objects to import"
@@ -140,8 +142,8 @@ def _unclashed(found: Found, names: dict[str, str], source: Path, problems: list
     """Give the items whose names can stand in one archive; names differ if they do without case and Unicode form."""
     for item in found.items:
         key = unicodedata.normalize("NFC", item.name.casefold())
-        if rules := [*name_faults(f"{item.name}/images/{item.name}.tiff")]:
-            problems.append(f"{source}: {item.name!r} {rules[0]}")
+        if rules := [*id_faults(item.name), *name_faults(f"{item.name}/images/{item.name}.tiff")]:
+            problems.append(f"{source}: {item.name!r} {rules[0]}; rename it")
         elif key in names:
             problems.append(f"{source}: {item.name!r} is the name of an image of {names[key]} too; rename one")
         else:

@@ -58,10 +58,15 @@ def find_layout(names: Iterable[str]) -> Layout:
 
 def _id_faults(found: Layout) -> Iterator[tuple[str | None, str]]:
     for name in found.ids:
-        if name.startswith("."):
-            yield name, "is the id of a sample and begins with a dot, which hides it; rename its folder"
-        if (length := len(name.encode(errors="replace"))) > LONGEST_ID:
-            yield name, f"is the id of a sample and of {length} bytes, more than {LONGEST_ID}; rename its folder"
+        yield from ((name, f"is the id of a sample and {rule}; rename its folder") for rule in id_faults(name))
+
+
+def id_faults(name: str) -> Iterator[str]:
+    """Say which rules a sample's id breaks."""
+    if name.startswith("."):
+        yield "begins with a dot, which hides it"
+    if (length := len(name.encode(errors="replace"))) > LONGEST_ID:
+        yield f"is {length} bytes long, more than {LONGEST_ID}"
 
 
 def is_clutter(name: str) -> bool:
