@@ -125,7 +125,7 @@ def test_what_is_no_archive_is_one_line(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check", "a.zip"])
     assert stop.value.code == 1
-    told = "a.zip: is not a zip file; set data.archive in params.yaml to one, which `unetseg import a.zip --out my.zip`"
+    told = "a.zip: is not a zip file; set data.archive in params.yaml to one; `unetseg import a.zip --out my.zip`"
     assert capsys.readouterr().err.startswith(told)
 
 

@@ -142,7 +142,7 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         file.seek(0)
         if file.read(4) == b"PK\3\4":
             raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
-        rule = f"set data.archive in params.yaml to one, which `unetseg import {name} --out my.zip` makes of other forms"
+        rule = f"set data.archive in params.yaml to one; `unetseg import {name} --out my.zip` makes one of other forms"
         raise InputError(f"{name}: is not a zip file; {rule}") from error
 
 
