@@ -4,8 +4,9 @@
 
 The images are synthetic, 256×256, with one mask file each. The network is tiny and trains for one epoch on crops of
 64 pixels: its own time and memory do not depend on the number of images. CPU seconds, of a stage with all its
-processes, hold on a busy computer too. Memory is what the kernel cannot take back (RssAnon): pages of memory-mapped arrays are its cache.
-20,000 images take about 15 GB and 15 CPU minutes; each archive and its arrays are removed after its run.
+processes, hold on a busy computer too. Memory is what the kernel cannot take back (RssAnon): pages of memory-mapped
+arrays are its cache. 20,000 images take about 15 GB and 15 CPU minutes; each archive and its arrays are removed after
+its run.
 """
 
 import argparse
