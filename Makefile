@@ -36,7 +36,7 @@ pretrained: .venv/run
 requirements:
 	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade \
 	    pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --extra bioio --extra export --extra zarr --group dev --group docs \
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --extra bioio --extra dask --extra export --extra zarr --group dev --group docs \
 	    -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:

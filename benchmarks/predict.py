@@ -1,6 +1,6 @@
 """Measure `unetseg predict`: its speed beside the bare model's, its memory on a huge image, its seams, its two scales.
 
-    python benchmarks/predict.py speed --model M.keras IMAGES        images/s of the command and of predict_on_batch
+    python benchmarks/predict.py speed --model M.keras IMAGES        images/s, beside the same passes of the model alone
     python benchmarks/predict.py memory --model M.keras IMAGES       a mosaic of 20,000 x 20,000 pixels, in tiles
     python benchmarks/predict.py seam --model M.keras IMAGES         tiles against one pass over a mosaic that fits
     python benchmarks/predict.py scale --model M.keras --split data/split.csv data/unzipped     Dice at native size
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -28,45 +29,65 @@ from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.images.opening import open_image, read_image
-from unetseg.images.resampling import fit
+from unetseg.model import keras
+from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
 from unetseg.prediction.folder import predict_files
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tiles import TILE
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.tuning import find_tuning
 from unetseg.prediction.zoom import Zooming
 
 
 def measure_speed(options: argparse.Namespace) -> None:
-    """Alternate between the bare model, on arrays that are ready, and all of the command's work."""
-    model = load_model(options.model)
+    """Alternate between all of the command's work, and the same passes of the model alone on arrays that are ready."""
+    predictor, tuning = Predictor(load_model(options.model)), find_tuning(options.model, read_facts(options.model))[0]
     sources = find_inputs([str(options.images)], Path()).images
-    arrays = np.stack([fit(read_image(source.path), model.input_shape[1]) for source in sources]).astype(np.float32)
-    model.predict_on_batch(arrays[:8])
+    tuned = {name: getattr(tuning, name) for name in ("threshold", "depth", "min_size")}
+    settings = Settings(scale=options.scale, objects=options.objects, **tuned)
+
+    def predict_all() -> int:
+        with tempfile.TemporaryDirectory() as out:
+            results = Results(Path(out), settings, (), options.model, tuning.estimate)
+            outcomes = list(predict_files(predictor, sources, results, Zooming(settings, tuning)))
+            results.gather(sources)
+        return sum(outcome is not None for outcome in outcomes)
+
+    with recorded() as passes:
+        predict_all()
+    ready = {shape: np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32) for _, shape in passes}
     ratios = []
     for _ in range(options.rounds):
         bare = clocks()
-        for first in range(0, len(arrays), 8):
-            model.predict_on_batch(arrays[first : first + 8])
-        bare = clocks() - bare
-        with tempfile.TemporaryDirectory() as out:
-            whole, settings = clocks(), Settings(scale="resize", objects=options.objects)
-            results = Results(Path(out), settings, (), options.model, Estimate())
-            failed = sum(
-                outcome is not None
-                for outcome in predict_files(Predictor(model), sources, results, Zooming(settings, Tuning()))
-            )
-            results.gather(sources)
-            whole = clocks() - whole
+        for model, shape in passes:
+            model.predict_on_batch(ready[shape])
+        bare, whole = clocks() - bare, clocks()
+        failed = predict_all()
+        whole = clocks() - whole
         ratios.append(bare / whole)
-        rates, spent = len(arrays) / np.array([bare, whole])[:, 0], 1e3 * np.array([bare, whole])[:, 1] / len(arrays)
+        rates, spent = len(sources) / np.array([bare, whole])[:, 0], 1e3 * np.array([bare, whole])[:, 1] / len(sources)
         print(f"bare {rates[0]:.1f}/s, {spent[0]:.1f} ms of CPU an image", end="; ")
-        print(f"predict {rates[1]:.1f}/s, {spent[1]:.1f} ms; {failed} failed")
+        print(f"predict {rates[1]:.1f}/s, {spent[1]:.1f} ms; {failed} failed", flush=True)
     wall, cpu = np.median(ratios, axis=0)
-    print(f"{len(arrays)} images: predict has {wall:.1%} of the bare model's speed (median); by CPU time {cpu:.1%}")
+    print(f"{len(sources)} images: predict has {wall:.1%} of the bare model's speed (median); by CPU time {cpu:.1%}")
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[keras.Model, tuple[int, ...]]]]:
+    """Note each pass of a model, and the shape of what it is given."""
+    passes, predict_on_batch = [], keras.Model.predict_on_batch
+
+    def noted(model: keras.Model, batch: np.ndarray) -> np.ndarray:
+        passes.append((model, batch.shape))
+        return predict_on_batch(model, batch)
+
+    keras.Model.predict_on_batch = noted
+    try:
+        yield passes
+    finally:
+        keras.Model.predict_on_batch = predict_on_batch
 
 
 def clocks() -> np.ndarray:
@@ -122,20 +143,21 @@ def measure_scales(options: argparse.Namespace) -> None:
     print(f"tiles - resize: {gained.mean():+.4f} [{low:+.4f}, {high:+.4f}]; better in {np.mean(gained > 0):.0%}")
 
 
-def write_mosaic(path: Path, images: Path, size: int) -> None:
-    """Write a square TIFF tiled with the images, a row of them at a time."""
+def write_mosaic(path: Path, images: Path, size: int, height: int | None = None) -> None:
+    """Write a TIFF tiled with the images, a row of them at a time; square unless a height is given."""
+    height = height or size
     parts = [part for part in map(read_image, sorted(images.rglob("*.png"))) if min(part.shape[:2]) >= 256]
 
     def strips() -> Iterator[np.ndarray]:
         random = np.random.default_rng(0)
-        for _ in range(0, size, 256):
+        for _ in range(0, height, 256):
             chosen = [parts[index] for index in random.integers(len(parts), size=-(-size // 256))]
             yield np.concatenate([part[:256, :256] for part in chosen], axis=1)[:, :size]
 
-    offset, _ = tifffile.imwrite(path, shape=(size, size, 3), dtype=np.uint8, photometric="rgb", returnoffset=True)
+    offset, _ = tifffile.imwrite(path, shape=(height, size, 3), dtype=np.uint8, photometric="rgb", returnoffset=True)
     with path.open("r+b") as file:
         file.seek(offset)
-        left = size
+        left = height
         for strip in strips():
             strip[:left].tofile(file)
             left -= 256
@@ -149,6 +171,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--size", type=int, help="of the mosaic; default 20000, for seams 1664")
     parser.add_argument("--rounds", type=int, default=3, help="of measuring speed")
+    parser.add_argument("--scale", default="auto", help="see `unetseg predict`, for speed")
     parser.add_argument("--objects", default="separated", help="see `unetseg predict`, for speed")
     parser.add_argument("--write", default="probability,labels", help="see `unetseg predict`, for memory")
     parser.add_argument("--split", type=Path, help="the table of id and subset, for scale")

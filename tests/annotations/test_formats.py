@@ -1,11 +1,16 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
+from unetseg.annotations import zarrs
 from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS, YELLOW
 from unetseg.images.inputs import Input
+from unetseg.images.opening import open_image
 from unetseg.objects.strips import Strip
 
 HEIGHT, WIDTH = 9, 11
@@ -67,3 +72,13 @@ def test_an_overlay_is_the_image_with_the_objects_outlined_whatever_the_strips(w
     expected[2:6, [3, 8, 10]] = True
     assert np.array_equal(outline, expected)
     assert np.array_equal(overlay[~outline], IMAGE[~outline])
+
+
+def test_an_ome_zarr_holds_the_probability_and_the_objects_as_its_labels(written, monkeypatch):
+    monkeypatch.setattr(zarrs, "CHUNK", 4)
+    path = Path(written("zarr", step=3))
+    with open_image(path, channel=0) as image, open_image(path / "labels" / "objects", channel=0) as labels:
+        stored = image.stored(0, HEIGHT)[..., 0]
+        assert np.array_equal(labels.stored(0, HEIGHT)[..., 0], LABELS)
+    assert np.abs(stored / 65535 - PROBABILITY).max() <= 0.5001 / 65535
+    assert zarr.open_group(path)["labels"].attrs["ome"]["labels"] == ["objects"]

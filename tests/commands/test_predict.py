@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 import tifffile
@@ -248,3 +249,23 @@ def test_an_image_that_vanishes_is_a_failure_and_the_others_are_done(capsys, mon
     assert predict("images") == 1
     assert "\nimages/b.png: cannot be read: No such file or directory\n" in capsys.readouterr().err
     assert len(read_csv(Path("out/images.csv"))) == 2
+
+
+def test_images_and_results_may_be_on_other_storage(capsys):
+    memory = fsspec.filesystem("memory")
+    tifffile.imwrite("images/d.tif", np.stack([spots(300, 50)] * 2)[..., 0], photometric="minisblack")
+    assert predict("--write", "labels,overlay,zarr", "images") == 0
+    for path in Path("images").iterdir():
+        memory.pipe(f"/{path}", path.read_bytes())
+    words = ("--write", "labels,overlay,zarr", "--out", "memory://out", "memory://images")
+    assert predict(*words) == 0
+    files = [path.relative_to("out") for path in Path("out").rglob("*") if path.is_file()]
+    files = [file for file in files if ".unetseg" not in file.parts]
+    assert len(files) > 20
+    for file in files:
+        expected = Path("out", file).read_bytes().replace(b"../images", b"memory:///images")
+        assert memory.cat(f"/out/{file}") == expected
+    memory.pipe("/images/a.png", memory.cat("/images/b.png"))
+    capsys.readouterr()
+    assert predict("--resume", *words) == 0
+    assert "predict: 1 images in " in capsys.readouterr().err

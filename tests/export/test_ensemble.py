@@ -6,7 +6,8 @@ from values import small_unet
 from unetseg.cli import main
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
-from unetseg.model.file import load_model, read_facts, save_model
+from unetseg.model.facts import read_facts
+from unetseg.model.file import load_model, save_model
 from unetseg.prediction.predictor import Predictor
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)

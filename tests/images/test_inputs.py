@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 import tifffile
@@ -220,3 +221,26 @@ def test_a_folder_without_images_says_what_it_holds():
     Path("in/a.vsi").touch()
     with pytest.raises(InputError, match=r"in: no image found; .* left out: 1 \.vsi"):
         search("in")
+
+
+@pytest.mark.parametrize(
+    ("word", "count"), [("in", 5), ("in/*.png", 2), ("in/b", 2), ("in/b/c.png", 1), ("in/v.zarr", 1), ("in/**/c.*", 1)]
+)
+def test_a_url_names_the_images_that_a_path_names(word, count):
+    files = ("a.png", "a_masks.png", "b/c.png", "b/.d.png", "b/e.jpg", "m/images/1.png", "m/masks/1.png", "notes.txt")
+    put(*(f"in/{name}" for name in files))
+    Path("in/v.zarr/0").mkdir(parents=True)
+    Path("in/v.zarr/zarr.json").touch()
+    memory = fsspec.filesystem("memory")
+    for path in filter(Path.is_file, Path("in").rglob("*")):
+        memory.pipe(f"/{path}", b"")
+    on_disk, by_url = search(word), find_inputs([f"memory://{word}"], Path("out"))
+    assert [each.image for each in by_url.images] == [each.image for each in on_disk.images]
+    assert [each.path for each in by_url.images] == [f"memory:///{each.path}" for each in on_disk.images]
+    assert len(by_url.images) == count
+
+
+def test_a_url_without_images_or_of_no_storage_is_told():
+    for url, told in (("memory://none", "no image found"), ("nowhere://a", "nowhere://a: cannot be used")):
+        with pytest.raises(InputError, match=told):
+            find_inputs([url], Path("out"))

@@ -12,7 +12,8 @@ import pytest
 from spots import tiny_model
 
 from unetseg.errors import InputError
-from unetseg.model.file import load_model, read_facts, save_model
+from unetseg.model.facts import read_facts
+from unetseg.model.file import load_model, save_model
 
 
 @pytest.fixture

@@ -70,7 +70,6 @@ def test_any_size_comes_back_as_it_was(height, width):
     image = textured(height, width, 60)
     predictor = Predictor(made(), "tiles", tile=32, overlap=8)
     strips = list(predictor.strips(lambda start, stop: image[start:stop], height, width))
-    assert len(strips) == predictor.count_strips(height)
     assert np.concatenate(strips).shape == (height, width)
 
 

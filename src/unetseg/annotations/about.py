@@ -19,6 +19,7 @@ class About:
         width: in pixels.
         threshold: probability from which a pixel is foreground.
         smallest: pixels of the smallest object.
+        pixel: height and width of a pixel in µm, where they are known.
     """
 
     source: Input
@@ -26,6 +27,7 @@ class About:
     width: int
     threshold: float
     smallest: int
+    pixel: tuple[float, float] | None = None
 
 
 Add = Callable[[Strip], None]

@@ -18,7 +18,8 @@ from unetseg.annotations.masks import read_objects, write_labels, write_mask
 from unetseg.annotations.rasters import png_rows, tiff_rows
 from unetseg.annotations.regions import Annotations
 from unetseg.annotations.runs import read_bowl, write_bowl
-from unetseg.images.opening import open_image
+from unetseg.annotations.zarrs import write_zarr
+from unetseg.images.inputs import open_source
 from unetseg.objects.strips import Strip
 
 YELLOW = (240, 228, 66)  # of Okabe and Ito's palette: seen by colour-blind people, on dark and on purple
@@ -66,9 +67,8 @@ def write_overlay(path: Path, about: About) -> Iterator[Add]:
         above = np.concatenate([above, strip.labels])[-1:]
         rows(drawn)
 
-    source = about.source
     with (
-        open_image(source.path, source.plane, channel=source.channel, project=source.project) as image,
+        open_source(about.source) as image,
         png_rows(path, about.height, about.width, 3) as rows,
     ):
         yield add
@@ -104,6 +104,7 @@ FORMATS = {
         "ImageJ's and Fiji's ROIs", ".roi.zip", write=write_roi, read=read_roi, needs_objects=True
     ),
     "geojson": Format("GeoJSON of QuPath", ".geojson", write=write_geojson, read=read_geojson),
+    "zarr": Format("OME-Zarr of probability and labels, for large images", ".ome.zarr", write=write_zarr),
     "labelme": Format("LabelMe's JSON", ".labelme.json", write=write_labelme, read=read_labelme),
     "coco": Format("COCO instances", "coco.json", write_all=write_coco, read_all=read_coco),
     "rle": Format("run lengths of the Data Science Bowl", "rle.csv", write_all=write_bowl, read_all=read_bowl),

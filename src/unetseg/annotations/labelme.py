@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,12 @@ CIRCLE = 64  # corners of the polygon that stands for a circle
 def write_labelme(path: Path, about: About) -> Iterator[Add]:
     """Write each object as a polygon, or as LabelMe's mask where it has holes or parts."""
     with path.open("w", encoding="utf-8") as file:
-        head: dict[str, Any] = {"version": "5.5.0", "flags": {}, "imagePath": about.source.path.name, "imageData": None}
+        head: dict[str, Any] = {
+            "version": "5.5.0",
+            "flags": {},
+            "imagePath": PurePath(about.source.path).name,
+            "imageData": None,
+        }
         size = {"imageHeight": about.height, "imageWidth": about.width}
         file.write(json.dumps(head | size)[:-1] + ', "shapes": [')
         before = "\n"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from unetseg.export.ensemble import join_models
 from unetseg.files import check_output
-from unetseg.model.file import load_model, read_facts, save_model
+from unetseg.model.facts import read_facts
+from unetseg.model.file import load_model, save_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

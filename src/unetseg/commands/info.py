@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the subcommand; see `unetseg.cli`."""
     if options.model:
-        from unetseg.model.file import read_facts  # noqa: PLC0415 - imports Keras, which takes seconds
+        from unetseg.model.facts import read_facts  # noqa: PLC0415 - not needed for the versions
 
         facts = read_facts(options.model)
     else:

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError, printable
 from unetseg.prediction.tuning import Tuning, find_tuning
+from unetseg.storage import place
 
 if TYPE_CHECKING:
-    from unetseg.images.inputs import Found
+    from unetseg.images.inputs import Found, Input
+    from unetseg.prediction.folder import Outcome
+    from unetseg.prediction.results import Results
+    from unetseg.prediction.settings import Settings
 
 PRETRAINED = "pretrained/nuclei.keras"
 TUNED = ("threshold", "depth", "min_size", "tta")
@@ -22,8 +27,9 @@ TUNED = ("threshold", "depth", "min_size", "tta")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a folder of images, or a pattern in quotes")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    paths_help = "an image, a folder of images, a pattern in quotes, or a URL such as s3://bucket/plates"
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=paths_help)
+    parser.add_argument("--out", type=place, required=True, metavar="DIR", help="the folder or URL to write to")
     parser.add_argument("--model", type=Path, metavar="M.keras", help="default: the pretrained model of nuclei")
     scale_help = (
         "resize: fit each image to the model's size; tiles: its own size, in tiles; auto (default): as in training for "
@@ -54,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", choices=("none", "max", "mean"), help=project_help)
     kinds_help = "also write " + "; ".join(f"{kind}: {FORMATS[kind].purpose}" for kind in WRITABLE)
     parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=kinds_help)
+    dask_help = "predict on a Dask cluster: the address of its scheduler, or local:N for N processes of this computer"
+    parser.add_argument("--dask", metavar="ADDRESS", help=dask_help)
     parser.add_argument("--resume", action="store_true", help="skip images whose results are complete")
 
 
@@ -65,20 +73,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, held: ExitStack) -> int:
     from unetseg.images.inputs import find_inputs  # noqa: PLC0415 - the other commands start faster
-    from unetseg.prediction.results import Results, earlier_results  # noqa: PLC0415
+    from unetseg.model.facts import read_facts  # noqa: PLC0415
     from unetseg.prediction.settings import Settings  # noqa: PLC0415
+    from unetseg.prediction.stored import find_earlier, open_results  # noqa: PLC0415
     from unetseg.progress import progress  # noqa: PLC0415
 
     try:
-        inputs = find_inputs(options.paths, options.out, results=earlier_results(options.out))
+        inputs = find_inputs(options.paths, options.out, results=find_earlier(options.out))
         print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
-        from unetseg.model.file import load_model, read_facts  # noqa: PLC0415 - takes seconds; a typo is told before
-        from unetseg.prediction.folder import predict_files  # noqa: PLC0415
-        from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
-        from unetseg.prediction.zoom import Zooming  # noqa: PLC0415
-
         file = options.model or _pretrained()
-        model, facts = load_model(file), read_facts(file)
+        facts = read_facts(file)
         found, source = find_tuning(file, facts)
         inputs = _chosen(inputs, options, facts)
         given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
@@ -86,16 +90,15 @@ def _run(options: argparse.Namespace, held: ExitStack) -> int:
         values = {name: getattr(tuned, name) for name in TUNED}
         asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
         settings = Settings(**values, **asked)
-        predictor = Predictor(model, tta=tuned.tta)
-        results = Results(options.out, settings, options.write, file, tuned.estimate)
+        results = open_results(options.out, settings, options.write, file, tuned.estimate)
         refused = results.check(inputs.images)
         held.enter_context(results.locked())
         sources = [each for each in inputs.images if each not in refused]
         left = [each for each in sources if not (options.resume and results.is_done(each))]
         edited = {each: files for each in left if (files := options.resume and results.edited(each))}
         left = [each for each in left if each not in edited]
+        predicted = _start(options, held, settings, tuned, file)
         print(_told(tuned, list(given), source), file=sys.stderr)
-        outcomes = predict_files(predictor, left, results, Zooming(settings, tuned))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -108,13 +111,31 @@ def _run(options: argparse.Namespace, held: ExitStack) -> int:
     for line in (*inputs.failed, *refused.values()):
         print(printable(line), file=sys.stderr)
     failed = int(bool(inputs.failed or refused))
-    for failure in progress(outcomes, "predict", len(left)):
+    for failure in progress(predicted(left, results), "predict", len(left)):
         if failure:
             failed = 1
             print(failure, file=sys.stderr)
     for line in _summary(results.gather(sources), options.write):
         print(line, file=sys.stderr)
     return failed
+
+
+def _start(
+    options: argparse.Namespace, held: ExitStack, settings: "Settings", tuned: Tuning, file: Path
+) -> "Callable[[list[Input], Results], Iterator[Outcome]]":
+    """Load the model, here or on the workers of a cluster; give the function that predicts images."""
+    if options.dask:
+        from unetseg.prediction.cluster import Job, connected, predict_on  # noqa: PLC0415 - an extra
+
+        out = options.out.absolute() if isinstance(options.out, Path) else options.out
+        job = Job(out, settings, tuple(options.write), tuned, file.name, file.read_bytes())
+        return partial(predict_on, held.enter_context(connected(options.dask)), job)
+    from unetseg.model.file import load_model  # noqa: PLC0415 - takes seconds; a typo is told before
+    from unetseg.prediction.folder import predict_files  # noqa: PLC0415
+    from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
+    from unetseg.prediction.zoom import Zooming  # noqa: PLC0415
+
+    return partial(predict_files, Predictor(load_model(file), tta=settings.tta), zooming=Zooming(settings, tuned))
 
 
 def _told(tuned: Tuning, given: list[str], source: str) -> str:
@@ -145,12 +166,12 @@ def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
 def _chosen(inputs: "Found", options: argparse.Namespace, facts: dict[str, Any]) -> "Found":
     """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
     from unetseg.images.inputs import find_inputs  # noqa: PLC0415
-    from unetseg.prediction.results import earlier_results  # noqa: PLC0415
+    from unetseg.prediction.stored import find_earlier  # noqa: PLC0415
 
     trained = facts.get("trained_with", {}).get("data", {})
     channel = trained.get("channel", "all") if options.channel is None else options.channel
     project = options.project or trained.get("project", "none")
-    earlier = earlier_results(options.out)
+    earlier = find_earlier(options.out)
     as_found = (channel, project) == ("all", "none")
     return inputs if as_found else find_inputs(options.paths, options.out, channel, project, earlier)
 

@@ -3,17 +3,20 @@
 import errno
 import re
 import stat
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from glob import has_magic
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from unetseg.errors import InputError, printable
-from unetseg.images.opening import count_images
+from unetseg.images.intensity import Range
+from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
 from unetseg.images.volumes import VENDORS
+from unetseg.storage import Place, place, storage, told
 
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
 ZARR = ".zarr"  # a folder that is one image
@@ -29,7 +32,7 @@ class Input:
     """An image to predict.
 
     Attributes:
-        path: the file.
+        path: the file; one that is not on a disk by its URL, as text.
         image: its path below the folder that was given, or the file's name; a byte that is not UTF-8 is written as %E4.
         plane: which image of a stack, from 0; None where the file is one image.
         name: what its results are named after: `image` without suffix, and with the plane.
@@ -37,12 +40,17 @@ class Input:
         project: how its depth becomes one image.
     """
 
-    path: Path
+    path: Place
     image: str
     plane: int | None
     name: str
     channel: Channel = "all"
     project: Project = "none"
+
+
+def open_source(source: Input, span: Range | None = None) -> AbstractContextManager[Opened]:
+    """Open an image to predict; see `open_image`."""
+    return open_image(source.path, source.plane, channel=source.channel, project=source.project, span=span)
 
 
 @dataclass
@@ -74,31 +82,35 @@ class Found:
 
 def find_inputs(
     words: Sequence[str],
-    out: Path,
+    out: Place,
     channel: Channel = "all",
     project: Project = "none",
-    results: Collection[Path] = (),
+    results: Collection[Place] = (),
 ) -> Found:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
     Masks are left out of a folder, be it one of samples (`<id>/images`, `<id>/masks`) or one in which they stand beside
     their images (`a.tif`, `a_masks.tif`); a pattern gives whatever it matches. What exists is never a pattern. Links to
-    folders are followed.
+    folders are followed. Words may be URLs of storage that fsspec knows, such as `s3://bucket/plates`.
 
     Args:
         words: as given by the user.
         out: the folder of the results; where it lies in a folder that is searched, it is left out.
         channel: what of each image to look at; see `unetseg.images.stacks`.
         project: how depth becomes one image.
-        results: files that an earlier run wrote, absolute, which are no images.
+        results: files that an earlier run wrote, absolute or as URLs, which are no images.
 
     Raises:
         InputError: if a word names no image, or two images would have results of one name.
     """
-    found, files = Found(), dict[Path, str]()
+    found, files = Found(), dict[Place, str]()
     for word in words:
         before = len(found.failed)
-        below = _Search(Path(word), out.resolve(), results, found).files() if word else {}
+        below: Mapping[Place, str] = {}
+        if isinstance(where := place(word), str):
+            below = _find_urls(where, results, found)
+        elif word:
+            below = _Search(where, Path(out).resolve(), results, found).files()
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word or repr(word)}: no image found; {rule}")
@@ -123,10 +135,10 @@ class _Search:
 
     path: Path
     out: Path
-    results: Collection[Path]
+    results: Collection[Place]
     found: Found
 
-    def files(self) -> dict[Path, str]:
+    def files(self) -> dict[Place, str]:
         """Find files, and what to call each."""
         if self.path.is_file() or (self.path.suffix.lower() == ZARR and self.path.is_dir()):
             return {self.path: as_text(self.path.name)}
@@ -140,7 +152,7 @@ class _Search:
         else:
             return {}
         below = base.resolve() in self.out.parents
-        kept = {}
+        kept: dict[Place, str] = {}
         for file in sorted(files):
             real = file.resolve()
             if real in self.results or (below and self.out in real.parents):
@@ -207,6 +219,36 @@ class _Search:
             return 0
 
 
+def _find_urls(word: str, results: Collection[Place], found: Found) -> dict[Place, str]:
+    """Find the images that a URL names, and what to call each, as `_Search` does on a disk."""
+    system, root = storage(word)
+    with told(word):
+        one = PurePosixPath(root).suffix.lower() == ZARR or system.isfile(root)
+        paths = [root] if one else system.glob(root) if has_magic(root) else system.find(root)
+    whole = {PurePosixPath(re.sub(r"(?i)(\.zarr)/.*", r"\1", path)) for path in paths}  # of an OME-Zarr, its folder
+    stems: dict[PurePosixPath, set[str]] = defaultdict(set)
+    for path in whole:
+        stems[path.parent].add(path.stem)
+    searched, base = not one and not has_magic(root), PurePosixPath(root)
+    while not searched and (one or has_magic(str(base))):
+        base, one = base.parent, False
+    kept: dict[Place, str] = {}
+    for path in sorted(whole):
+        url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
+        of_sample = path.parent.name == "masks" and path.parent.with_name("images") in stems
+        if url in results:
+            found.left_out["results of an earlier run"] += 1
+        elif _is_clutter(name.parts):
+            found.left_out["hidden"] += 1
+        elif searched and (of_sample or _is_named_mask(path, stems[path.parent])):
+            found.left_out["masks of images"] += 1
+        elif path.suffix.lower() not in SUFFIXES:
+            found.left_out[path.suffix.lower() or "without a suffix"] += 1
+        else:
+            kept[url] = name.as_posix()
+    return kept
+
+
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
     """Match the parts of a path, any number of them for `**`."""
     if not pattern:
@@ -230,6 +272,10 @@ def _is_mask(file: Path, stems: Collection[str]) -> bool:
     """Tell a mask that stands beside its image: in a sample's folder, or named after one of the stems around it."""
     if file.parent.name == "masks" and file.parent.with_name("images").is_dir():
         return True
+    return _is_named_mask(file, stems)
+
+
+def _is_named_mask(file: PurePath, stems: Collection[str]) -> bool:
     named = MASK.match(file.stem)
     return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image"))
 
@@ -248,9 +294,9 @@ def _stem(image: str) -> str:
     return PurePosixPath(image).with_suffix("").as_posix()
 
 
-def _planes(path: Path, project: Project) -> Sequence[int | None]:
+def _planes(path: Place, project: Project) -> Sequence[int | None]:
     try:
-        count = count_images(path, project) if path.suffix.lower() not in FLAT else 1
+        count = count_images(path, project) if PurePath(path).suffix.lower() not in FLAT else 1
     except InputError:
         count = 1  # told when the image's turn comes, so that the others are done
     return range(count) if count > 1 else [None]

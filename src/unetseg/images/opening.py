@@ -1,10 +1,10 @@
 """Open an image file of any format, for training and prediction alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -13,7 +13,7 @@ from unetseg.errors import InputError
 from unetseg.images.intensity import STRIP, Range, check_values, to_rgb, value_range
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
-from unetseg.images.tiffs import MAGIC, open_tiff
+from unetseg.images.tiffs import MAGIC, in_our_words, open_tiff
 from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
@@ -48,6 +48,7 @@ class Opened:
         pixel: height and width of a pixel in µm, where the file has them.
         stored: gives the rows from a first one to one before the last, as stored: of any type, grey or RGB.
         rows: gives them as RGB, 0 to 255, as training sees them.
+        span: finds the range of values that is shown, for which the whole image is read once; None: of 8 bit, all.
     """
 
     height: int
@@ -55,6 +56,7 @@ class Opened:
     pixel: tuple[float, float] | None
     stored: Rows
     rows: Rows
+    span: Callable[[], Range | None]
 
 
 def read_image(
@@ -93,15 +95,17 @@ def open_image(
     *,
     channel: Channel = "all",
     project: Project = "none",
+    span: Range | None = None,
 ) -> Iterator[Opened]:
     """Open an image for reading within the context.
 
     Args:
-        path: the file; the folder of an OME-Zarr, or its URL as text.
+        path: the file, or the folder of an OME-Zarr; or the URL of one as text, such as `s3://…`.
         plane: which image of a file that holds several, from 0; None: the only one.
         large: an image of more pixels is read as rows are asked for, any other at once.
         channel: a number from 0, a name from the file's metadata, or "all": grey or RGB as it is.
         project: how depth becomes one image; "none": each depth is an image of its own.
+        span: see `Opened`, where it is known already.
 
     Raises:
         InputError: naming the file and what is wrong with it.
@@ -116,7 +120,7 @@ def open_image(
             if fits and stack.height * stack.width <= large:
                 held = rows(0, stack.height)
                 rows = lambda start, stop: held[start:stop]  # noqa: E731 - the same name for both
-            span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
+            find_span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
 
         def named(start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
             with _naming(path):
@@ -125,9 +129,9 @@ def open_image(
         def shown(start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
             stored = named(start, stop)
             with _naming(path):
-                return to_rgb(stored, span())
+                return to_rgb(stored, span or find_span())
 
-        yield Opened(stack.height, stack.width, stack.pixel, named, shown)
+        yield Opened(stack.height, stack.width, stack.pixel, named, shown, find_span)
 
 
 def count_images(path: Path | str, project: Project = "none") -> int:
@@ -150,9 +154,11 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 
 
 def _open(path: Path | str) -> AbstractContextManager[Stack]:
-    """Open a file according to its content, vendors' files by their suffix; a folder or URL is OME-Zarr."""
+    """Open a file according to its content, vendors' files by their suffix; a folder is OME-Zarr."""
     if isinstance(path, str) and "://" not in path:
         path = Path(path)
+    if isinstance(path, str) and PurePosixPath(path).suffix.lower() not in ("", ".zarr"):
+        return _open_url(path)
     if isinstance(path, str) or path.is_dir():
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:
@@ -162,6 +168,21 @@ def _open(path: Path | str) -> AbstractContextManager[Stack]:
     with path.open("rb") as file:
         is_tiff = file.read(4) in MAGIC
     return open_tiff(path) if is_tiff else nullcontext(_raster(path.read_bytes()))
+
+
+@contextmanager
+def _open_url(url: str) -> Iterator[Stack]:
+    """Open a file on any storage that fsspec knows; of a TIFF, only the rows in use are fetched."""
+    if PurePosixPath(url).suffix.lower() in VENDORS:
+        raise InputError("is read from a disk only; copy it there")
+    with ExitStack() as opened:
+        with in_our_words():
+            import fsspec  # noqa: PLC0415 - an extra
+
+            file = opened.enter_context(fsspec.open(url, "rb"))
+            is_tiff = file.read(4) in MAGIC
+            file.seek(0)
+        yield opened.enter_context(open_tiff(file)) if is_tiff else _raster(file.read())
 
 
 def _raster(data: bytes) -> Stack:

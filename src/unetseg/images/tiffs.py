@@ -42,8 +42,8 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # report a broken file
 
 
 @contextmanager
-def open_tiff(path: Path) -> Iterator[Stack]:
-    """Open a TIFF file for reading within the context.
+def open_tiff(file: Path | Any) -> Iterator[Stack]:
+    """Open a TIFF file, by its path or as a file of fsspec, for reading within the context.
 
     Only what this file holds is read, never another one that its metadata name. Metadata that are wrong cost no more
     than what they tell: the size of a pixel, the names of channels, the meaning of pages.
@@ -53,9 +53,9 @@ def open_tiff(path: Path) -> Iterator[Stack]:
     """
     with ExitStack() as stack:
         with in_our_words():
-            tiff = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+            tiff = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
             if tiff.ome_metadata and is_implausible(tiff.ome_metadata, len(tiff.pages)):
-                tiff = stack.enter_context(tifffile.TiffFile(path, is_ome=False))
+                tiff = stack.enter_context(tifffile.TiffFile(file, is_ome=False))
             parts = _alike(tiff)
             first = parts[0]
             opened = Stack(

@@ -1,6 +1,6 @@
 """Cut an image of any size into overlapping tiles and blend their predictions, a strip of rows at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,65 @@ def lay(length: int, tile: int, overlap: int, multiple: int) -> Axis:
     return Axis(padded, tile, tuple(starts.tolist()), window, total)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of an image. A row of tiles is scored independently of the others, by any process.
+
+    Attributes:
+        height: of the image.
+        width: of the image.
+        down: positions along the height.
+        across: positions along the width.
+        batch: tiles to score at once.
+    """
+
+    height: int
+    width: int
+    down: Axis
+    across: Axis
+    batch: int
+
+    def score(self, rows: Rows, score: Score, top: int) -> Float32[np.ndarray, "tile padded"]:
+        """Score a row of tiles, blend neighbours, and weight the pixels for `join`.
+
+        Args:
+            rows: gives the image's rows from a first one to one before the last.
+            score: the model; tiles in, probabilities out.
+            top: one of `down.starts`.
+        """
+        image = rows(top, min(top + self.down.tile, self.height))
+        mirrored = ((0, self.down.tile - len(image)), (0, self.across.padded - self.width), (0, 0))
+        blended = _blend_across(np.pad(image, mirrored, "symmetric"), score, self.across, self.batch)
+        blended *= self.down.window[:, None]  # in place: such arrays are as large as a row of tiles
+        return blended
+
+    def join(self, scored: Iterable[Float32[np.ndarray, "tile padded"]]) -> Iterator[Float32[np.ndarray, "_ width"]]:
+        """Blend the scored rows of tiles, given from the top, and give back strips of rows as they are finished."""
+        down = self.down
+        pending = np.zeros((down.tile, self.across.padded), np.float32)
+        for top, following, blended in zip(down.starts, [*down.starts[1:], down.padded], scored, strict=True):
+            pending += blended
+            finished = following - top
+            yield (pending[:finished] / down.total[top:following, None])[: self.height - top, : self.width]
+            pending[:-finished] = pending[finished:]
+            pending[-finished:] = 0
+
+
+def lay_grid(height: int, width: int, *, tile: int, overlap: int, multiple: int, batch_pixels: int) -> Grid:
+    """Place the tiles of an image.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        tile: see `lay`.
+        overlap: see `lay`.
+        multiple: see `lay`.
+        batch_pixels: how many pixels to score at once, but never less than one tile.
+    """
+    down, across = lay(height, tile, overlap, multiple), lay(width, tile, overlap, multiple)
+    return Grid(height, width, down, across, max(1, batch_pixels // (down.tile * across.tile)))
+
+
 def blend(
     rows: Rows, score: Score, height: int, width: int, *, tile: int, overlap: int, multiple: int, batch_pixels: int
 ) -> Iterator[Float32[np.ndarray, "_ width"]]:
@@ -68,22 +127,10 @@ def blend(
         tile: see `lay`.
         overlap: see `lay`.
         multiple: see `lay`.
-        batch_pixels: how many pixels `score` is given at once, but never less than one tile.
+        batch_pixels: see `lay_grid`.
     """
-    down, across = lay(height, tile, overlap, multiple), lay(width, tile, overlap, multiple)
-    batch = max(1, batch_pixels // (down.tile * across.tile))
-    pending = np.zeros((down.tile, across.padded), np.float32)
-    for top, following in zip(down.starts, [*down.starts[1:], down.padded], strict=True):
-        image = rows(top, min(top + down.tile, height))
-        mirrored = ((0, down.tile - len(image)), (0, across.padded - width), (0, 0))
-        image = np.pad(image, mirrored, "symmetric")
-        blended = _blend_across(image, score, across, batch)
-        blended *= down.window[:, None]  # in place, here and below: such arrays are as large as a row of tiles
-        pending += blended
-        finished = following - top
-        yield (pending[:finished] / down.total[top:following, None])[: height - top, :width]
-        pending[:-finished] = pending[finished:]
-        pending[-finished:] = 0
+    grid = lay_grid(height, width, tile=tile, overlap=overlap, multiple=multiple, batch_pixels=batch_pixels)
+    return grid.join(grid.score(rows, score, top) for top in grid.down.starts)
 
 
 def _blend_across(

@@ -3,11 +3,11 @@
 import pkgutil
 from typing import NamedTuple
 
-import keras
-from keras import layers, ops
-
 from unetseg.config import ModelSettings
 from unetseg.errors import InputError
+from unetseg.model import keras
+
+layers, ops = keras.layers, keras.ops
 
 FLAT = 1.0  # smallest deviation that is scaled to one, in steps of 0…255; below it an image is noise
 SMALL = 2  # polarity is decided on a copy of the image reduced by this factor, if the poolings allow it

@@ -3,10 +3,10 @@
 Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015.
 """
 
-import keras
-from keras import layers
-
 from unetseg.config import ModelSettings
+from unetseg.model import keras
+
+layers = keras.layers
 
 
 def multiple(settings: ModelSettings) -> int:

@@ -14,6 +14,7 @@ from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.rasters import check_alpha
 from unetseg.model import file, keras
+from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
@@ -40,7 +41,7 @@ def load_model(path: Path | str) -> keras.Model:
     """
     path = Path(path)
     model = file.load_model(path)
-    _TUNINGS[model], _ = find_tuning(path, file.read_facts(path))
+    _TUNINGS[model], _ = find_tuning(path, read_facts(path))
     return model
 
 

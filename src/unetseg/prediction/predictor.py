@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.resampling import fit, resized_rows, resized_strips, restore
+from unetseg.images.resampling import fit, restore
 from unetseg.images.tiling import Rows
 from unetseg.model import keras
+from unetseg.prediction.plan import Plan, zoomed
 from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
 
@@ -93,23 +94,31 @@ class Predictor:
             width: of the image.
             zoom: pixels that the model sees for each of the image.
         """
-        if zoom == 1:
-            return self._tiled.blend(rows, self.scorer(rows, height, width), height, width)
-        seen_height, seen_width = max(1, round(height * zoom)), max(1, round(width * zoom))
-        seen = resized_rows(rows, height, seen_height, seen_width)
-        strips = self._tiled.blend(seen, self.scorer(seen, seen_height, seen_width), seen_height, seen_width)
-        return resized_strips(strips, seen_height, height, width)
+        plan = self.plan(rows, height, width, zoom)
+        return plan.join(self.score(rows, plan, top) for top in plan.grid.down.starts)
+
+    def plan(self, rows: Rows, height: int, width: int, zoom: float) -> Plan:
+        """Place the tiles of an image, see `strips`, and find how the model normalises its values."""
+        grid = self._tiled.lay(max(1, round(height * zoom)), max(1, round(width * zoom)))
+        scaling = self._tiled.scaling(zoomed(rows, height, width, grid), grid.height, grid.width)
+        return Plan(height, width, grid, scaling)
+
+    def score(self, rows: Rows, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:
+        """Score the row of tiles of an image that starts at `top`; see `Plan.join`."""
+        return plan.grid.score(zoomed(rows, plan.height, plan.width, plan.grid), self._scorer(plan.scaling), top)
 
     def scorer(self, rows: Rows, height: int, width: int) -> Score:
         """Return the function that predicts tiles of an image, normalised by the whole image."""
-        tiled = self._tiled
-        scale, offset = tiled.scaling(rows, height, width)
+        return self._scorer(self._tiled.scaling(rows, height, width))
+
+    def _scorer(self, scaling: tuple[float, float]) -> Score:
+        scale, offset = scaling
 
         def score(
             tiles: UInt8[np.ndarray, "n tile_height tile_width 3"],
         ) -> Float32[np.ndarray, "n tile_height tile_width"]:
             seen = tiles * np.float32(scale) + np.float32(offset)
-            return self._average(lambda view: forward(tiled.unet, view), seen)
+            return self._average(lambda view: forward(self._tiled.unet, view), seen)
 
         return score
 
@@ -119,10 +128,6 @@ class Predictor:
         """Predict an image in memory, in tiles."""
         height, width = image.shape[:2]
         return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], height, width, zoom)))
-
-    def count_strips(self, height: int, zoom: float = 1.0) -> int:
-        """Count the strips that `strips` yields for an image of this height."""
-        return self._tiled.count_strips(max(1, round(height * zoom)))
 
     @cached_property
     def _tiled(self) -> TiledModel:

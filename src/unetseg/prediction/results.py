@@ -16,13 +16,14 @@ from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
 from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
-from unetseg.images.inputs import Input, as_text
+from unetseg.images.inputs import ZARR, Input, as_text
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import Record, read_record, write_record
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tables import write_images, write_objects
 from unetseg.provenance import digest
+from unetseg.storage import Place, state
 
 try:
     import fcntl
@@ -102,7 +103,7 @@ class Results:
             InputError: naming the file.
         """
         too_long, limit = dict[Input, str](), _longest_name(self._out)
-        images, written = {source.path.resolve() for source in sources}, set[Path]()
+        images, written = {_real(source.path) for source in sources}, set[Path]()
         for source in sources:
             paths = [*self.files(source).values(), self._record_path(source), self._seal_path(source)]
             name = max((path.name for path in paths), key=lambda name: len(os.fsencode(name)))
@@ -111,8 +112,8 @@ class Results:
                 too_long[source] = f"{source.path}: {rule}; shorten the image's name"
                 continue
             for path in paths:
-                check_output(path)
-                if path.resolve() in images:
+                check_output(path, "zarr.json" if path.suffix == ZARR else None)
+                if self._final(path) in images:
                     raise InputError(f"{path}: is an image and would be replaced by a result; choose another folder")
                 if path in written:
                     raise InputError(f"{path}: would be the result of two images; predict them into two folders")
@@ -136,7 +137,7 @@ class Results:
         except (OSError, ValueError, RecursionError):
             return False
         if done:
-            self._done.add(source)
+            self.mark(source)
         return done
 
     def edited(self, source: Input) -> list[Path]:
@@ -148,8 +149,12 @@ class Results:
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return []
         if changed:
-            self._done.add(source)
+            self.mark(source)
         return changed
+
+    def mark(self, source: Input) -> None:
+        """Note that the files of an image are complete, whoever wrote them."""
+        self._done.add(source)
 
     def begin(self, source: Input) -> None:
         """Note the state of an image's file, before it is read: a later one is not what its results show.
@@ -160,7 +165,7 @@ class Results:
         try:
             self._keys[source] = self._key(source)
         except OSError as error:
-            raise InputError(f"{source.path}: cannot be read: {error.strerror}") from error
+            raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
 
     def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """Write the files of an image.
@@ -178,12 +183,12 @@ class Results:
             if error.errno in FULL:
                 raise  # the other images would fail, too
             raise InputError(f"{error.filename or known.source.path}: cannot be written: {error.strerror}") from error
-        self._done.add(known.source)
+        self.mark(known.source)
 
     def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(known.zoom)
-        about = About(source, height, width, self._settings.threshold, smallest)
+        about = About(source, height, width, self._settings.threshold, smallest, known.pixel)
         facts = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header = {**facts, "height": height, "width": width, "pixel": known.pixel}
         header["zoom"] = round(known.zoom, 4)
@@ -234,7 +239,9 @@ class Results:
 
     def _listed(self, source: Input, record: Record) -> dict[str, Any]:
         """Describe an image as `unetseg report` reads it, with paths from the folder of results."""
-        path = as_text(Path(os.path.relpath(source.path, self._out)).as_posix())
+        path = source.path
+        if isinstance(path, Path):
+            path = as_text(Path(os.path.relpath(path, self._out)).as_posix())
         files = {kind: file.relative_to(self._out).as_posix() for kind, file in self.files(source).items()}
         listed: dict[str, Any] = {"image": source.name, "path": path, "plane": source.plane}
         listed |= {"channel": source.channel, "project": source.project}
@@ -248,6 +255,10 @@ class Results:
         listed["uncertainty"] = certainty["uncertainty"]
         return listed | {kind: file for kind, file in files.items() if kind in ("mask", "probability")}
 
+    def _final(self, path: Path) -> Place:
+        """Tell where a file of the results ends up."""
+        return path.resolve()
+
     def _record_path(self, source: Input) -> Path:
         return self._out / RECORDS / f"{source.name}.jsonl"
 
@@ -258,13 +269,17 @@ class Results:
     def _hashes(self, source: Input) -> dict[str, str]:
         files = {**self.files(source), "record": self._record_path(source)}
         optional = {kind for kind in self._writers if FORMATS[kind].needs_objects}
-        return {kind: sha256(path) for kind, path in files.items() if kind not in optional or path.exists()}
+        return {kind: _hash(path) for kind, path in files.items() if kind not in optional or path.exists()}
 
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
-        status = source.path.stat()
+        if isinstance(source.path, Path):
+            status = source.path.stat()
+            file: list[int] | list[str] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        else:
+            file = state(source.path)
         chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
-        return digest({**self._run, "file": [status.st_size, status.st_mtime_ns, status.st_ctime_ns], **chosen})
+        return digest({**self._run, "file": file, **chosen})
 
 
 def earlier_results(out: Path) -> set[Path]:
@@ -272,6 +287,15 @@ def earlier_results(out: Path) -> set[Path]:
     records, real = out / RECORDS, out.resolve()
     names = [path.relative_to(records).as_posix().removesuffix(".jsonl") for path in records.rglob("*.jsonl")]
     return {real / f"{name}{each.name}" for name in names for each in FORMATS.values() if each.write}
+
+
+def _hash(path: Path) -> str:
+    """Hash a file, or a folder that is one image."""
+    return sha256(*(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]))
+
+
+def _real(path: Place) -> Place:
+    return path.resolve() if isinstance(path, Path) else path
 
 
 def _longest_name(folder: Path) -> int:

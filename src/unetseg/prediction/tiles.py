@@ -1,12 +1,10 @@
 """The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
-from collections.abc import Iterator
-
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from unetseg.images.resampling import resize
-from unetseg.images.tiling import Rows, Score, blend, lay
+from unetseg.images.tiling import Grid, Rows, lay_grid
 from unetseg.model import keras
 from unetseg.model.assembly import take_apart
 
@@ -44,15 +42,10 @@ class TiledModel:
         self._overlap = min(REACH * self._multiple, self._tile // 2) if overlap is None else overlap
         self.unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
 
-    def count_strips(self, height: int) -> int:
-        """Count the strips that `blend` yields for an image of this height."""
-        return len(lay(height, self._tile, self._overlap, self._multiple).starts)
-
-    def blend(self, rows: Rows, score: Score, height: int, width: int) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Predict an image tile by tile; see `unetseg.images.tiling.blend`."""
+    def lay(self, height: int, width: int) -> Grid:
+        """Place the tiles of an image."""
         tile, pixels = self._tile, self._tile**2
-        lay_out = {"tile": tile, "overlap": self._overlap, "multiple": self._multiple, "batch_pixels": pixels}
-        return blend(rows, score, height, width, **lay_out)
+        return lay_grid(height, width, tile=tile, overlap=self._overlap, multiple=self._multiple, batch_pixels=pixels)
 
     def scaling(self, rows: Rows, height: int, width: int) -> tuple[float, float]:
         """Find the factor and the offset by which the model normalises the values of an image.

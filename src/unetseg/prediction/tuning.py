@@ -54,7 +54,7 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
 
     Args:
         model: its file.
-        facts: see `unetseg.model.file.read_facts`.
+        facts: see `unetseg.model.facts.read_facts`.
 
     Raises:
         InputError: naming the file of values and what is wrong with it.

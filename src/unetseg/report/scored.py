@@ -7,7 +7,8 @@ from pathlib import Path
 from unetseg.config import DataSettings, EvaluateSettings
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.files import scratch_folder, write_csv, write_json
-from unetseg.model.file import load_model, read_facts
+from unetseg.model.facts import read_facts
+from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.tuning import Tuning, find_tuning
 from unetseg.report.run import draw_run

@@ -11,7 +11,8 @@ import tensorflow as tf
 from unetseg.config import ModelSettings, TrainSettings
 from unetseg.errors import InputError
 from unetseg.model.assembly import build_model, for_tiles
-from unetseg.model.file import load_model, read_facts
+from unetseg.model.facts import read_facts
+from unetseg.model.file import load_model
 from unetseg.training import losses
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches

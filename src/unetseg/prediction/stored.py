@@ -1,0 +1,104 @@
+"""Results on any storage that fsspec knows, such as `s3://…`."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from unetseg.annotations.formats import FORMATS
+from unetseg.images.inputs import Input
+from unetseg.prediction.quality import Estimate
+from unetseg.prediction.results import RECORDS, Known, Results, earlier_results
+from unetseg.prediction.settings import Settings
+from unetseg.storage import Place, storage, told
+
+
+class StoredResults(Results):
+    """Results that are written to a folder of this computer, and sent from there to a URL.
+
+    Nothing is locked there, and a file is whole or absent only if the storage sees to it, as S3 does.
+    """
+
+    def __init__(self, url: str, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
+        """See `Results`.
+
+        Raises:
+            InputError: also if there is no such storage.
+        """
+        self._url, (self._system, self._root) = url, storage(url)
+        self._folder = tempfile.TemporaryDirectory(prefix="unetseg-")  # removed with this object
+        super().__init__(Path(self._folder.name), settings, kinds, model, estimate)
+
+    def is_done(self, source: Input) -> bool:
+        """Tell whether the results of an image were sent, and would be the same if predicted again."""
+        try:
+            seal = json.loads(self._system.cat_file(self._at(self._seal_path(source))))
+            done = bool(seal["key"] == self._key(source))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return False
+        if done:
+            self.mark(source)
+        return done
+
+    def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
+        """See `Results`; then send the files, last the one that says that all others are there."""
+        super().write(known, strips)
+        files, seal = [*self.files(known.source).values()], self._seal_path(known.source)
+        with told(self._url):
+            for path in (seal, *(path for path in files if not path.exists())):  # an image may lose its objects
+                if self._system.exists(self._at(path)):
+                    self._system.rm_file(self._at(path))
+            files = [path for path in files if path.exists()]
+            self._send([*files, self._record_path(known.source)])
+            self._send([seal])
+        for path in files:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
+        """See `Results`; the records of images that others predicted are fetched."""
+        paths = [self._record_path(source) for source in sources if source in self._done]
+        with told(self._url):
+            for path in paths:
+                if not path.is_file():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self._system.get_file(self._at(path), str(path))
+            images = super().gather(sources)
+            self._send([path for path in self._out.iterdir() if path.is_file()])
+        return images
+
+    def _send(self, paths: Sequence[Path]) -> None:
+        parts = [[each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path] for path in paths]
+        files = [file for part in parts for file in part]
+        self._system.put([str(file) for file in files], [self._at(file) for file in files])
+
+    def _at(self, path: Path) -> str:
+        return f"{self._root}/{path.relative_to(self._out).as_posix()}"
+
+    def _final(self, path: Path) -> Place:
+        return str(self._system.unstrip_protocol(self._at(path)))
+
+
+def open_results(out: Place, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> Results:
+    """Give the results of a folder or a URL; see `Results`."""
+    if isinstance(out, str):
+        return StoredResults(out, settings, kinds, model, estimate)
+    return Results(out, settings, kinds, model, estimate)
+
+
+def find_earlier(out: Place) -> set[Place]:
+    """List the files that earlier runs wrote, absolute or as URLs: they are no images to predict."""
+    if isinstance(out, Path):
+        return set(earlier_results(out))
+    system, root = storage(out)
+    with told(out):
+        system.invalidate_cache()
+        records = f"{root}/{RECORDS}/"
+        found = system.find(records) if system.exists(records) else []
+    names = [path.removeprefix(records).removesuffix(".jsonl") for path in found if path.endswith(".jsonl")]
+    kinds = [each.name for each in FORMATS.values() if each.write]
+    return {system.unstrip_protocol(f"{root}/{name}{kind}") for name in names for kind in kinds}

@@ -1,0 +1,158 @@
+"""Prediction on a Dask cluster gives, byte for byte, the files of a single process."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from distributed import Client, LocalCluster
+from moto.server import ThreadedMotoServer
+from spots import MODEL, spots
+
+from unetseg.cli import main
+from unetseg.images.inputs import find_inputs
+from unetseg.model.file import save_model
+from unetseg.prediction import cluster as on_cluster
+from unetseg.prediction.cluster import Job, predict_on
+from unetseg.prediction.folder import predict_files
+from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.results import Results
+from unetseg.prediction.settings import Settings
+from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.zoom import Zooming
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dask's threads warn as they end
+
+SIZES = [(40, 50), (33, 64), (300, 200), (64, 150)]  # two are fitted, two are predicted in tiles
+
+
+@pytest.fixture(scope="module")
+def storage():
+    """A server of S3 in this process, known to the workers, too."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    known = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+            patch.setenv(name, value)
+        yield
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(storage):  # noqa: ARG001 - the workers have to know it
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(Path("m.keras"), MODEL, {})
+    Path("images").mkdir()
+
+
+def write_images(count, sizes=SIZES[:2]):
+    for number in range(count):
+        cv2.imwrite(f"images/{number:02}.png", spots(*sizes[number % len(sizes)]))
+
+
+def predict(out, *words):
+    return main(["predict", "--model", "m.keras", "--write", "labels,geojson,coco", "--out", out, *words])
+
+
+def content(out):
+    """All files of a folder, but for the lock and what a killed process has left, which the next one removes."""
+    files = {path.relative_to(out).as_posix(): path for path in Path(out).rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if path.name != "lock" and ".partial/" not in name}
+
+
+def test_a_cluster_writes_the_files_of_one_process(client, capsys):
+    write_images(20, SIZES)
+    Path("images/05.png").write_text("no image")
+    assert predict("one", "images") == 1
+    assert predict("two", "--dask", client.scheduler.address, "images") == 1
+    assert content("two") == content("one")
+    assert len(content("one")) == 99
+    told = capsys.readouterr().err
+    assert told.count("images/05.png: ") == 2
+    assert "predict: 20 images in " in told
+
+
+def test_a_worker_that_is_killed_loses_nothing(client):
+    write_images(48)
+    assert predict("one", "images") == 0
+
+    def kill():
+        while not list(Path("two").glob("*.png")):
+            time.sleep(0.01)
+        os.kill(min(client.run(os.getpid).values()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert predict("two", "--dask", client.scheduler.address, "images") == 0
+    killer.join()
+    assert content("two") == content("one")
+
+
+def test_inputs_and_results_may_be_on_s3(client, capsys):
+    import s3fs
+
+    s3 = s3fs.S3FileSystem()
+    write_images(10)
+    Path("images/masks").mkdir()
+    cv2.imwrite("images/00_masks.png", np.zeros((40, 50), np.uint8))
+    tifffile.imwrite("images/stack.tif", np.stack([spots(40, 50)] * 2)[..., 0], photometric="minisblack")
+    assert predict("one", "images") == 0
+    s3.mkdir("plates")
+    s3.put("images/", "plates/images/", recursive=True)
+    words = ("--dask", client.scheduler.address, "s3://plates/images")
+    assert predict("s3://plates/out", *words) == 0
+    s3.get("plates/out/", "two/", recursive=True)
+    one, two = content("one"), content("two")
+    assert one.keys() == two.keys()
+    same = [name for name in one if not name.startswith(".unetseg") and name != "predict.json"]
+    assert all(one[name] == two[name] for name in same)
+    assert one["predict.json"].replace(b"../images/", b"s3://plates/images/") == two["predict.json"]
+    capsys.readouterr()
+    s3.rm("plates/out/.unetseg/03.json")
+    assert predict("s3://plates/out", "--resume", *words) == 0
+    assert "predict: 1 images in " in capsys.readouterr().err
+    s3.invalidate_cache()
+    assert s3.cat("plates/out/predict.json") == two["predict.json"]
+
+
+@pytest.mark.parametrize("kind", ["zarr", "tif"])
+@pytest.mark.parametrize("zoom", [1.0, 0.7])
+def test_a_large_image_is_predicted_by_all_workers_together(client, kind, zoom):
+    image = np.tile(spots(40, 50), (70, 2, 1))
+    if kind == "zarr":
+        wide = image[..., 0].astype(np.uint16) * 9
+        array = zarr.create_group("images/a.zarr").create_array("0", data=wide, chunks=(256, 64))
+        multiscales = {"axes": ["y", "x"], "datasets": [{"path": array.basename}]}
+        zarr.open_group("images/a.zarr").attrs["ome"] = {"multiscales": [multiscales]}
+    else:
+        tifffile.imwrite("images/a.tif", image, photometric="rgb", rowsperstrip=100)
+    sources, settings, tuning = find_inputs(["images"], Path("one")).images, Settings(zoom=zoom), Tuning()
+    kinds = ("labels", "probability", "geojson", "zarr")
+    one, two = (Results(Path(out), settings, kinds, Path("m.keras"), tuning.estimate) for out in ("one", "two"))
+    assert list(predict_files(Predictor(MODEL), sources, one, Zooming(settings, tuning))) == [None]
+    job = Job(Path("two").absolute(), settings, kinds, tuning, "m.keras", Path("m.keras").read_bytes(), large=1000)
+    assert list(predict_on(client, job, sources, two)) == [None]
+    assert one.gather(sources) == two.gather(sources)
+    assert content("two") == content("one")
+    assert cv2.imread("two/a.png").any()
+
+
+def test_an_unusable_address_is_told_in_one_line(capsys):
+    write_images(1)
+    assert predict("two", "--dask", "local:none", "images") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("--dask local:none: ")
+    assert on_cluster.BATCH == 8
