@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.errors import InputError, printable
+from unetseg.images.storage import place
 from unetseg.prediction.tuning import Tuning, find_tuning
-from unetseg.storage import place
 
 if TYPE_CHECKING:
     from unetseg.images.inputs import Found, Input

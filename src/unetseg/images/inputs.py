@@ -15,8 +15,8 @@ from unetseg.errors import InputError, printable
 from unetseg.images.intensity import Range
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
+from unetseg.images.storage import Place, place, storage, told
 from unetseg.images.volumes import VENDORS
-from unetseg.storage import Place, place, storage, told
 
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
 ZARR = ".zarr"  # a folder that is one image

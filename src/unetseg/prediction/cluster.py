@@ -21,12 +21,12 @@ from unetseg.errors import InputError
 from unetseg.images.inputs import Input, open_source
 from unetseg.images.intensity import Range
 from unetseg.images.opening import LARGE
+from unetseg.images.storage import Place
 from unetseg.prediction.plan import Plan, write_strips
 from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.stored import open_results
 from unetseg.prediction.tuning import Tuning
-from unetseg.storage import Place
 
 try:
     from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker

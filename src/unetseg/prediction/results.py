@@ -17,13 +17,13 @@ from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
 from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
 from unetseg.images.inputs import ZARR, Input, as_text
+from unetseg.images.storage import Place, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import Record, read_record, write_record
 from unetseg.prediction.settings import Settings
 from unetseg.prediction.tables import write_images, write_objects
 from unetseg.provenance import digest
-from unetseg.storage import Place, state
 
 try:
     import fcntl

@@ -12,10 +12,10 @@ from jaxtyping import Float32
 
 from unetseg.annotations.formats import FORMATS
 from unetseg.images.inputs import Input
+from unetseg.images.storage import Place, storage, told
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import RECORDS, Known, Results, earlier_results
 from unetseg.prediction.settings import Settings
-from unetseg.storage import Place, storage, told
 
 
 class StoredResults(Results):
