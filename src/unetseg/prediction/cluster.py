@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
+from logging import ERROR
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,7 +93,7 @@ def connected(where: str) -> Iterator[Client]:
     if not (count := where.removeprefix(LOCAL)).isdecimal() or int(count) < 1:
         raise InputError(f"--dask {where}: name the number of processes, such as local:2")
     with (
-        LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(int(count), threads_per_worker=1, dashboard_address=None, silence_logs=ERROR) as cluster,
         Client(cluster) as client,
     ):
         yield client
