@@ -29,7 +29,8 @@ from unetseg.prediction.zoom import Zooming
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dask's threads warn as they end
 
-SIZES = [(40, 50), (33, 64), (300, 200), (64, 150)]  # two are fitted, two are predicted in tiles
+FITTED = [(40, 50), (33, 64)]
+IN_TILES = (300, 200)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,9 @@ def folder(tmp_path, monkeypatch):
     Path("images").mkdir()
 
 
-def write_images(count, sizes=SIZES[:2]):
+def write_images(count):
     for number in range(count):
-        cv2.imwrite(f"images/{number:02}.png", spots(*sizes[number % len(sizes)]))
+        cv2.imwrite(f"images/{number:02}.png", spots(*FITTED[number % 2]))
 
 
 def predict(out, *words):
@@ -75,7 +76,8 @@ def content(out):
 
 
 def test_a_cluster_writes_the_files_of_one_process(client, capsys):
-    write_images(20, SIZES)
+    write_images(20)
+    cv2.imwrite("images/09.png", spots(*IN_TILES))
     Path("images/05.png").write_text("no image")
     assert predict("one", "images") == 1
     assert predict("two", "--dask", client.scheduler.address, "images") == 1
@@ -87,7 +89,7 @@ def test_a_cluster_writes_the_files_of_one_process(client, capsys):
 
 
 def test_a_worker_that_is_killed_loses_nothing(client):
-    write_images(48)
+    write_images(40)
     assert predict("one", "images") == 0
 
     def kill():
@@ -129,8 +131,7 @@ def test_inputs_and_results_may_be_on_s3(client, capsys):
     assert s3.cat("plates/out/predict.json") == two["predict.json"]
 
 
-@pytest.mark.parametrize("kind", ["zarr", "tif"])
-@pytest.mark.parametrize("zoom", [1.0, 0.7])
+@pytest.mark.parametrize(("kind", "zoom"), [("zarr", 1.0), ("tif", 0.7)])
 def test_a_large_image_is_predicted_by_all_workers_together(client, kind, zoom):
     image = np.tile(spots(40, 50), (70, 2, 1))
     if kind == "zarr":
