@@ -1,6 +1,8 @@
 import fcntl
 import os
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -9,7 +11,9 @@ import hypothesis
 import jaxtyping
 import pytest
 from pipeline import Project, make_project
+from warm import make_programs
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 hypothesis.settings.register_profile("project", deadline=None)  # a busy computer is no defect
 hypothesis.settings.load_profile("project")
 jaxtyping.install_import_hook("unetseg", "beartype.beartype")
@@ -33,9 +37,36 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+@pytest.fixture(autouse=True)
+def eager(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run models without compiling, which takes far longer than the tests' models do, unless a test asks for it."""
+    tensorflow = sys.modules.get("tensorflow")
+    if not tensorflow or "compiled" in request.fixturenames:
+        yield
+        return
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled() -> None:
+    """Ask for compiled steps."""
+
+
 @pytest.fixture(scope="session")
-def fresh(shared: Path) -> Project:
+def programs(shared: Path) -> None:
+    """Let projects run Python and dvc in forks of one process, which has imported what takes long."""
+    if sys.platform == "linux":
+        pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        once(shared / "programs", lambda folder: make_programs(folder, pid))
+        Project.programs = shared / "programs"
+
+
+@pytest.fixture(scope="session")
+def fresh(shared: Path, programs: None) -> Project:
     """A small project that was committed and has not run. Shared by all tests: work on copies of it."""
+    del programs  # which it runs
     return once(shared / "fresh", make_project)
 
 
@@ -63,5 +94,5 @@ def once(folder: Path, make: Callable[[Path], object]) -> Project:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run dvc as slow."""
     for item in items:
-        if {"fresh", "finished"} & set(getattr(item, "fixturenames", ())):
+        if {"fresh", "finished", "programs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")

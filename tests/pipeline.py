@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -42,14 +42,17 @@ class Project:
     """A folder with the pipeline in it."""
 
     folder: Path
+    cold: bool = False  # whether programs import all anew, each in a process of its own
+    programs: ClassVar[Path] = Path(sys.executable).parent  # of python and dvc where that is not asked for
 
     @property
     def environment(self) -> dict[str, str]:
         """Give the variables under which commands run: this Python first, this project's code, nobody's settings."""
+        first = () if self.cold else (self.programs,)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
         return kept | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{self.folder / 'src'}{os.pathsep}{ROOT / 'tests' / 'recording'}",
+            "PATH": os.pathsep.join(map(str, (*first, Path(sys.executable).parent, os.environ["PATH"]))),
+            "PYTHONPATH": os.pathsep.join(map(str, (self.folder / "src", ROOT / "tests" / "recording", ROOT / "src"))),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ada"),
@@ -60,7 +63,9 @@ class Project:
             "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "tmp" / "site"),
         }
 
-    def start(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(
+        self, *command: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.STDOUT
+    ) -> subprocess.Popen[str]:
         """Start a command in a process group of its own; its stdout holds its stderr too."""
         return subprocess.Popen(
             command,
@@ -68,7 +73,7 @@ class Project:
             env=self.environment,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -79,20 +84,33 @@ class Project:
         printed, _ = process.communicate()
         return process.returncode, printed
 
+    def unetseg(self, *words: str) -> tuple[int, str, str]:
+        """Run a subcommand of unetseg and give its exit status and what it printed to stdout and stderr."""
+        process = self.start("python", "-m", "unetseg.cli", *words, stderr=subprocess.PIPE)
+        out, err = process.communicate()
+        return process.returncode, out, err
+
     def run(self, *command: str) -> str:
         """Run a command that has to succeed and give all that it printed."""
         status, printed = self.try_run(*command)
         assert status == 0, f"{' '.join(command)} ended with {status}:\n{printed}"
         return printed
 
+    def init(self) -> None:
+        """Begin a git repository with DVC in it."""
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.dvc("init", "--quiet")
+
     def dvc(self, *arguments: str) -> str:
         """Run a dvc command that has to succeed and give all that it printed."""
         return self.run("dvc", *arguments)
 
-    def commit(self) -> None:
-        """Commit all that git does not ignore."""
+    def commit(self, tag: str = "") -> None:
+        """Commit all that git does not ignore, and tag the commit if need be."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", "Run")
+        if tag:
+            self.run("git", "tag", tag)
 
     def change(self, params: Mapping[str, Mapping[str, Any]]) -> None:
         """Change values of params.yaml."""

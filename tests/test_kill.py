@@ -7,17 +7,17 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from pipeline import remove
 
-KILLS = {"unzip": 20, "preprocess": 20, "split": 20, "train": 5, "evaluate": 5, "plot": 5}  # as each takes its time
+KILLS = {"unzip": 8, "preprocess": 8, "split": 6, "train": 4, "evaluate": 3, "plot": 3}  # as each takes its time
 FULL_AT = {"unzip": 50, "preprocess": 5000, "split": 100, "train": 5000, "evaluate": 300, "plot": 5000}  # bytes a file
-START_TRAINING_AGAIN = {"train": {"epochs": 60}}
+START_TRAINING_AGAIN = {"train": {"epochs": 200}}
 
 
 class Stage:
@@ -26,30 +26,22 @@ class Stage:
     def __init__(self, project, name):
         self.project, self.name = project, name
         self.expected, self.outs = project.contents(name), project.outs(name)
-        self.log = project.folder / ".dvc" / "tmp" / "printed"
-        command = shlex.split(project.stages()[name]["cmd"])[1:]
-        self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("forking.py"), *command],
-            cwd=project.folder,
-            env=project.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
+        self.command = shlex.split(project.stages()[name]["cmd"])
+        self.printed = ""
 
-    def run(self, *, kill_after=None, limit=-1):
+    def run(self, *, kill_after=None, limit=None):
         """Remove the outputs, as dvc does, and run; give the exit status and the seconds that it took."""
         for out in self.outs:
             remove(out)
-        print(limit, self.log, file=self.process.stdin, flush=True)
-        started, child = time.monotonic(), int(self.process.stdout.readline())
-        if kill_after is not None:
-            time.sleep(kill_after)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        status = int(self.process.stdout.readline())
-        return status, time.monotonic() - started
+        python, *words = self.command
+        limited = [str(Path(__file__).with_name("limited.py")), str(limit)] if limit else []
+        started, process = time.monotonic(), self.project.start(python, *limited, *words)
+        try:
+            self.printed, _ = process.communicate(timeout=kill_after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.printed, _ = process.communicate()
+        return process.returncode, time.monotonic() - started
 
     def whole_or_absent(self):
         """Tell whether every output that is there is the one of the undisturbed run."""
@@ -63,28 +55,26 @@ class Stage:
 
 @pytest.fixture(scope="module", params=KILLS)
 def stage(request, finished, tmp_path_factory):
-    stage = Stage(finished.copy(tmp_path_factory.mktemp("killed") / "project"), request.param)
-    yield stage
-    stage.process.communicate()  # closes its stdin, which ends it
+    return Stage(finished.copy(tmp_path_factory.mktemp("killed") / "project"), request.param)
 
 
 def test_killed_at_any_moment_a_stage_leaves_whole_outputs_or_none(stage):
     stage.forget()
     status, seconds = stage.run()
-    assert status == 0, stage.log.read_text()
+    assert status == 0, stage.printed
     assert stage.project.contents(stage.name) == stage.expected
     stage.forget()
     rng, killed = random.Random(0), 0
-    for _ in range(KILLS[stage.name]):
-        status, taken = stage.run(kill_after=rng.uniform(0, seconds))
+    for number in range(count := KILLS[stage.name]):  # in each part of the time once
+        status, taken = stage.run(kill_after=(number + rng.random()) / count * seconds)
         killed += status == -signal.SIGKILL
         if status == 0:  # it ended before the kill: the next one comes sooner, into a training from its start
             seconds = min(seconds, taken)
             stage.forget()
-        assert status in (0, -signal.SIGKILL), stage.log.read_text()
+        assert status in (0, -signal.SIGKILL), stage.printed
         assert stage.whole_or_absent()
     assert killed
-    assert stage.run()[0] == 0, stage.log.read_text()
+    assert stage.run()[0] == 0, stage.printed
     assert stage.project.contents(stage.name) == stage.expected
     assert not list(stage.project.folder.rglob("*.partial"))
 
@@ -92,7 +82,7 @@ def test_killed_at_any_moment_a_stage_leaves_whole_outputs_or_none(stage):
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(stage):
     stage.forget()
     status, _ = stage.run(limit=FULL_AT[stage.name])
-    printed = stage.log.read_text()
+    printed = stage.printed
     assert status == 1, printed
     assert re.search(r"^[^\s:]+: File too large$", printed.splitlines()[-1]), printed
     assert "Traceback" not in printed
@@ -101,12 +91,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(stage):
     assert not list(stage.project.folder.rglob("*.partial"))
 
 
-@pytest.fixture
-def training(finished, tmp_path):
+@pytest.fixture(scope="module")
+def training(finished, tmp_path_factory):
     """A project in which `dvc repro` has begun to train, and that dvc."""
-    project = finished.copy(tmp_path / "project")
+    project = finished.copy(tmp_path_factory.mktemp("training") / "project")
     project.change(START_TRAINING_AGAIN)
-    dvc = project.start("dvc", "repro", "train")
+    dvc = replace(project, cold=True).start("dvc", "repro", "train")
     while "Epoch 1/" not in (line := dvc.stdout.readline()):
         assert line
     yield project, dvc
@@ -126,7 +116,8 @@ def test_a_second_repro_says_that_the_first_is_busy_and_leaves_it_alone(training
     assert status != 0
     assert "busy" in printed
     assert "Traceback" not in printed
-    assert first.wait() == 0
+    while "Epoch" not in (line := first.stdout.readline()):
+        assert line
 
 
 def test_told_to_stop_dvc_takes_the_stage_with_it(training):

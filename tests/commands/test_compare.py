@@ -1,7 +1,5 @@
-import subprocess
-import sys
-
 import pytest
+from pipeline import Project
 
 from unetseg.cli import main
 
@@ -34,57 +32,39 @@ def test_compare_refuses_a_missing_or_foreign_file_in_one_line(tmp_path, capsys)
         assert err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("programs")
 def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
-    def run(*words):
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    dvc = [sys.executable, "-m", "dvc"]
-    compare = [sys.executable, "-m", "unetseg.cli", "compare", "--rev"]
-    run("git", "init", "-q", "-b", "main")
-    run("git", "config", "user.email", "test@example.org")
-    run("git", "config", "user.name", "test")
-    run(*dvc, "init", "-q")
+    project = Project(tmp_path)
+    project.init()
     for tag, dice in (("first", 0.5), ("second", 0.4)):
         table(tmp_path / "metrics" / "per_image.csv", one=dice, two=dice, three=dice)
-        run(*dvc, "add", "-q", "metrics/per_image.csv")
-        run("git", "add", ".")
-        run("git", "commit", "-q", "-m", tag)
-        run("git", "tag", tag)
-    code, out, err = run(*compare, "first", "second")
+        project.dvc("add", "-q", "metrics/per_image.csv")
+        project.commit(tag)
+    code, out, err = project.unetseg("compare", "--rev", "first", "second")
     assert (code, err) == (0, "")
     assert out.startswith("second is worse than first: mean Dice -0.1000")
     table(tmp_path / "metrics" / "per_image.csv", one=0.9, two=0.9, three=0.9)
-    assert run(*compare, "second", "workspace")[1].startswith("workspace is better than second: mean Dice +0.5000")
-    code, _, err = run(*compare, "first", "nowhere")
+    assert project.unetseg("compare", "--rev", "second", "workspace")[1].startswith(
+        "workspace is better than second: mean Dice +0.5000"
+    )
+    code, _, err = project.unetseg("compare", "--rev", "first", "nowhere")
     assert code == 1
     assert err.startswith("nowhere: its metrics/per_image.csv cannot be read")
     assert err.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("programs")
 def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_before(tmp_path):
-    def run(*words):
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def commit(name):
-        run("git", "add", ".")
-        run("git", "commit", "-q", "-m", name)
-        run("git", "tag", name)
-
-    run("git", "init", "-q", "-b", "main")
-    run("git", "config", "user.email", "test@example.org")
-    run("git", "config", "user.name", "test")
-    run(sys.executable, "-m", "dvc", "init", "-q")
+    project = Project(tmp_path)
+    project.init()
     scores, stage = tmp_path / "metrics" / "per_image.csv", 'cmd: "true"\n    params: [split]'
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    {stage}\n    outs: [metrics/per_image.csv]\n")
     (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
     table(scores, one=0.5, two=0.6)
-    run(sys.executable, "-m", "dvc", "commit", "-q", "-f")
-    commit("scored")
+    project.dvc("commit", "-q", "-f")
+    project.commit("scored")
     (tmp_path / "params.yaml").write_text("split: {fold: 1}\n")
-    commit("unfinished")
-    code, out, err = run(sys.executable, "-m", "unetseg.cli", "compare", "--rev", "scored", "unfinished")
+    project.commit("unfinished")
+    code, out, err = project.unetseg("compare", "--rev", "scored", "unfinished")
     assert (code, out) == (1, "")
     assert err.startswith("unfinished: is not yet scored: metrics/per_image.csv is of a run with other split;")

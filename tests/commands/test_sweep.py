@@ -1,7 +1,5 @@
-import subprocess
-import sys
-
 import pytest
+from pipeline import Project
 
 PIPELINE = """
 stages:
@@ -20,28 +18,16 @@ pathlib.Path("metrics/evaluate.json").write_text(json.dumps({"dice": {"mean": 0.
 """
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("programs")
 def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds_does_so_too(tmp_path):
-    def run(*words):
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def commit():
-        run("git", "add", ".")
-        run("git", "commit", "-q", "-m", "x")
-
-    dvc, unetseg = [sys.executable, "-m", "dvc"], [sys.executable, "-m", "unetseg.cli"]
-    folds, sweep = [*unetseg, "folds"], [*unetseg, "sweep"]
-    run("git", "init", "-q", "-b", "main")
-    run("git", "config", "user.email", "test@example.org")
-    run("git", "config", "user.name", "test")
-    run(*dvc, "init", "-q")
-    (tmp_path / "dvc.yaml").write_text(PIPELINE.replace("python", sys.executable))
+    project = Project(tmp_path)
+    project.init()
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
     (tmp_path / "params.yaml").write_text("split: {method: kfold, folds: 3, fold: 0}\n")
     (tmp_path / "score.py").write_text(SCORE)
-    run(*dvc, "repro")
-    commit()
-    code, out, err = run(*sweep, "--jobs", "2", "--name", "cv", "-S", "split.fold=range(0,3)")
+    project.dvc("repro")
+    project.commit()
+    code, out, err = project.unetseg("sweep", "--jobs", "2", "--name", "cv", "-S", "split.fold=range(0,3)")
     assert code == 1
     assert out.splitlines()[0] == "2 runs; varied: split.fold"
     assert out.splitlines()[-1].split() == ["2", "0.85", "0.07071", "0.8", "0.9"]
@@ -49,7 +35,7 @@ def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds
     table = (tmp_path / "metrics" / "sweep.csv").read_text().splitlines()
     assert (table[0], len(table)) == ("name,split.fold,dice.mean", 3)
     assert (tmp_path / "metrics" / "sweep.png").stat().st_size > 1000
-    code, out, err = run(*folds)
+    code, out, err = project.unetseg("folds")
     assert (code, err) == (1, "not yet scored: split.fold=2\n")
     assert out.splitlines()[0] == "2 of 3 folds"
     assert out.splitlines()[-1].split() == ["dice.mean", "0.85", "0.07071", "0.8", "0.9"]

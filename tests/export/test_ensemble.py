@@ -16,7 +16,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.floa
 def models(count, **changed):
     for seed in range(count):
         keras.utils.set_random_seed(seed)
-        yield small_unet(residual=True, **changed)
+        yield small_unet(residual=True, depth=1, **changed)
 
 
 def test_the_mean_of_the_members_is_predicted_at_both_scales():
@@ -54,8 +54,8 @@ def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_
 @pytest.mark.parametrize(
     ("other", "rule"),
     [
-        (lambda: small_unet(32, residual=True), "model 2 takes images of"),
-        (lambda: small_unet(residual=True, standardize=False), "model 2 normalises its input differently"),
+        (lambda: small_unet(32, residual=True, depth=1), "model 2 takes images of"),
+        (lambda: small_unet(residual=True, depth=1, standardize=False), "model 2 normalises its input differently"),
         (lambda: keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Dense(1)]), "model 2 has no parts"),
     ],
 )

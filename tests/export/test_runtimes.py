@@ -1,3 +1,4 @@
+import functools
 import importlib
 import sys
 from pathlib import Path
@@ -19,31 +20,46 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the converters, about th
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return small_unet(32, stem_stride=2)
+    return small_unet(32, stem_stride=2, depth=1)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, model):
+    """Export the model in 32 bits once for each format."""
+
+    @functools.cache
+    def export_once(to):
+        pytest.importorskip(PACKAGES[to], reason=f"{PACKAGES[to]} is not installed")
+        out = tmp_path_factory.mktemp("whole") / f"model{export.EXPORTS[to].suffix}"
+        return out, *export_model(model, out, to=to, precision="float32", images=IMAGES)
+
+    return export_once
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("to", PACKAGES)
-def test_an_export_predicts_what_keras_predicts(tmp_path, model, to):
-    pytest.importorskip(PACKAGES[to], reason=f"{PACKAGES[to]} is not installed")
-    out = tmp_path / f"model{export.EXPORTS[to].suffix}"
-    difference, dice = export_model(model, out, to=to, precision="float32", images=IMAGES)
+def test_an_export_predicts_what_keras_predicts(whole, to):
+    out, difference, dice = whole(to)
     assert out.exists()
     assert difference < 1e-5
     assert dice > 0.999
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_fewer_bits_make_a_smaller_file_that_still_predicts(tmp_path, model, precision):
-    pytest.importorskip("ai_edge_litert", reason="ai_edge_litert is not installed")
-    export_model(model, tmp_path / "whole.tflite", to="litert", precision="float32", images=IMAGES)
+def test_fewer_bits_make_a_smaller_file_that_still_predicts(tmp_path, model, whole, precision):
+    larger, *_ = whole("litert")
     difference, _ = export_model(
         model, tmp_path / "small.tflite", to="litert", precision=precision, images=IMAGES, allow_loss=True
     )
     assert 0 < difference < 0.2
-    assert (tmp_path / "small.tflite").stat().st_size != (tmp_path / "whole.tflite").stat().st_size
+    assert (tmp_path / "small.tflite").stat().st_size != larger.stat().st_size
 
 
 def test_an_export_that_predicts_something_else_is_refused_and_not_left(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(model, "export", lambda path, **_: Path(path).mkdir())
     nothing = export.EXPORTS["savedmodel"]._replace(runtime=lambda _: lambda _: np.zeros((1, 32, 32, 1), np.float32))
     monkeypatch.setitem(export.EXPORTS, "savedmodel", nothing)
     with pytest.raises(InputError, match=r"differ by .* from Keras', over 1e-04"):
@@ -78,10 +94,19 @@ def test_a_folder_that_is_no_savedmodel_is_refused_before_any_work_and_stays(tmp
     assert (tmp_path / "thesis" / "t.txt").read_text() == "mine"
 
 
-def test_an_older_export_is_replaced(tmp_path, model):
-    for _ in range(2):
-        export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
-    assert (tmp_path / "model" / "saved_model.pb").is_file()
+def test_an_older_export_is_replaced(tmp_path, model, monkeypatch):
+    def write(path, **_):
+        Path(path).mkdir()
+        (Path(path) / "saved_model.pb").write_text("new")
+
+    same = export.EXPORTS["savedmodel"]._replace(runtime=lambda _: model.predict_on_batch)
+    monkeypatch.setitem(export.EXPORTS, "savedmodel", same)
+    monkeypatch.setattr(model, "export", write)
+    (tmp_path / "model").mkdir()
+    for name in ("saved_model.pb", "fingerprint.pb"):
+        (tmp_path / "model" / name).write_text("old")
+    export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
+    assert [(each.name, each.read_text()) for each in (tmp_path / "model").iterdir()] == [("saved_model.pb", "new")]
 
 
 def test_a_full_disk_is_told_as_one(tmp_path, model, monkeypatch):

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from values import PARAMS, model_settings, no_augmentation, small_unet, train_settings
 
 from unetseg.errors import InputError
@@ -17,22 +16,6 @@ TRAIN = {
     "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice", "clip_norm": 1.0, "ema": 0.5, "patience": 9,
     "jit_compile": False, "seed": 0, "start_from": "",
 }  # fmt: skip
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")  # eager steps, compiled input
-
-
-@pytest.fixture(autouse=True)
-def eager(request):
-    """Train without compiling, which takes far longer than these trainings, but for tests that ask for `compiled`."""
-    tf.config.run_functions_eagerly("compiled" not in request.fixturenames)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def compiled():
-    """Ask for compiled steps."""
 
 
 @pytest.fixture
@@ -127,6 +110,7 @@ def test_a_killed_training_of_compiled_steps_goes_on_to_the_same_bits(data):
     assert_same_bits(whole, run(data, data / "killed", crop_epochs=2))
 
 
+@pytest.mark.usefixtures("compiled")
 def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
     whole = run_tiles(data, data / "whole", epochs=12)
     assert whole[1].best_dice > 0.8
@@ -176,6 +160,7 @@ def test_patience_survives_a_kill(data):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
 def test_eight_tiny_samples_are_learned_by_heart(data):
     images, masks = np.load(data / "images.npy"), np.load(data / "masks.npy")
     np.save(data / "images.npy", np.concatenate([images, images]))

@@ -1,0 +1,161 @@
+"""Run Python programs in forks of one process that has imported TensorFlow and DVC, which takes others seconds.
+
+`python warm.py serve SOCKET PID` waits for programs while the process PID lives; `python warm.py SOCKET python …` is to
+the caller what `python …` is. Only installed packages are imported beforehand: a program imports the project's code
+anew, from its own PYTHONPATH.
+"""
+
+import array
+import atexit
+import contextlib
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+BEFOREHAND = (
+    "dvc.cli", "dvc.api", "dvc.render", "dvc.repo.experiments.run", "dvc.repo.plots", "dvc.commands.completion",
+    "dvc_data.hashfile.build", "celery", "networkx", "pygit2",
+    "tensorflow", "keras", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.model_selection",
+    "scipy.ndimage", "scipy.spatial", "scipy.stats", "skimage.metrics", "skimage.segmentation", "pydantic", "psutil",
+    "tifffile", "h5py", "PIL.Image", "tqdm", "yaml", "multiprocessing", "concurrent.futures.process",
+)  # fmt: skip
+
+
+def make_programs(folder: Path, pid: int) -> Path:
+    """Start the process; give a folder of programs to put first on the path, once they can be used."""
+    import subprocess
+
+    folder.mkdir()
+    ear = folder / "socket"
+    for name, words in {"python": "", "dvc": "-m dvc", "unetseg": "-m unetseg.cli"}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" "{ear}" {words} "$@"\n')
+        (folder / name).chmod(0o755)
+    command = [sys.executable, __file__, "serve", str(ear), str(pid)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
+    assert process.stdout is not None
+    with process.stdout as told:
+        assert told.readline() == b"ready\n", (folder / "log").read_text()
+    process.returncode = 0  # it goes on: no warning of a running child
+    return folder
+
+
+def call(ear: str, *arguments: str) -> int:
+    """Have a program run with this process's arguments, folder, environment and files; give its exit status."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(ear)
+        connection.sendmsg([b" "], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
+        connection.sendall(json.dumps([arguments, str(Path.cwd()), dict(os.environ)]).encode() + b"\n")
+        with connection.makefile() as answer:
+            return int(answer.readline() or 1)
+
+
+def serve(ear: str, pid: int) -> None:
+    """Import what takes long and run what is asked for."""
+    import importlib
+
+    for name in BEFOREHAND:
+        importlib.import_module(name)
+    sys.dont_write_bytecode = False  # each copy of a finished project brings its compiled modules along
+    gc.collect()
+    gc.freeze()  # or each fork's collector would copy all that was imported, for seconds
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(ear)
+    server.listen(64)
+    server.settimeout(1)
+    print("ready", flush=True)
+    while _lives(pid):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            continue
+        connection.setblocking(True)
+        if os.fork() == 0:
+            server.close()
+            _answer(connection)
+            return
+        connection.close()
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def _answer(connection: socket.socket) -> None:
+    """Run the program in a child, and end it should its caller end."""
+    _, files, _, _ = socket.recv_fds(connection, 1, 3)
+    arguments, folder, environment = json.loads(connection.makefile().readline())
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        status = _run(arguments)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    for number in range(3):
+        os.close(files[number])
+        os.close(number)
+
+    def end() -> None:
+        connection.recv(1)
+        os.kill(child, signal.SIGKILL)
+
+    threading.Thread(target=end, daemon=True).start()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(OSError):
+        connection.sendall(b"%d\n" % (status if status >= 0 else 128 - status))
+    os._exit(0)
+
+
+def _run(arguments: list[str]) -> int:
+    """Do as `python ARGUMENTS…` does and give the exit status."""
+    import importlib
+    import runpy
+
+    sys.path[:1] = [str(Path(arguments[0]).parent.resolve()) if arguments[0] != "-m" else str(Path.cwd())]
+    sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.modules.pop("sitecustomize", None)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("sitecustomize")
+    try:
+        if arguments[0] == "-m":
+            sys.argv = arguments[1:]
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = arguments
+            runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2], int(sys.argv[3]))
+    else:
+        sys.exit(call(*sys.argv[1:]))
