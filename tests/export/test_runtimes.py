@@ -103,8 +103,7 @@ def test_an_older_export_is_replaced(tmp_path, model, monkeypatch):
     monkeypatch.setitem(export.EXPORTS, "savedmodel", same)
     monkeypatch.setattr(model, "export", write)
     (tmp_path / "model").mkdir()
-    for name in ("saved_model.pb", "fingerprint.pb"):
-        (tmp_path / "model" / name).write_text("old")
+    (tmp_path / "model" / "saved_model.pb").write_text("old")
     export_model(model, tmp_path / "model", to="savedmodel", precision="float32", images=IMAGES)
     assert [(each.name, each.read_text()) for each in (tmp_path / "model").iterdir()] == [("saved_model.pb", "new")]
 

@@ -109,7 +109,7 @@ def test_one_threshold_an_image_does_much_worse_than_the_model_should(sample):
 
 
 def test_the_command_writes_the_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr("unetseg.synthetic.sample.make_tiles", lambda: make_tiles(FEW))
+    monkeypatch.setattr("unetseg.commands.sample.make_tiles", lambda: make_tiles(FEW))
 
     assert main(["sample", str(tmp_path / "new" / "few.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "new" / "few.zip") as archive:
