@@ -147,3 +147,26 @@ def test_a_new_table_of_groups_runs_what_depends_on_it(project):
     table.write_text("id,group\n" + "".join(f"{number:02d},{number // 2}\n" for number in range(12)))
     assert ran(project.dvc("repro", "split")) == ["unzip", "split"]
     assert json.loads((project.folder / "metrics" / "split.json").read_text())["grouped_by"] == "groups.csv"
+
+
+def test_an_edited_output_never_alters_the_cache(project):
+    output = project.folder / "metrics" / "per_image.csv"
+    whole = output.read_bytes()
+    assert output.stat().st_nlink == 1  # no hard link, which a root user could write through
+    with output.open("ab") as file:
+        file.write(b"edited\n")
+    project.dvc("checkout", "--force", "metrics/per_image.csv")
+    assert output.read_bytes() == whole
+
+
+def test_a_training_that_cannot_start_says_how_to_get_the_last_model_back(project):
+    model = project.folder / "models" / "unet_model.keras"
+    whole = model.read_bytes()
+    project.change({"train": {"start_from": "none.keras"}})
+    status, printed = project.try_run("dvc", "repro")
+    assert status != 0
+    assert "train.start_from: none.keras: no file is there" in printed
+    assert not model.exists()  # dvc removes a stage's outputs before it runs
+    assert "to get the last model back, if there was one: dvc checkout models/unet_model.keras\n" in printed
+    project.dvc("checkout", "models/unet_model.keras")
+    assert model.read_bytes() == whole

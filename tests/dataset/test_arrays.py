@@ -7,7 +7,9 @@ import pytest
 
 from unetseg.dataset.arrays import write_arrays
 from unetseg.errors import InputError
+from unetseg.evaluation.matching import match, mean_average_precision
 from unetseg.files import read_csv
+from unetseg.objects.separation import connected_objects
 from unetseg.parallel import FEW
 
 
@@ -151,3 +153,30 @@ def test_each_sample_keeps_the_source_that_sources_csv_gives_it(tmp_path):
     (tmp_path / "in" / "sources.csv").write_text("name,lab\nb,second lab\n")
     with pytest.raises(InputError, match=r"sources\.csv: has the columns name, lab; needed are id,source"):
         write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
+
+
+@pytest.mark.parametrize("size", [9, 13, 24, 32])
+def test_a_perfect_mask_finds_all_objects_of_a_single_mask_at_every_size(tmp_path, size):
+    noise = cv2.GaussianBlur(np.random.default_rng(0).random((24, 24)), (0, 0), 1)
+    save(tmp_path / "in" / "a", np.full((24, 24), 40, np.uint8), (noise > np.median(noise)).astype(np.uint8) * 255)
+    corner = np.kron(np.eye(2), np.ones((12, 12))).astype(np.uint8) * 255  # two squares that touch at a corner
+    save(tmp_path / "in" / "b", np.full((24, 24), 40, np.uint8), corner)
+    write_arrays(tmp_path / "in", tmp_path / "out", size=size, skip_bad=False)
+    _, masks, labels = load(tmp_path / "out")
+    for mask_of, labels_of in zip(masks, labels, strict=True):
+        found = connected_objects(mask_of.astype(np.float32), 0.5, 1)
+        assert mean_average_precision(match(labels_of, found)) == 1
+    assert labels[1].max() == 2
+
+
+def test_objects_of_a_label_image_or_of_a_file_each_stay_apart_when_they_touch_after_resizing(tmp_path):
+    two = np.zeros((24, 24), np.uint8)
+    two[2:8, 2:8], two[2:8, 9:15], two[16:20, 2:8] = 3, 1, 2
+    save(tmp_path / "in" / "labels", np.full((24, 24), 40, np.uint8), two)
+    save(
+        tmp_path / "in" / "files",
+        np.full((24, 24), 40, np.uint8),
+        *((two == value) * np.uint8(255) for value in (3, 1, 2)),
+    )
+    write_arrays(tmp_path / "in", tmp_path / "out", size=8, skip_bad=False)
+    assert [labels.max() for labels in load(tmp_path / "out")[2]] == [3, 3]

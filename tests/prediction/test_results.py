@@ -1,5 +1,9 @@
+import functools
+import itertools
 import json
 import os
+import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -307,3 +311,48 @@ def test_an_image_without_objects_gets_no_roi_zip_because_imagej_refuses_an_empt
     write(to, source)
     Path("out/a.roi.zip").unlink()
     assert not to.is_done(source)
+
+
+def run_all(resume=True):
+    to = results(("probability", "labels", "roi"))
+    for source in sources():
+        if not (resume and to.is_done(source)):
+            write(to, source)
+    to.gather(sources())
+
+
+def run_all_but_die(kill_at):
+    """Run in a process of its own, killed before its call number `kill_at` that changes or syncs a file."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == signal.SIGKILL
+    steps = itertools.count(1)
+
+    def step(real, *words, **options):
+        if next(steps) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*words, **options)
+
+    for name in ("replace", "unlink", "fsync"):
+        setattr(os, name, functools.partial(step, getattr(os, name)))
+    run_all()
+    os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_killed_at_any_step_and_resumed_the_folder_is_that_of_a_run_without_kills():
+    def contents():
+        files = (path for path in Path("out").rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files if path.name != "lock"}
+
+    run_all(resume=False)
+    expected, killed = contents(), 0
+    for kill_at in range(1, 50):
+        if kill_at % 3:  # go on from an empty folder, or from results of other settings
+            write(results(threshold=0.6), sources()[kill_at % 2])
+        else:
+            shutil.rmtree("out")
+        killed += run_all_but_die(kill_at)
+        run_all()
+        assert contents() == expected
+    assert killed >= 40

@@ -112,11 +112,11 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
     if image and (mask := _read_plain(path, image)):
         values = np.zeros(image.pixels.shape[:2], np.uint8)
         values[mask.box] = mask.inside
-        return _number_parts(values > 0, path)
+        return number_parts(values > 0, path)
     values, lossy, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
     objects, parts = _dense(values)
     if _is_mask(objects, values.dtype):
-        return _number_parts(values > 0, path)
+        return number_parts(values > 0, path)
     problem = "which JPEG blurs, so save it as PNG" if lossy else _grey_picture(parts, len(objects))
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
@@ -135,9 +135,14 @@ def check_count(objects: int, where: Path) -> None:
         raise InputError(f"{where}: holds {objects:,} objects; at most {MAX_OBJECTS:,} per image are supported")
 
 
-def _number_parts(mask: Bool[np.ndarray, "height width"], path: Path) -> Labels:
+def number_parts(mask: Bool[np.ndarray, "height width"], where: Path) -> Labels:
+    """Number the 4-connected parts of a mask, from the top, without gaps.
+
+    Raises:
+        InputError: naming the file or folder, if there are more than `MAX_OBJECTS`.
+    """
     count, parts = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)  # as predictions are numbered
-    check_count(count - 1, path)
+    check_count(count - 1, where)
     return parts.astype(np.uint16)
 
 

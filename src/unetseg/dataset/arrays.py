@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8, UInt16
 
 from unetseg import files
+from unetseg.annotations.masks import number_parts
 from unetseg.dataset.growing import growing
 from unetseg.dataset.problems import Findings, attempt
 from unetseg.dataset.samples import find_samples, modality, read_sample
@@ -81,6 +82,8 @@ def write_arrays(
 def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", project: Project = "none") -> Prepared:
     """Read a sample and resize it: the image by area, labels by the pixel nearest to each centre.
 
+    The objects of a single mask are its parts, those of the resized mask included.
+
     Raises:
         InputError: with a line for every problem of the sample.
     """
@@ -97,6 +100,8 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
         "image": sample.path.relative_to(folder.parent).as_posix(),
     }
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    if sample.parts:  # resized, they may touch or fall apart: then a perfect mask has other parts
+        labels = number_parts(labels > 0, folder)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
     known_by = traits(sample.stored.pixels)
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)

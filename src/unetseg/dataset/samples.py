@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from unetseg.annotations.masks import number_parts
 from unetseg.dataset.layout import is_clutter
 from unetseg.dataset.merging import merge_masks
 from unetseg.dataset.problems import attempt
@@ -30,6 +31,7 @@ class Sample:
         image: RGB, 0 to 255.
         labels: 0 or the object's number; the number of an object that lies wholly under others is missing.
         warnings: a line for each oddity that does not make the sample unusable.
+        parts: whether the objects are the parts of the one mask, which says no more of them.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Sample:
     image: UInt8[np.ndarray, "height width 3"]
     labels: UInt16[np.ndarray, "height width"]
     warnings: Sequence[str]
+    parts: bool = False
 
 
 def find_samples(folder: Path) -> list[Path]:
@@ -72,7 +75,9 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     image, (labels, warnings) = to_rgb(stored.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")
-    return Sample(path, stored, image, labels, warnings)
+    one = len(_files(folder / "masks")) == 1
+    parts = one and np.array_equal(labels, number_parts(labels > 0, folder / "masks"))
+    return Sample(path, stored, image, labels, warnings, parts)
 
 
 def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
