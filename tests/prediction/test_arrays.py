@@ -90,3 +90,9 @@ def test_the_package_offers_what_a_user_needs():
 def test_the_path_of_a_model_may_be_text(tmp_path):
     save_model(tmp_path / "m.keras", MODEL, {})
     assert unetseg.load_model(str(tmp_path / "m.keras")).input_shape == MODEL.input_shape
+
+
+def test_an_array_with_its_channels_first_is_told_to_move_them_last():
+    channels_first = np.moveaxis(spots(50, 70), -1, 0)
+    with pytest.raises(InputError, match=r"shape \(3, 50, 70\).*; move channels last: np\.moveaxis\(image, 0, -1\)"):
+        predict(channels_first, MODEL)
