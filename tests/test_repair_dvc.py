@@ -53,6 +53,7 @@ def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tm
 
 def test_a_file_that_a_running_dvc_finishes_meanwhile_stays(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
     lock = Path("dvc.lock")
     lock.touch()
     monkeypatch.setattr("time.sleep", lambda _: lock.write_text("schema: '2.0'\nstages: {}\n"))
