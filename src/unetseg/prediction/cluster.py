@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,12 +168,10 @@ class _Worker(WorkerPlugin):
         return open_results(job.out, job.settings, job.kinds, self._model, job.tuning.estimate)
 
     @cached_property
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="unetseg-")
-
-    @cached_property
     def _model(self) -> Path:
-        path = Path(self._folder.name, self.job.name)
+        folder = tempfile.mkdtemp(prefix="unetseg-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder, self.job.name)
         path.write_bytes(self.job.model)
         return path
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ class StoredResults(Results):
             InputError: also if there is no such storage.
         """
         self._url, (self._system, self._root) = url, storage(url)
-        self._folder = tempfile.TemporaryDirectory(prefix="unetseg-")  # removed with this object
-        super().__init__(Path(self._folder.name), settings, kinds, model, estimate)
+        folder = tempfile.mkdtemp(prefix="unetseg-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(Path(folder), settings, kinds, model, estimate)
 
     def is_done(self, source: Input) -> bool:
         """Tell whether the results of an image were sent, and would be the same if predicted again."""
