@@ -108,6 +108,7 @@ def test_the_same_training_twice_gives_the_same_bits(data, whole):
     assert_same_bits(whole(), run(data, data / "again"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("killed_after", "changed"),
     [(1, {}), (3, {"ema": 0.0}), (1, {"crop_epochs": 2}), (2, {"crop_epochs": 2}), (3, {"crop_epochs": 2})],
@@ -127,6 +128,7 @@ def test_a_killed_training_of_compiled_steps_goes_on_to_the_same_bits(data):
     assert_same_bits(whole, run(data, data / "killed", crop_epochs=2))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_a_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
     whole = run_tiles(data, data / "whole", epochs=12)
