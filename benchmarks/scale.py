@@ -1,4 +1,4 @@
-"""Measure CPU seconds and peak memory of each stage against the number of images; draw both.
+"""Measure CPU time and peak memory of each stage against the number of images; draw both.
 
     python benchmarks/scale.py --images 2000 20000 --folder /tmp/scale --out metrics/scale
 

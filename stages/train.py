@@ -10,13 +10,18 @@ from unetseg.model.file import save_model
 from unetseg.provenance import code_digest, digest, provenance
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import forget_others
+from unetseg.training.devices import devices
 from unetseg.training.fit import train
+from unetseg.workers import is_worker, start_workers
 
 
 def main(
     params: Params, arrays: Path, split: Path, starts: Path, model: Path, history: Path, metrics: Path, state: Path
 ) -> None:
     """Train on `arrays` as `split` says; `state` holds what a kill must not lose until the outputs are written."""
+    if params.train.distribute == "data_parallel" and not is_worker():
+        start_workers()
+        return
     try:
         start = find_start(Path(params.train.start_from), model, starts, state.with_name("start.keras"))
         _train(params, start, arrays, split, model, history, metrics, state)
@@ -30,9 +35,14 @@ def _train(
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "code": code_digest()})
-    batches = open_batches(arrays, split, mode=params.image.mode, settings=params.train, strength=params.augment)
     settings = params.train.model_copy(update={"start_from": str(*start)})
-    unet, past = train(*batches, size=params.image.size, model=params.model, settings=settings, state=state)
+    with devices(settings.distribute, settings.batch_size) as share:
+        batches = open_batches(
+            arrays, split, mode=params.image.mode, settings=settings, strength=params.augment, share=share
+        )
+        unet, past = train(*batches, size=params.image.size, model=params.model, settings=settings, state=state)
+    if share.rank:
+        return  # the first process writes
     best = past.history[past.best_epoch - 1]
     scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
     trained_with = wanted | {"data": {"channel": params.data.channel, "project": params.data.project}}

@@ -135,6 +135,7 @@ class TrainSettings(Section):
     jit_compile: bool
     seed: Seed
     start_from: File
+    distribute: Literal["none", "mirrored", "data_parallel"]
 
 
 class EvaluateSettings(Section):

@@ -1,8 +1,10 @@
 """A moving average of a model's weights: more stable than the weights, and better in validation."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
-import tensorflow as tf
 
 
 class Average(keras.callbacks.Callback):
@@ -18,16 +20,18 @@ class Average(keras.callbacks.Callback):
         """Set the model and the final momentum of the average."""
         super().__init__()
         self.momentum, self.weights = momentum, model.weights
-        self.others = [keras.Variable(weight, trainable=False) for weight in self.weights]
+        self.others = [keras.Variable(value, trainable=False) for value in model.get_weights()]
         self.in_model = False  # whether `others` are the trained weights, and the model has the averages
-        self._blend = tf.function(self._take)  # one graph; a hundred operations one by one are slow
+        self._blend = _compiled(self.others, self.weights)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Add the step to the average."""
         del batch, logs
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # during an epoch the weights are elsewhere
         steps = int(self.model.optimizer.iterations)
         share = 1 - min(self.momentum, (1 + steps) / (10 + steps))
-        self._blend(tf.constant(share))
+        self._blend(keras.ops.convert_to_tensor(share, "float32"))
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         """Put the averages into the model, until the next epoch begins."""
@@ -50,13 +54,32 @@ class Average(keras.callbacks.Callback):
             variable.assign(value)
         self.in_model = True
 
-    def _take(self, share: tf.Tensor) -> None:
-        for average, weight in zip(self.others, self.weights, strict=True):
-            average.assign_add((weight - average) * share)
-
     def _swap(self) -> None:
         for weight, other in zip(self.weights, self.others, strict=True):
-            kept = keras.ops.convert_to_numpy(weight)
-            weight.assign(other)
+            kept, new = (np.array(keras.ops.convert_to_numpy(each)) for each in (weight, other))  # JAX reuses buffers
+            weight.assign(new)
             other.assign(kept)
         self.in_model = not self.in_model
+
+
+def _compiled(averages: Sequence[keras.Variable], weights: Sequence[keras.Variable]) -> Callable[[Any], None]:
+    """Compile the function that moves the averages towards the weights; a hundred operations one by one are slow."""
+
+    def blended(olds: Sequence[Any], news: Sequence[Any], share: Any) -> list[Any]:
+        return [old + (new - old) * share for old, new in zip(olds, news, strict=True)]
+
+    if keras.backend.backend() == "jax":
+        import jax  # noqa: PLC0415 - absent from other backends
+
+        blended = jax.jit(blended)
+
+    def assign(share: Any) -> None:
+        values = blended(*([variable.value for variable in each] for each in (averages, weights)), share)
+        for average, value in zip(averages, values, strict=True):
+            average.assign(value)
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
+
+        return tf.function(assign)  # type: ignore[no-any-return]
+    return assign

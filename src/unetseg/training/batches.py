@@ -6,19 +6,21 @@ An image, or a part of one, comes beside the mean, deviation and polarity of the
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from unetseg.config import AugmentSettings, TrainSettings
 from unetseg.dataset.subsets import subset_rows
 from unetseg.errors import InputError
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.borders import border_weights
+from unetseg.training.devices import Share
 from unetseg.training.sources import Source, open_source
 
-Batch = tuple[dict[str, Float32[np.ndarray, "batch ..."]], Float32[np.ndarray, "batch height width truth"]]
+Batch = tuple[Any, ...]  # inputs by name, (batch, …); truth, (batch, height, width, 1 or 2); of several devices weights
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -35,6 +37,7 @@ class TrainingBatches(keras.utils.PyDataset):
         settings: TrainSettings,
         strength: AugmentSettings,
         kinds: Sequence[str],
+        share: Share = Share(),  # noqa: B008 - immutable
     ) -> None:
         """Set the samples and select those to use.
 
@@ -46,6 +49,7 @@ class TrainingBatches(keras.utils.PyDataset):
                 these differ each epoch.
             strength: of augmentation.
             kinds: the kind of each sample in `indices`, for `settings.balance`.
+            share: the part of each batch that this process makes.
 
         Raises:
             ValueError: if there are fewer samples than one batch takes.
@@ -56,7 +60,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.source, self.indices = source, np.asarray(indices, np.int64)
         self.settings, self.strength = settings, strength
         self.shares = _shares(kinds, settings.balance) if settings.balance else None
-        self.epoch = 0
+        self.epoch, self.share = 0, share
 
     @property
     def num_batches(self) -> int:
@@ -73,7 +77,7 @@ class TrainingBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number` of this epoch."""
         examples = []
-        for index, rng in self.draw(number):
+        for index, rng in self.share.of(self.draw(number)):
             size = self.settings.crop if self.epoch < self.settings.crop_epochs else None
             examples.append(augment(*self.source.example(index, rng), self.strength, rng, size))
         images, masks, known = zip(*examples, strict=True)
@@ -93,10 +97,14 @@ class TrainingBatches(keras.utils.PyDataset):
 class PlainBatches(keras.utils.PyDataset):
     """Samples without augmentation in the given order, for validation."""
 
-    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int) -> None:
-        """Set the samples and select those to use; the last batch may be smaller."""
+    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int, share: Share = Share()) -> None:  # noqa: B008 - immutable
+        """Set the samples and select those to use; the last batch may be smaller.
+
+        Where several devices share a batch, the last one is filled up with its last sample, which then weighs nothing.
+        """
         super().__init__()
-        self.source, self.indices, self.batch_size = source, list(indices), batch_size
+        self.source, self.indices, self.batch_size, self.share = source, list(indices), batch_size, share
+        self.filled = -len(self.indices) % share.devices
 
     @property
     def num_batches(self) -> int:
@@ -105,13 +113,27 @@ class PlainBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number`."""
-        chosen = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
+        places = np.arange(
+            number * self.batch_size, min((number + 1) * self.batch_size, len(self.indices) + self.filled)
+        )
+        own = self.share.of(places)
+        chosen = [self.indices[min(place, len(self.indices) - 1)] for place in own]
         images, masks, known = zip(*map(self.source.example, chosen), strict=True)
-        return _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
+        batch = _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
+        if self.share.devices == 1:
+            return batch
+        even = 1 + self.filled / len(self.indices)  # Keras divides the loss by the number of samples, not of weights
+        return *batch, np.where(own < len(self.indices), np.float32(even), np.float32(0))
 
 
 def open_batches(
-    arrays: Path, split: Path, *, mode: str, settings: TrainSettings, strength: AugmentSettings
+    arrays: Path,
+    split: Path,
+    *,
+    mode: str,
+    settings: TrainSettings,
+    strength: AugmentSettings,
+    share: Share = Share(),  # noqa: B008 - immutable
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Open the arrays and return the batches for training and for validation.
 
@@ -121,6 +143,7 @@ def open_batches(
         mode: see `open_source`.
         settings: the section `train` of params.yaml.
         strength: its section `augment`.
+        share: the part of each batch that this process reads.
 
     Raises:
         InputError: if the training subset is smaller than a batch.
@@ -135,8 +158,10 @@ def open_batches(
         settings,
         strength,
         kinds=[row["modality"] for row in training],
+        share=share,
     )
-    plain = PlainBatches(open_source(arrays, mode), [int(row["index"]) for row in validation], batch_size=size)
+    indices = [int(row["index"]) for row in validation]
+    plain = PlainBatches(open_source(arrays, mode), indices, batch_size=size, share=share)
     return batches, plain
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from unetseg.config import ModelSettings, TrainSettings
 from unetseg.errors import InputError
@@ -16,6 +15,7 @@ from unetseg.model.file import load_model
 from unetseg.training import losses
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches
+from unetseg.training.devices import adam, synchronise
 from unetseg.training.keeper import Keeper, Past
 
 
@@ -57,12 +57,14 @@ def train(
     learner = for_tiles(unet, model.standardize)
     compile_unet(learner, settings, training.num_batches)
     average = Average(learner, settings.ema) if settings.ema else None
-    keeper = Keeper(training, average, settings.patience, state)
+    synchronise(unet, on=True)
+    first = training.share.rank == 0  # the process that writes and prints
+    keeper = Keeper(training, average, settings.patience, state, write=first)
     done = keeper.restore(learner)
     for end in (min(settings.crop_epochs, settings.epochs), settings.epochs):  # the batches of one `fit` have one size
         if done < end and not keeper.out_of_patience():
             training.epoch = done  # Keras looks at batches for their shape before the first epoch begins
-            learner.make_train_function(force=True)  # gives the same bits as a training that begins here
+            learner.train_function = None  # compiled anew it gives the same bits as a training that begins here
             learner.fit(
                 training,
                 validation_data=validation,
@@ -70,11 +72,12 @@ def train(
                 epochs=end,
                 callbacks=[*([average] if average else []), keeper, *callbacks],
                 shuffle=False,
-                verbose=1 if sys.stdout.isatty() else 2,
+                verbose=(1 if sys.stdout.isatty() else 2) if first else 0,
             )
             done = len(keeper.past.history)
             if learner.stop_training:
                 break
+    synchronise(unet, on=False)  # one device needs none, and JAX refuses it
     unet.set_weights(keeper.past.best_weights)
     return unet, keeper.past
 
@@ -91,16 +94,18 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
         )
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=settings.clip_norm or None)
     metrics = [keras.metrics.MeanMetricWrapper(losses.dice, name="dice")]
-    loss = getattr(losses, settings.loss)
-    unet.compile(optimizer, loss, metrics=metrics, jit_compile=settings.jit_compile)
+    compiled = settings.jit_compile or keras.backend.backend() == "jax"  # which is hopelessly slow without
+    loss, optimizer = getattr(losses, settings.loss), adam(rate, settings.clip_norm)
+    unet.compile(optimizer, loss, metrics=metrics, jit_compile=compiled)
 
 
 def _make_reproducible(seed: int, jit_compile: bool) -> None:
     """Seed all generators and enable deterministic operations in TensorFlow; those of XLA are deterministic anyway."""
     keras.utils.set_random_seed(seed)
-    if not jit_compile:
+    if keras.backend.backend() == "tensorflow" and not jit_compile:
+        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
+
         tf.config.experimental.enable_op_determinism()
 
 

@@ -30,14 +30,16 @@ class Past:
 class Keeper(keras.callbacks.Callback):
     """Track the best epoch and patience across interruptions, which Keras' own callbacks do not survive."""
 
-    def __init__(self, training: TrainingBatches, average: Average | None, patience: int, state: Path) -> None:
+    def __init__(
+        self, training: TrainingBatches, average: Average | None, patience: int, state: Path, *, write: bool = True
+    ) -> None:
         """Set the training batches, the average of the weights, and the folder for states.
 
-        Training stops after `patience` epochs without progress.
+        Training stops after `patience` epochs without progress. Without `write` another process writes the states.
         """
         super().__init__()
         self.training, self.average, self.patience, self.state = training, average, patience, state
-        self.past = Past()
+        self.past, self.write = Past(), write
 
     def restore(self, unet: keras.Model) -> int:
         """Load the newest state into a compiled model, if there is one.
@@ -56,7 +58,8 @@ class Keeper(keras.callbacks.Callback):
             variable.assign(value)
         if self.average:
             self.average.restore(arrays["trained"])
-        print(f"resumed after epoch {len(self.past.history)}", flush=True)
+        if self.write:
+            print(f"resumed after epoch {len(self.past.history)}", flush=True)
         return len(self.past.history)
 
     def out_of_patience(self) -> bool:
@@ -87,7 +90,8 @@ class Keeper(keras.callbacks.Callback):
                     f"validation Dice stayed 0 for {self.patience} epochs, the model predicts all background: try "
                     "train.loss: bce_dice, model.normalization: batch, another train.learning_rate, more train.patience"
                 )
-        self._save()
+        if self.write:
+            self._save()
 
     def _save(self) -> None:
         past = self.past

@@ -1,0 +1,116 @@
+"""Train on several devices: those of one machine, or of many processes that act as one."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+
+from unetseg.errors import InputError
+from unetseg.workers import RANK, TASKS
+
+Item = TypeVar("Item")
+
+
+class Share(NamedTuple):
+    """The part of every batch that this process reads: the `rank`-th of `processes`; `devices` of them all share it."""
+
+    rank: int = 0
+    processes: int = 1
+    devices: int = 1
+
+    def of(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Take this process' part of a batch, whose length `processes` divides."""
+        size = len(items) // self.processes
+        return items[self.rank * size : (self.rank + 1) * size]
+
+
+@contextlib.contextmanager
+def devices(distribute: str, batch_size: int) -> Iterator[Share]:
+    """Build and train a model on the devices that `train.distribute` selects.
+
+    Args:
+        distribute: "none"; "mirrored", `tf.distribute.MirroredStrategy` over the GPUs of this machine; "data_parallel",
+            `keras.distribution.DataParallel` over the devices of all processes, joined as
+            `keras.distribution.initialize` finds them in the environment, Slurm's included.
+        batch_size: images per step of all devices together.
+
+    Raises:
+        InputError: if the backend is another one, the devices cannot share a batch, or another process is lost.
+    """
+    if distribute == "none":
+        yield Share()
+        return
+    needed = {"mirrored": "tensorflow", "data_parallel": "jax"}[distribute]
+    if (backend := keras.backend.backend()) != needed:
+        raise InputError(f"train.distribute: {distribute} needs KERAS_BACKEND={needed}, but it is {backend}")
+    if distribute == "mirrored":
+        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
+
+        strategy = tf.distribute.MirroredStrategy()
+        with strategy.scope():
+            yield _checked(Share(devices=strategy.num_replicas_in_sync), batch_size)
+        return
+    import jax  # noqa: PLC0415 - absent from other backends
+
+    if RANK in os.environ or int(os.environ.get(TASKS, "1")) > 1:
+        keras.distribution.initialize()
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    share = Share(jax.process_index(), jax.process_count(), jax.device_count())
+    try:
+        yield _checked(share, batch_size)
+    except jax.errors.JaxRuntimeError as error:
+        if share.processes == 1:
+            raise
+        reason = str(error).splitlines()[0]
+        raise InputError(f"a process of this training was lost; run it again to resume: {reason}") from error
+    finally:
+        keras.distribution.set_distribution(None)
+
+
+def _checked(share: Share, batch_size: int) -> Share:
+    if batch_size % share.devices:
+        raise InputError(f"train.batch_size: {share.devices} devices cannot share {batch_size}; use a multiple")
+    return share
+
+
+class MirroredAdam(keras.optimizers.Adam):
+    """Adam that clips the gradients of all replicas together; Keras' clips each replica's, which is another training.
+
+    Pass `global_clipnorm` divided by the number of replicas: Keras adds up what each replica applies.
+    """
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        """Apply the mean of the replicas' gradients."""
+        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
+
+        mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, list(grads))
+        super().apply(mean, trainable_variables)
+
+
+def adam(rate: Any, clip_norm: float) -> keras.optimizers.Optimizer:
+    """Make the optimizer for the devices in use.
+
+    Args:
+        rate: learning rate, or its schedule.
+        clip_norm: maximum global norm of the gradients; 0: off.
+    """
+    if (replicas := _replicas()) > 1:
+        return MirroredAdam(rate, global_clipnorm=clip_norm / replicas or None)
+    return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
+
+
+def synchronise(model: keras.Model, *, on: bool) -> None:
+    """Let batch normalisation average over all replicas, as over one large batch, or not; on JAX it always does."""
+    for layer in model.get_layer("unet").layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = on and _replicas() > 1
+
+
+def _replicas() -> int:
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf  # noqa: PLC0415 - absent from other backends
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
