@@ -1,4 +1,4 @@
-# make repro: train on the bundled sample.     make test: run the tests.
+# make repro: train on the bundled sample; WORKERS=2: in two processes, see docs/scale.md.     make test: run the tests.
 # make check: lint, types, layers, spelling.   make docs: build the pages of docs/ and the API reference into site/.
 # make pretrained: train the shipped model anew; STAGE1_TRAIN and NUINSSEG name the two archives.
 # Each sets up what it needs in .venv first; a second call installs nothing.
@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 
 repro: .venv/run
 	@python tools/repair_dvc.py
-	dvc repro
+	$(if $(WORKERS),UNETSEG_WORKERS=$(WORKERS) dvc exp run -S train.distribute=data_parallel,dvc repro)
 
 test: .venv/dev
 	python -m pytest --numprocesses auto --dist loadfile

@@ -29,7 +29,7 @@ class Average(keras.callbacks.Callback):
         del batch, logs
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # during an epoch the weights are elsewhere
-        steps = int(self.model.optimizer.iterations)
+        steps = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         share = 1 - min(self.momentum, (1 + steps) / (10 + steps))
         self._blend(keras.ops.convert_to_tensor(share, "float32"))
 
@@ -74,8 +74,8 @@ def _compiled(averages: Sequence[keras.Variable], weights: Sequence[keras.Variab
         blended = jax.jit(blended)
 
     def assign(share: Any) -> None:
-        values = blended(*([variable.value for variable in each] for each in (averages, weights)), share)
-        for average, value in zip(averages, values, strict=True):
+        olds, news = ([keras.ops.convert_to_tensor(variable) for variable in each] for each in (averages, weights))
+        for average, value in zip(averages, blended(olds, news, share), strict=True):
             average.assign(value)
 
     if keras.backend.backend() == "tensorflow":

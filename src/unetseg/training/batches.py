@@ -113,17 +113,16 @@ class PlainBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number`."""
-        places = np.arange(
-            number * self.batch_size, min((number + 1) * self.batch_size, len(self.indices) + self.filled)
-        )
-        own = self.share.of(places)
-        chosen = [self.indices[min(place, len(self.indices) - 1)] for place in own]
+        count = len(self.indices)
+        start, stop = number * self.batch_size, min((number + 1) * self.batch_size, count + self.filled)
+        own = self.share.of(range(start, stop))
+        chosen = [self.indices[min(place, count - 1)] for place in own]
         images, masks, known = zip(*map(self.source.example, chosen), strict=True)
         batch = _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
         if self.share.devices == 1:
             return batch
-        even = 1 + self.filled / len(self.indices)  # Keras divides the loss by the number of samples, not of weights
-        return *batch, np.where(own < len(self.indices), np.float32(even), np.float32(0))
+        even = 1 + self.filled / count  # Keras divides the loss by the number of samples, not of weights
+        return *batch, np.array([even if place < count else 0 for place in own], np.float32)
 
 
 def open_batches(

@@ -97,7 +97,7 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
     metrics = [keras.metrics.MeanMetricWrapper(losses.dice, name="dice")]
     compiled = settings.jit_compile or keras.backend.backend() == "jax"  # which is hopelessly slow without
     loss, optimizer = getattr(losses, settings.loss), adam(rate, settings.clip_norm)
-    unet.compile(optimizer, loss, metrics=metrics, jit_compile=compiled)
+    unet.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=compiled)
 
 
 def _make_reproducible(seed: int, jit_compile: bool) -> None:

@@ -1,0 +1,98 @@
+"""Compare TensorFlow and JAX, and one process with two: images per second and CPU ms per image.
+
+    python benchmarks/backends.py
+
+Predicts random images with the pretrained model, and trains a network of its shape on crops. One process and two are
+measured on JAX with one core for each. Compiling is not counted.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+IMAGES, CROP, EPOCHS = 96, 128, 3
+
+
+def predict() -> tuple[float, float]:
+    """Predict in this process; give seconds and CPU seconds per image."""
+    from unetseg.model.file import load_model
+    from unetseg.prediction.predictor import Predictor
+
+    predictor = Predictor(load_model(ROOT / "pretrained" / "nuclei.keras"))
+    images = np.random.default_rng(0).integers(0, 255, (IMAGES, predictor.size, predictor.size, 3)).astype(np.uint8)
+    list(predictor.fitted(images[:8]))
+    started, used = time.monotonic(), time.process_time()
+    list(predictor.fitted(images))
+    return (time.monotonic() - started) / IMAGES, (time.process_time() - used) / IMAGES
+
+
+def train(distribute: str) -> tuple[float, float]:
+    """Train in this process; give seconds and CPU seconds per image of the last epoch."""
+    import keras
+
+    from unetseg.params_file import load_params
+    from unetseg.training.batches import PlainBatches, TrainingBatches
+    from unetseg.training.devices import devices
+    from unetseg.training.fit import train
+    from unetseg.training.sources import WholeImages
+
+    params = load_params(ROOT / "params.yaml")
+    settings = params.train.model_copy(update={"epochs": EPOCHS, "crop": CROP, "crop_epochs": EPOCHS, "batch_size": 4})
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (IMAGES, 256, 256, 3)).astype(np.uint8)
+    source, used = WholeImages(images, (images[..., 0] > 200).astype(np.uint8)), [0.0]
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: used.append(time.process_time()))
+    with tempfile.TemporaryDirectory() as state, devices(distribute, settings.batch_size) as share:
+        training = TrainingBatches(source, range(IMAGES), settings, params.augment, ["a"] * IMAGES, share)
+        validation = PlainBatches(source, range(4), batch_size=4, share=share)
+        arguments = {"size": 256, "model": params.model, "settings": settings, "state": Path(state)}
+        _, past = train(training, validation, callbacks=[note], **arguments)
+    if share.rank:
+        sys.exit()
+    return past.history[-1]["seconds"] / IMAGES, (used[-1] - used[-2]) / IMAGES
+
+
+def measure(what: str, backend: str, workers: int = 0) -> None:
+    """Measure in a new process and print."""
+    environment = os.environ | {"KERAS_BACKEND": backend, "UNETSEG_WORKERS": str(workers or 1), "UNETSEG_WORKER": "1"}
+    if workers:
+        del environment["UNETSEG_WORKER"]  # which starts them
+    command = [sys.executable, __file__, "--measure", what]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    seconds, used = map(float, done.stdout.split()[-2:])
+    name = f"{what}, {backend}" + f", {workers} processes of one core" * bool(workers)
+    print(f"{name}: {1 / seconds:.1f} images/s, {1000 * used:.1f} CPU ms per image and process", flush=True)
+
+
+def main() -> None:
+    """Measure everything, or one thing in this process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measure", choices=["predict", "train", "data_parallel"], help="in this process")
+    options = parser.parse_args()
+    if options.measure == "data_parallel":
+        from unetseg.workers import RANK, is_worker, start_workers
+
+        if not is_worker():
+            return start_workers()
+        os.sched_setaffinity(0, {int(os.environ.get(RANK, "0"))})
+    if options.measure:
+        print(*(predict() if options.measure == "predict" else train(options.measure.replace("train", "none"))))
+        return None
+    for what in ("predict", "train"):
+        for backend in ("tensorflow", "jax"):
+            measure(what, backend)
+    for workers in (1, 2):
+        measure("data_parallel", "jax", workers)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Prediction on the other backend, in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from values import small_unet
+
+from unetseg.prediction.predictor import Predictor
+
+PREDICT = """
+import sys, pathlib
+sys.modules["tensorflow"] = None  # nothing may need it
+import numpy as np
+from unetseg.model.file import load_model
+from unetseg.prediction.predictor import Predictor
+model, images, out = sys.argv[1:]
+predictor = Predictor(load_model(pathlib.Path(model)))
+image = np.load(images)[0]
+fitted, tiled = np.stack(list(predictor.fitted(np.load(images)))), predictor.image(np.tile(image, (3, 2, 1)))
+np.savez(out, fitted=fitted, tiled=tiled)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(tmp_path):
+    pytest.importorskip("jax")
+    rng = np.random.default_rng(0)
+    model, images = small_unet(16, depth=1), rng.integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
+    model.set_weights([weight + rng.uniform(0, 0.2, weight.shape) for weight in model.get_weights()])
+    model.save(tmp_path / "unet.keras")
+    np.save(tmp_path / "images.npy", images)
+    arguments = [str(tmp_path / name) for name in ("unet.keras", "images.npy", "out.npz")]
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": "src"}
+    subprocess.run([sys.executable, "-c", PREDICT, *arguments], env=environment, check=True)
+    with np.load(tmp_path / "out.npz") as found:
+        predictor = Predictor(model)
+        np.testing.assert_allclose(found["fitted"], np.stack(list(predictor.fitted(images))), atol=1e-5)
+        np.testing.assert_allclose(found["tiled"], predictor.image(np.tile(images[0], (3, 2, 1))), atol=1e-5)
+        assert np.ptp(found["fitted"]) > 0.05
