@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")
     if options.threshold is not None and not 0 < options.threshold < 1:
         raise InputError(f"--threshold: {options.threshold:g} is not between 0 and 1")
-    from unetseg.report.scored import open_scorer  # noqa: PLC0415 - takes seconds; a typo is told before
+    from unetseg.commands.scoring import open_scorer  # noqa: PLC0415 - takes seconds; a typo is told before
 
     score = open_scorer(options.model, tta=options.tta, threshold=options.threshold, skip_bad=options.skip_bad)
     failed = 0
