@@ -55,23 +55,24 @@ def spotted(dark, bright):
     return image
 
 
-def finds_bright_spots(**changed):
-    """Make a model whose U-Net finds what is brighter than the mean, whatever else it has learnt."""
-    model = small_unet(**changed)
+def finds_bright_spots(small=16):
+    """Make a model whose U-Net finds what is brighter than the mean, and that decides on a copy of this size."""
+    model = small_unet()
     inputs = keras.Input((None, None, 3), name="input")
     find = keras.layers.Conv2D(1, 1, activation="sigmoid")
     unet = keras.Model(inputs, find(inputs), name="unet")
     find.set_weights([np.full((1, 1, 3, 1), 4.0, np.float32), np.array([-3.0], np.float32)])
-    return assemble(model.get_layer("normalise"), unet, take_apart(model).small)
+    return assemble(model.get_layer("normalise"), unet, small)
 
 
 def polarity_of(model, image):
     return keras.Model(model.input, model.get_layer("polarity").output).predict(image, verbose=0).ravel().tolist()
 
 
+@pytest.mark.parametrize("small", [8, 16])
 @pytest.mark.parametrize(("dark", "bright"), [(10, 60), (150, 250), (0, 255)])
-def test_polarity_is_found_whatever_the_brightness(dark, bright):
-    model = finds_bright_spots()
+def test_polarity_is_found_whatever_the_brightness(dark, bright, small):
+    model = finds_bright_spots(small)
     objects = spotted(0, 1)[..., :1] > 0
     for image, polarity in ((spotted(dark, bright), 1.0), (spotted(bright, dark), -1.0)):
         assert polarity_of(model, image) == [polarity] * 2
@@ -88,9 +89,9 @@ def test_where_nothing_is_found_either_way_the_image_is_taken_as_it_is():
     assert polarity_of(finds_bright_spots(), np.full((1, 16, 16, 3), 200, np.float32)) == [1.0]
 
 
-def test_the_small_copy_is_half_the_image_where_the_poolings_allow():
-    assert take_apart(small_unet()).small == 8
-    assert take_apart(small_unet(12)).small == 12
+def test_polarity_is_decided_at_the_size_of_the_image_unless_the_model_was_made_otherwise():
+    assert take_apart(small_unet()).small == 16
+    assert take_apart(finds_bright_spots(8)).small == 8
     assert take_apart(small_unet(standardize=False)).small is None
 
 

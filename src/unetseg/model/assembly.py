@@ -10,7 +10,6 @@ from unetseg.model import keras
 layers, ops = keras.layers, keras.ops
 
 FLAT = 1.0  # smallest deviation that is scaled to one, in steps of 0…255; below it an image is noise
-SMALL = 2  # polarity is decided on a copy of the image reduced by this factor, if the poolings allow it
 
 
 class Parts(NamedTuple):
@@ -38,35 +37,41 @@ def build_model(size: int, settings: ModelSettings) -> keras.Model:
     multiple = network.multiple(settings)
     if size % multiple:
         raise ValueError(f"size {size} is not divisible by {multiple}")
-    small = size // SMALL if size % (SMALL * multiple) == 0 else size
     normalise = _normalise(size, settings.standardize)
-    return assemble(normalise, network.build(settings), small if settings.standardize else None)
+    return assemble(normalise, network.build(settings), size if settings.standardize else None)
 
 
 def assemble(normalise: keras.Model, network: keras.Model, small: int | None) -> keras.Model:
     """Join the parts of a model, which it holds by name, so that large images can be predicted in tiles.
 
     With the layer "polarity" the model decides from its own predictions whether objects are brighter (1) or darker
-    (-1) than the background: it predicts a small copy of the image and the copy's negative, and keeps the polarity
-    whose expected Dice is higher. So the network always sees objects that are brighter.
+    (-1) than the background: it predicts the image and its negative, and keeps the one whose expected Dice is higher.
+    So the network always sees objects that are brighter. Deciding on a small copy is cheaper, but right only for a
+    network that was trained on objects of that size too.
 
     Args:
         normalise: "normalise", raw values to zero mean and unit deviation, or to 0…1.
         network: "unet", whatever its architecture: network input of any size to probabilities.
-        small: height and width of the copy; None: the model has no polarity, and takes images as they are.
+        small: height and width of the copy, or those of the image; None: the model has no polarity, and takes images
+            as they are.
 
     Returns:
         The model, of images of the size that `normalise` takes.
     """
     image = keras.Input(normalise.input_shape[1:], name="image")
     seen = normalise(image)
-    if small:
-        factor = normalise.input_shape[1] // small
-        copy = layers.AveragePooling2D(factor, name="small")(seen) if factor > 1 else seen
-        darker = _expected_dice(network(ops.negative(copy))) > _expected_dice(network(copy))
-        polarity = layers.Identity(name="polarity")(ops.where(darker, -1.0, 1.0))
-        seen = layers.Multiply(name="bright_objects")([seen, polarity])
-    return keras.Model(image, network(seen), name="unetseg")
+    if small is None:
+        return keras.Model(image, network(seen), name="unetseg")
+    factor = normalise.input_shape[1] // small
+    copy = layers.AveragePooling2D(factor, name="small")(seen) if factor > 1 else seen
+    bright, dark = network(copy), network(ops.negative(copy))
+    polarity = ops.where(_expected_dice(dark) > _expected_dice(bright), -1.0, 1.0)
+    polarity = layers.Identity(name="polarity")(polarity)
+    if factor > 1:
+        probability = network(layers.Multiply(name="bright_objects")([seen, polarity]))
+    else:
+        probability = ops.where(polarity > 0, bright, dark)
+    return keras.Model(image, probability, name="unetseg")
 
 
 def take_apart(model: keras.Model, name: str = "the model") -> Parts:
