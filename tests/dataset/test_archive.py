@@ -451,7 +451,7 @@ def test_a_sample_whose_name_hides_it_is_refused(tmp_path, name):
 def test_an_id_too_long_for_the_files_that_are_named_after_it_is_refused(tmp_path):
     name = "L" * 201
     packed = pack(tmp_path / "a.zip", SAMPLE | {f"{name}/images/1.png": b"", f"{name}/masks/1.png": b""})
-    assert "of 201 bytes, more than 200; rename its folder" in refusal(packed)
+    assert "is 201 bytes long, more than 200; rename" in refusal(packed)
 
 
 def test_what_jupyter_and_git_leave_in_folders_is_passed_over(tmp_path):

@@ -33,7 +33,7 @@ def test_the_model_always_sees_batches_of_one_shape():
             shapes.add(batch.shape)
             return super().predict_on_batch(batch)
 
-    assert len(list(Predictor(Watched(MODEL.inputs, MODEL.outputs)).fitted(RANDOM))) == len(RANDOM)
+    assert len(list(Predictor(Watched(MODEL.input, MODEL.output)).fitted(RANDOM))) == len(RANDOM)
     assert shapes == {(BATCH, SIZE, SIZE, 3)}
 
 
