@@ -1,4 +1,4 @@
-"""The figures of exported models are those of the model that is shipped, or the page says of which they are."""
+"""The figures of exported models are those of the model that is shipped."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,8 @@ PAGE = (ROOT / "docs" / "model-choices.md").read_text()
 AGAIN = "the pretrained model changed: run `python benchmarks/export.py ../shared/data/stage1_small.zip`"
 
 
-def test_the_figures_of_exports_are_those_of_the_shipped_model_or_the_page_says_that_they_are_not():
-    of_shipped = FIGURES["sha256"] == sha256(ROOT / "pretrained" / FIGURES["model"])
-    assert of_shipped or f"the pretrained model before (SHA-256 {FIGURES['sha256'][:8]}…)" in PAGE, AGAIN
+def test_the_figures_of_exports_are_those_of_the_shipped_model():
+    assert FIGURES["sha256"] == sha256(ROOT / "pretrained" / FIGURES["model"]), AGAIN
 
 
 def test_the_table_of_exports_shows_the_figures():
