@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unetseg.parallel import FEW, WAITING_PER_CORE, in_parallel, in_processes, quota
+from unetseg.parallel import FEW, WAITING_PER_CORE, ahead, in_parallel, in_processes, quota
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -51,6 +51,37 @@ def test_many_items_are_worked_on_by_other_processes_in_order():
     elsewhere = set(in_processes(_process, range(FEW + 1)))
     assert set(here) == {os.getpid()}
     assert os.getpid() not in elsewhere
+
+
+@pytest.mark.parametrize("function", [in_parallel, lambda wait, items: ahead(map(wait, items))], ids=["many", "one"])
+def test_results_that_nobody_wants_any_more_are_not_waited_for(function):
+    go_on = threading.Event()
+    results = function(lambda number: number and go_on.wait(20), range(3))
+    assert next(results) == 0
+    results.close()  # as the garbage collector does, maybe while it holds the lock that joining a thread needs
+    assert not go_on.is_set()
+    go_on.set()
+
+
+def test_the_next_item_is_made_while_the_last_is_worked_on():
+    made = [threading.Event() for _ in range(3)]
+
+    def make():
+        for number in range(3):
+            made[number].set()
+            yield number
+
+    for number in ahead(make()):
+        assert number == 2 or made[number + 1].wait(10)
+
+
+def test_items_that_are_false_are_items():
+    assert list(ahead([0, None, "", []])) == [0, None, "", []]
+
+
+def test_an_error_in_making_an_item_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        list(ahead(1 / number for number in (1, 0)))
 
 
 def test_an_exception_in_another_process_comes_at_its_items_turn():

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,7 +75,22 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
     Raises:
         Exception: whatever `function` raises, at the item's turn; the items after it are dropped.
     """
-    yield from _in_order(ThreadPoolExecutor(cores()), function, items)
+    yield from _in_order(ThreadPoolExecutor(cores()), function, items, WAITING_PER_CORE * cores())
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; a thread makes the next one while the caller works on the current one."""
+    for item in _in_order(ThreadPoolExecutor(1), _next, repeat(iter(items)), 2):
+        if not item:
+            return
+        yield item[0]
+
+
+def _next(items: Iterator[Item]) -> tuple[Item] | None:
+    """Return the next item in a tuple, or None at the end."""
+    for item in items:
+        return (item,)
+    return None
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -89,20 +104,27 @@ def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> I
         yield from in_parallel(function, items)
         return
     how = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")  # fork copies locks of threads
-    yield from _in_order(ProcessPoolExecutor(cores(), how, initializer=_follow_parent), function, items)
+    executor = ProcessPoolExecutor(cores(), how, initializer=_follow_parent)
+    yield from _in_order(executor, function, items, WAITING_PER_CORE * cores())
 
 
-def _in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def _in_order(
+    executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int
+) -> Iterator[Result]:
+    """Yield the results in order; `most` items are worked on or wait."""
     pending = iter(items)
-    with executor as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            waiting.extend(pool.submit(function, item) for item in islice(pending, WAITING_PER_CORE * cores()))
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in islice(pending, 1))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    waiting: deque[Future[Result]] = deque()
+    wait = True
+    try:
+        waiting.extend(executor.submit(function, item) for item in islice(pending, most))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(executor.submit(function, item) for item in islice(pending, 1))
+    except GeneratorExit:  # the garbage collector may have closed it, within a lock that joining a thread needs
+        wait = False
+        raise
+    finally:
+        executor.shutdown(wait=wait, cancel_futures=True)
 
 
 def _follow_parent() -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from unetseg.images.opening import LARGE
 from unetseg.images.resampling import resized_rows, resized_strips
 from unetseg.images.tiling import Grid, Rows
-from unetseg.prediction.prefetch import ahead
+from unetseg.parallel import ahead
 from unetseg.prediction.results import Known, Results
 from unetseg.progress import progress
 
