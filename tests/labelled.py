@@ -1,9 +1,14 @@
 """Label images to write and read back."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from unetseg.annotations.about import About
+from unetseg.images.inputs import Input
 from unetseg.objects.strips import number_objects
 
 label_images = arrays(
@@ -19,10 +24,11 @@ def strip_of(labels):
 
 def in_two_goes(writer, path, labels):
     """Write the objects of a label image as strips would bring them."""
-    objects = strip_of(labels).objects
-    with writer(path) as add:
-        for some in (objects[:1], objects[1:]):
-            add(some)
+    strip = strip_of(labels)
+    about = About(Input(Path("x/a.png"), "a.png", None, "a"), *labels.shape, 0.5, 1)
+    with writer(path, about) as add:
+        for some in (strip.objects[:1], strip.objects[1:]):
+            add(replace(strip, objects=some))
     return path
 
 

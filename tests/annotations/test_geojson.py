@@ -6,13 +6,13 @@ import shapely
 from hypothesis import given
 from labelled import in_two_goes, label_images, painted, ring_and_dot
 
-from unetseg.annotations.geojson import geojson, read_geojson
+from unetseg.annotations.geojson import read_geojson, write_geojson
 from unetseg.errors import InputError
 
 
 @given(label_images)
 def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
-    path = in_two_goes(geojson, tmp_path_factory.mktemp("json") / "a.geojson", labels)
+    path = in_two_goes(write_geojson, tmp_path_factory.mktemp("json") / "a.geojson", labels)
     found = read_geojson(path, *labels.shape)
     assert np.array_equal(painted(found, labels.shape), labels)
     assert found.left_out == []
@@ -20,7 +20,7 @@ def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
 
 @given(label_images)
 def test_what_is_written_is_valid_for_shapely(tmp_path_factory, labels):
-    path = in_two_goes(geojson, tmp_path_factory.mktemp("json") / "a.geojson", labels)
+    path = in_two_goes(write_geojson, tmp_path_factory.mktemp("json") / "a.geojson", labels)
     features = json.loads(path.read_text())["features"]
     shapes = [shapely.geometry.shape(feature["geometry"]) for feature in features]
     assert all(shape.is_valid for shape in shapes)
@@ -28,7 +28,7 @@ def test_what_is_written_is_valid_for_shapely(tmp_path_factory, labels):
 
 
 def test_features_are_what_qupath_takes_for_detections(tmp_path):
-    collection = json.loads(in_two_goes(geojson, tmp_path / "a.geojson", ring_and_dot()).read_text())
+    collection = json.loads(in_two_goes(write_geojson, tmp_path / "a.geojson", ring_and_dot()).read_text())
     assert collection["type"] == "FeatureCollection"
     ring, dot = collection["features"]
     assert ring["type"] == "Feature"

@@ -6,20 +6,20 @@ from hypothesis import given
 from labelled import in_two_goes, label_images, painted, ring_and_dot
 from roifile import ROI_TYPE, ImagejRoi, roiread
 
-from unetseg.annotations.imagej import read_roi, roi_zip
+from unetseg.annotations.imagej import read_roi, write_roi
 from unetseg.errors import InputError
 
 
 @given(label_images)
 def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
-    path = in_two_goes(roi_zip, tmp_path_factory.mktemp("roi") / "a.zip", labels)
+    path = in_two_goes(write_roi, tmp_path_factory.mktemp("roi") / "a.zip", labels)
     found = read_roi(path, *labels.shape)
     assert np.array_equal(painted(found, labels.shape), labels)
     assert found.left_out == []
 
 
 def test_a_roi_stands_where_its_object_does(tmp_path):
-    ring, dot = roiread(in_two_goes(roi_zip, tmp_path / "a.zip", ring_and_dot()))
+    ring, dot = roiread(in_two_goes(write_roi, tmp_path / "a.zip", ring_and_dot()))
     assert (ring.top, ring.left, ring.bottom, ring.right) == (2, 3, 8, 9)
     assert ring.composite
     assert (dot.top, dot.left) == (10, 12)
@@ -31,12 +31,12 @@ def test_a_roi_stands_where_its_object_does(tmp_path):
 def test_a_roi_far_out_in_a_large_image_is_where_it_was(tmp_path, offset):
     labels = np.zeros((1, offset + 2), np.int32)
     labels[0, -1] = 1
-    path = in_two_goes(roi_zip, tmp_path / "a.zip", labels)
+    path = in_two_goes(write_roi, tmp_path / "a.zip", labels)
     assert read_roi(path, *labels.shape).regions[0].column == offset + 1
 
 
 def test_the_same_objects_give_the_same_bytes_at_any_time_of_day(tmp_path):
-    path = in_two_goes(roi_zip, tmp_path / "a.zip", ring_and_dot())
+    path = in_two_goes(write_roi, tmp_path / "a.zip", ring_and_dot())
     assert {member.date_time for member in zipfile.ZipFile(path).infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 

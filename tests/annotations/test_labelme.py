@@ -1,22 +1,17 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
-from labelled import label_images, painted, strip_of
+from labelled import in_two_goes, label_images, painted
 
-from unetseg.annotations.about import About
 from unetseg.annotations.labelme import read_labelme, write_labelme
 from unetseg.errors import InputError
-from unetseg.images.inputs import Input
 
 
 @given(label_images)
 def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
-    path = tmp_path_factory.mktemp("json") / "a.json"
-    with write_labelme(path, About(Input(Path("x/a.png"), "a.png", None, "a"), *labels.shape, 0.5, 1)) as add:
-        add(strip_of(labels))
+    path = in_two_goes(write_labelme, tmp_path_factory.mktemp("json") / "a.json", labels)
     found = read_labelme(path, *labels.shape)
     assert np.array_equal(painted(found, labels.shape), labels)
     assert found.left_out == []

@@ -1,9 +1,10 @@
-"""What a writer is told of an image, and how it is fed."""
+"""What the writers of masks and objects are told of an image, and how they are fed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from unetseg.images.inputs import Input
 from unetseg.objects.strips import Strip
@@ -32,3 +33,19 @@ class About:
 
 Add = Callable[[Strip], None]
 Writer = Callable[[Path, About], AbstractContextManager[Add]]
+
+
+@runtime_checkable
+class Listed(Protocol):
+    """A predicted image and its objects, as the formats that are one file for many images take them.
+
+    Attributes:
+        header: `image` (its path), `name`, `plane` (None or which of a stack), `height` and `width`.
+    """
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """Say which image it is."""
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Give each object's label, area, box, mean probability and runs, one at a time."""

@@ -1,18 +1,18 @@
 """COCO instances (cocodataset.org, "Data format"), in and out."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from unetseg.annotations.listed import Listed, Reader
-from unetseg.annotations.regions import Annotations, Region, fill, union
+from unetseg.annotations.about import Listed
+from unetseg.annotations.jsons import list_writer, load_json
+from unetseg.annotations.regions import Annotations, Reader, Region, fill, gather, union
 from unetseg.annotations.runs import from_runs
-from unetseg.annotations.texts import load_json
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 
@@ -49,9 +49,13 @@ def write_coco(path: Path, images: Sequence[Listed]) -> None:
     """Write instances as COCO JSON, their pixels as uncompressed run lengths."""
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write('{"categories": [{"id": 1, "name": "object"}],\n"images": [')
-        _write_list(file.write, (_image(*each) for each in enumerate(images, 1)))
+        write = list_writer(file)
+        for number, image in enumerate(images, 1):
+            write(_image(number, image.header))
         file.write('],\n"annotations": [')
-        _write_list(file.write, _annotations(images))
+        write = list_writer(file)
+        for annotation in _annotations(images):
+            write(annotation)
         file.write("]}\n")
 
 
@@ -75,9 +79,8 @@ def read_coco(path: Path) -> dict[str, Reader]:
             for number, image in images.items()
         }
     except (TypeError, KeyError) as error:
-        raise InputError(
-            f"{path}: is not COCO JSON with images and annotations ({type(error).__name__}: {error})"
-        ) from error
+        rule = "is not COCO JSON with images and annotations"
+        raise InputError(f"{path}: {rule} ({type(error).__name__}: {error})") from error
 
 
 def _read_instances(
@@ -90,8 +93,7 @@ def _read_instances(
         found = [_region(each["segmentation"], height, width) for each in instances]
     except (TypeError, KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: {image['file_name']}: {error}") from error
-    lost = sum(region is None for region in found)
-    return Annotations([each for each in found if each], [f"{lost} instances without a pixel"] if lost else [])
+    return gather(found, "instances without a pixel")
 
 
 def _region(segmentation: Any, height: int, width: int) -> Region | None:
@@ -106,32 +108,24 @@ def _region(segmentation: Any, height: int, width: int) -> Region | None:
     return from_runs((ends - lengths)[1::2], lengths[1::2], height, width)
 
 
-def _write_list(write: Callable[[str], object], items: Iterable[dict[str, Any]]) -> None:
-    before = "\n"
-    for item in items:
-        write(before + json.dumps(item))
-        before = ",\n"
-
-
-def _image(number: int, image: Listed) -> dict[str, Any]:
-    header = image.header
+def _image(number: int, header: Mapping[str, Any]) -> dict[str, Any]:
     plane = {} if header["plane"] is None else {"plane": header["plane"]}
     size = {"height": header["height"], "width": header["width"]}
     return {"id": number, "file_name": header["image"], **size, **plane}
 
 
 def _annotations(images: Sequence[Listed]) -> Iterator[dict[str, Any]]:
-    number = 0
-    for place, image in enumerate(images, 1):
-        size = [image.header["height"], image.header["width"]]
-        for number, found in enumerate(image.objects(), number + 1):  # noqa: B020 - goes on from image to image
+    numbers = count(1)  # goes on from image to image
+    for image_number, image in enumerate(images, 1):
+        height, width = image.header["height"], image.header["width"]
+        for found in image.objects():
             starts, lengths = map(np.array, found["runs"])
             top, left = found["top"], found["left"]
             yield {
-                "id": number,
-                "image_id": place,
+                "id": next(numbers),
+                "image_id": image_number,
                 "category_id": 1,
-                "segmentation": {"size": size, "counts": coco_counts(starts, lengths, size[0] * size[1])},
+                "segmentation": {"size": [height, width], "counts": coco_counts(starts, lengths, height * width)},
                 "area": found["area"],
                 "bbox": [left, top, found["right"] - left, found["bottom"] - top],
                 "iscrowd": 0,

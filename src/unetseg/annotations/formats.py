@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from unetseg.annotations.about import About, Add, Writer
+from unetseg.annotations.about import About, Add, Listed, Writer
 from unetseg.annotations.coco import read_coco, write_coco
-from unetseg.annotations.geojson import geojson, read_geojson
-from unetseg.annotations.imagej import read_roi, roi_zip
+from unetseg.annotations.geojson import read_geojson, write_geojson
+from unetseg.annotations.imagej import read_roi, write_roi
 from unetseg.annotations.labelme import read_labelme, write_labelme
-from unetseg.annotations.listed import Listed, Reader
-from unetseg.annotations.masks import read_objects, write_labels, write_mask
+from unetseg.annotations.masks import read_objects
 from unetseg.annotations.rasters import png_rows, tiff_rows
-from unetseg.annotations.regions import Annotations
+from unetseg.annotations.regions import Annotations, Reader
 from unetseg.annotations.runs import read_bowl, write_bowl
 from unetseg.annotations.zarrs import write_zarr
 from unetseg.images.inputs import open_source
@@ -49,6 +48,22 @@ class Format:
 
 
 @contextmanager
+def write_mask(path: Path, about: About) -> Iterator[Add]:
+    """Write 0 for background and 255 for foreground, as PNG."""
+    with png_rows(path, about.height, about.width, 1) as add:
+        limit = np.float32(about.threshold)
+        yield lambda strip: add((strip.probability >= limit)[..., None].astype(np.uint8) * np.uint8(255))
+
+
+@contextmanager
+def write_labels(path: Path, about: About) -> Iterator[Add]:
+    """Write the number of each pixel's object, as TIFF of 16 bit, or of 32 where so many small objects would fit."""
+    fits = about.height * about.width // about.smallest < 2**16
+    with tiff_rows(path, about.height, about.width, np.uint16 if fits else np.uint32) as add:
+        yield lambda strip: add(strip.labels)
+
+
+@contextmanager
 def write_probability(path: Path, about: About) -> Iterator[Add]:
     """Write the probability times 65,535, as TIFF of 16 bit."""
     with tiff_rows(path, about.height, about.width, np.uint16) as add:
@@ -67,25 +82,8 @@ def write_overlay(path: Path, about: About) -> Iterator[Add]:
         above = np.concatenate([above, strip.labels])[-1:]
         rows(drawn)
 
-    with (
-        open_source(about.source) as image,
-        png_rows(path, about.height, about.width, 3) as rows,
-    ):
+    with open_source(about.source) as image, png_rows(path, about.height, about.width, 3) as rows:
         yield add
-
-
-@contextmanager
-def write_roi(path: Path, _about: About) -> Iterator[Add]:
-    """Write the objects as ImageJ's ROIs, zipped."""
-    with roi_zip(path) as add:
-        yield lambda strip: add(strip.objects)
-
-
-@contextmanager
-def write_geojson(path: Path, _about: About) -> Iterator[Add]:
-    """Write the objects as GeoJSON for QuPath."""
-    with geojson(path) as add:
-        yield lambda strip: add(strip.objects)
 
 
 def _edges(labels: Int32[np.ndarray, "rows width"]) -> Bool[np.ndarray, "_ width"]:

@@ -1,39 +1,22 @@
 """GeoJSON as QuPath writes and reads it (RFC 7946), coordinates in pixels, in and out."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unetseg.annotations.about import About, Add
+from unetseg.annotations.jsons import load_json, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill
-from unetseg.annotations.texts import load_json
+from unetseg.annotations.regions import Annotations, Region, fill, gather
 from unetseg.errors import InputError
 from unetseg.objects.strips import Found
 
 
-@contextmanager
-def geojson(path: Path) -> Iterator[Callable[[Iterable[Found]], None]]:
-    """Write GeoJSON that QuPath opens, each object a detection named by its label.
-
-    Yields:
-        A function that takes the next objects.
-    """
-    with path.open("w", encoding="utf-8") as file:
-        file.write('{"type": "FeatureCollection", "features": [')
-        before = "\n"
-
-        def add(objects: Iterable[Found]) -> None:
-            nonlocal before
-            for found in objects:
-                file.write(before + json.dumps(_feature(found)))
-                before = ",\n"
-
-        yield add
-        file.write("\n]}\n")
+def write_geojson(path: Path, _about: About) -> AbstractContextManager[Add]:
+    """Write GeoJSON that QuPath opens, each object a detection named by its label."""
+    return write_objects(path, {"type": "FeatureCollection"}, "features", _feature)
 
 
 def read_geojson(path: Path, height: int, width: int) -> Annotations:
@@ -50,11 +33,8 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
         found = [_region(geometry, height, width) for geometry in areas]
     except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
         raise InputError(f"{path}: is not GeoJSON as QuPath exports it ({type(error).__name__}: {error})") from error
-    regions = [region for region in found if region]
-    left_out = [f"{len(geometries) - len(areas)} features that are no polygons"] if len(areas) < len(geometries) else []
-    if len(regions) < len(areas):
-        left_out.append(f"{len(areas) - len(regions)} polygons without a pixel in the image")
-    return Annotations(regions, left_out)
+    others = {"features that are no polygons": len(geometries) - len(areas)}
+    return gather(found, "polygons without a pixel in the image", others)
 
 
 def _region(geometry: dict[str, Any], height: int, width: int) -> Region | None:

@@ -2,7 +2,7 @@
 
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,31 +10,30 @@ import numpy as np
 from jaxtyping import Int
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
+from unetseg.annotations.about import About, Add
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill
+from unetseg.annotations.regions import Annotations, Region, fill, gather
 from unetseg.errors import InputError
-from unetseg.objects.strips import Found
+from unetseg.objects.strips import Found, Strip
 
 AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0  # the segments of ImageJ's composite ROIs, as Java's PathIterator numbers them
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same objects give the same file
 LARGEST = 2**28  # bytes of a single ROI; an outline takes some 8 a corner
+DAMAGE = (OSError, ValueError, IndexError, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
 @contextmanager
-def roi_zip(path: Path) -> Iterator[Callable[[Iterable[Found]], None]]:
+def write_roi(path: Path, _about: About) -> Iterator[Add]:
     """Write a zip that ImageJ's and Fiji's ROI Manager opens, each object a ROI named by its label.
 
     Corners lie between pixels, where ImageJ's own wand puts them, so that ImageJ makes the same pixels of the ROI. An
     object with holes, or in parts that touch at a corner, is a composite ROI.
-
-    Yields:
-        A function that takes the next objects.
     """
     with zipfile.ZipFile(path, "w") as file:
 
-        def add(objects: Iterable[Found]) -> None:
-            for found in objects:
+        def add(strip: Strip) -> None:
+            for found in strip.objects:
                 member = zipfile.ZipInfo(f"{found.label:05}.roi", LONG_AGO)
                 member.compress_type = zipfile.ZIP_DEFLATED
                 file.writestr(member, _roi(found).tobytes())
@@ -50,22 +49,11 @@ def read_roi(path: Path, height: int, width: int) -> Annotations:
     """
     try:
         rois = list(_rois(path))
-    except (
-        OSError,
-        ValueError,
-        IndexError,
-        struct.error,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: is not a file of ImageJ's ROIs, or damaged ({error})") from error
     areas = [roi for roi in rois if roi.multi_coordinates is not None or roi.roitype in AREAS]
-    regions = [region for roi in areas if (region := _fill(roi, height, width))]
-    left_out = [f"{len(rois) - len(areas)} ROIs that are no areas"] if len(areas) < len(rois) else []
-    if len(regions) < len(areas):
-        left_out.append(f"{len(areas) - len(regions)} ROIs without a pixel in the image")
-    return Annotations(regions, left_out)
+    found = [_fill(roi, height, width) for roi in areas]
+    return gather(found, "ROIs without a pixel in the image", {"ROIs that are no areas": len(rois) - len(areas)})
 
 
 def _rois(path: Path) -> Iterator[ImagejRoi]:
@@ -82,9 +70,8 @@ def _rois(path: Path) -> Iterator[ImagejRoi]:
 
 def _fill(roi: ImagejRoi, height: int, width: int) -> Region | None:
     rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
-    return (
-        fill([ring for ring in rings if len(ring) > 2], height, width) if any(len(ring) > 2 for ring in rings) else None
-    )
+    rings = [ring for ring in rings if len(ring) > 2]
+    return fill(rings, height, width) if rings else None
 
 
 def _roi(found: Found) -> ImagejRoi:

@@ -2,10 +2,8 @@
 
 import base64
 import io
-import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,37 +11,20 @@ import numpy as np
 from PIL import Image
 
 from unetseg.annotations.about import About, Add
+from unetseg.annotations.jsons import load_json, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, trim, union
-from unetseg.annotations.texts import load_json
+from unetseg.annotations.regions import Annotations, Region, fill, gather, trim, union
 from unetseg.errors import InputError
-from unetseg.objects.strips import Found, Strip
+from unetseg.objects.strips import Found
 
 CIRCLE = 64  # corners of the polygon that stands for a circle
 
 
-@contextmanager
-def write_labelme(path: Path, about: About) -> Iterator[Add]:
+def write_labelme(path: Path, about: About) -> AbstractContextManager[Add]:
     """Write each object as a polygon, or as LabelMe's mask where it has holes or parts."""
-    with path.open("w", encoding="utf-8") as file:
-        head: dict[str, Any] = {
-            "version": "5.5.0",
-            "flags": {},
-            "imagePath": PurePath(about.source.path).name,
-            "imageData": None,
-        }
-        size = {"imageHeight": about.height, "imageWidth": about.width}
-        file.write(json.dumps(head | size)[:-1] + ', "shapes": [')
-        before = "\n"
-
-        def add(strip: Strip) -> None:
-            nonlocal before
-            for found in strip.objects:
-                file.write(before + json.dumps(_shape(found)))
-                before = ",\n"
-
-        yield add
-        file.write("\n]}\n")
+    image = {"imagePath": PurePath(about.source.path).name, "imageData": None}
+    size = {"imageHeight": about.height, "imageWidth": about.width}
+    return write_objects(path, {"version": "5.5.0", "flags": {}, **image, **size}, "shapes", _shape)
 
 
 def read_labelme(path: Path, height: int, width: int) -> Annotations:
@@ -56,10 +37,9 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
     """
     content = load_json(path)
     try:
-        shapes = content["shapes"]
         parts: dict[Any, list[Region | None]] = {}
         left_out = 0
-        for number, shape in enumerate(shapes):
+        for number, shape in enumerate(content["shapes"]):
             if shape.get("shape_type", "polygon") not in ("polygon", "rectangle", "circle", "mask"):
                 left_out += 1
                 continue
@@ -68,11 +48,8 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
             parts.setdefault(key, []).append(_region(shape, height, width))
     except (TypeError, KeyError, ValueError, IndexError, AttributeError, OSError) as error:
         raise InputError(f"{path}: is not LabelMe's JSON, or damaged ({type(error).__name__}: {error})") from error
-    regions = [region for some in parts.values() if (region := union(some))]
-    notes = [f"{left_out} shapes that are no areas"] if left_out else []
-    if lost := len(parts) - len(regions):
-        notes.append(f"{lost} shapes without a pixel in the image")
-    return Annotations(regions, notes)
+    found = [union(some) for some in parts.values()]
+    return gather(found, "shapes without a pixel in the image", {"shapes that are no areas": left_out})
 
 
 def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:

@@ -1,4 +1,4 @@
-"""Mask files and label images, in and out.
+"""Read mask files and label images.
 
 One rule says what a file of values means, whatever its format:
 
@@ -10,8 +10,6 @@ One rule says what a file of values means, whatever its format:
 - Everything else is refused: fractions, negative numbers, transparency that varies, and TIFFs in which 0 is white.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +18,6 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
 from skimage.measure import label
 
-from unetseg.annotations.about import About, Add
-from unetseg.annotations.rasters import png_rows, tiff_rows
 from unetseg.annotations.regions import Annotations, cut
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
@@ -50,22 +46,6 @@ class Mask(NamedTuple):
     inside: Bool[np.ndarray, "rows columns"]
 
 
-@contextmanager
-def write_mask(path: Path, about: About) -> Iterator[Add]:
-    """Write 0 for background and 255 for foreground, as PNG."""
-    with png_rows(path, about.height, about.width, 1) as add:
-        limit = np.float32(about.threshold)
-        yield lambda strip: add((strip.probability >= limit)[..., None].astype(np.uint8) * np.uint8(255))
-
-
-@contextmanager
-def write_labels(path: Path, about: About) -> Iterator[Add]:
-    """Write the number of each pixel's object, as TIFF of 16 bit, or of 32 where so many small objects would fit."""
-    fits = about.height * about.width // about.smallest < 2**16
-    with tiff_rows(path, about.height, about.width, np.uint16 if fits else np.uint32) as add:
-        yield lambda strip: add(strip.labels)
-
-
 def read_objects(path: Path, height: int, width: int) -> Annotations:
     """Read the only mask file or label image of an image as objects; errors are those of `read_labels`."""
     return Annotations(list(cut(read_labels(path, blank(height, width)))), [])
@@ -91,7 +71,7 @@ def read_mask(path: Path, image: Stored | None) -> Mask:
     """
     if mask := _read_plain(path, image):
         return mask
-    values, _, itself = _read_values(path, image, RULE)
+    values, itself = _read_values(path, image, RULE)
     box = _box(values)
     found = np.unique(values[box])
     if not _is_mask(found[found != 0], values.dtype):
@@ -113,10 +93,11 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
         values = np.zeros(image.pixels.shape[:2], np.uint8)
         values[mask.box] = mask.inside
         return number_parts(values > 0, path)
-    values, lossy, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
+    values, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
     objects, parts = _dense(values)
     if _is_mask(objects, values.dtype):
         return number_parts(values > 0, path)
+    lossy = path.read_bytes().startswith(JPEG)
     problem = "which JPEG blurs, so save it as PNG" if lossy else _grey_picture(parts, len(objects))
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
@@ -170,15 +151,8 @@ def _read_plain(path: Path, image: Stored | None) -> Mask | None:
     return Mask(found.box, inside) if plain or not found.values.size else None
 
 
-class _Read(NamedTuple):
-    """The values of a file, 0 for background; whether it is a JPEG; whether it is the image that it is a mask of."""
-
-    values: Values
-    lossy: bool
-    itself: bool
-
-
-def _read_values(path: Path, image: Stored | None, rule: str) -> _Read:
+def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, bool]:
+    """Read the values of a file, 0 for background, and tell whether it is the image that it should be a mask of."""
     stored = read_stored(path)
     if problem := image and _mismatch(stored, image):
         raise InputError(f"{path}: {problem}")
@@ -192,7 +166,7 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> _Read:
     if values.dtype == bool:
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)
-    return _Read(values, path.read_bytes()[:3] == JPEG, itself)
+    return values, itself
 
 
 def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, "height width"]:
@@ -225,16 +199,12 @@ def _grey_picture(parts: Integer[np.ndarray, "height width"], objects: int) -> s
 
 
 def _mismatch(mask: Stored, image: Stored) -> str | None:
-    if mask.pixels.shape[:2] != image.pixels.shape[:2]:
-        return _size_problem(mask.pixels.shape, image.pixels.shape)
-    turns = mask.orientation, image.orientation
-    if turns[0] != turns[1]:
-        return f"has orientation {turns[0]}, its image {turns[1]}; save both upright, so that both mean the same"
+    size, wanted = mask.pixels.shape, image.pixels.shape
+    if size[:2] != wanted[:2]:
+        return f"is {size[0]}x{size[1]} pixels, its image {wanted[0]}x{wanted[1]}; they must be of one size"
+    if (turned := mask.orientation) != image.orientation:
+        return f"has orientation {turned}, its image {image.orientation}; save both upright, so that both mean the same"
     return None
-
-
-def _size_problem(mask: tuple[int, ...], image: tuple[int, ...]) -> str:
-    return f"is {mask[0]}x{mask[1]} pixels, its image {image[0]}x{image[1]}; they must be of one size"
 
 
 def _box(values: Values) -> tuple[slice, slice]:

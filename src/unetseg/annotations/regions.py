@@ -1,6 +1,6 @@
 """Objects as cut-out masks: the form in which every reader of annotations hands over what a file holds."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,23 @@ class Annotations(NamedTuple):
 
     regions: list[Region]
     left_out: list[str]
+
+
+Reader = Callable[[int, int], Annotations]
+"""Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""
+
+
+def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] | None = None) -> Annotations:
+    """Keep the objects that have pixels, and count what is left out.
+
+    Args:
+        found: the objects; None for one without a pixel in the image.
+        lost: what to call those.
+        others: how many other things the file holds that are no objects, by what they are.
+    """
+    regions = [region for region in found if region]
+    counts = {**(others or {}), lost: len(found) - len(regions)}
+    return Annotations(regions, [f"{count} {what}" for what, count in counts.items() if count])
 
 
 def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:

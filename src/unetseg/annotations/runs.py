@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from unetseg.annotations.listed import Listed, Reader
-from unetseg.annotations.regions import Annotations, Region, trim
+from unetseg.annotations.about import Listed
+from unetseg.annotations.regions import Annotations, Reader, Region, trim
 from unetseg.errors import InputError
 from unetseg.files import write_csv
 

@@ -12,11 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unetseg.annotations.formats import FORMATS
-from unetseg.annotations.listed import Reader
+from unetseg.annotations.jsons import load_json
 from unetseg.annotations.masks import blank, read_mask
-from unetseg.annotations.regions import Annotations, Region
+from unetseg.annotations.regions import Annotations, Reader, Region
 from unetseg.annotations.runs import COLUMNS
-from unetseg.annotations.texts import load_json
 from unetseg.dataset.layout import TABLES, is_clutter
 from unetseg.errors import InputError
 from unetseg.files import sha256

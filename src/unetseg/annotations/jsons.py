@@ -1,0 +1,64 @@
+"""JSON of other programs: read it with one-line errors, and write lists that need not fit in memory."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from unetseg.annotations.about import Add
+from unetseg.errors import InputError
+from unetseg.objects.strips import Found, Strip
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: naming the file, if it cannot be read.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error})") from error
+
+
+def list_writer(file: TextIO) -> Callable[[dict[str, Any]], None]:
+    """Return a function that writes the next item of a JSON list on a line of its own."""
+    before = "\n"
+
+    def write(item: dict[str, Any]) -> None:
+        nonlocal before
+        file.write(before + json.dumps(item))
+        before = ",\n"
+
+    return write
+
+
+@contextmanager
+def write_objects(
+    path: Path, head: dict[str, Any], key: str, describe: Callable[[Found], dict[str, Any]]
+) -> Iterator[Add]:
+    """Write a JSON object that ends in a list of an image's objects.
+
+    Args:
+        path: the file to write.
+        head: what stands before the list.
+        key: the name of the list.
+        describe: makes an object's item.
+
+    Yields:
+        A function that takes the next strip.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{json.dumps(head)[:-1]}, "{key}": [')
+        write = list_writer(file)
+
+        def add(strip: Strip) -> None:
+            for found in strip.objects:
+                write(describe(found))
+
+        yield add
+        file.write("\n]}\n")
