@@ -19,11 +19,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from unetseg.files import read_csv
-from unetseg.images.fingerprint import borders, thumbnail
-from unetseg.splitting.duplicates import find_duplicates
+from unetseg.images.fingerprint import TRAITS, traits
 from unetseg.splitting.fields import find_neighbours
 from unetseg.splitting.groups import connected
-from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.relatives import find_duplicates, find_relatives
 from unetseg.splitting.splits import grouped_split, stratum
 
 Result = TypeVar("Result")
@@ -54,17 +53,11 @@ def timed(title: str, work: Callable[[], Result]) -> Result:
 
 def measure_search(count: int) -> None:
     """Find the neighbours and copies among synthetic tiles, of which the truth is known."""
-
-    def describe() -> tuple[list, np.ndarray]:
-        edges, thumbnails = [], []
-        for tile in paint_tiles(count):
-            edges.append(borders(tile))
-            thumbnails.append(thumbnail(tile))
-        return edges, np.stack(thumbnails)
-
-    edges, thumbnails = timed(f"paint and describe {count}", describe)
-    found = timed("neighbours and control", lambda: find_neighbours(edges))
-    copies = timed("copies", lambda: find_duplicates(thumbnails))
+    described = timed(
+        f"paint and describe {count}", lambda: np.array([traits(tile) for tile in paint_tiles(count)], TRAITS)
+    )
+    found = timed("neighbours and control", lambda: find_neighbours(described, range(len(described))))
+    copies = timed("copies", lambda: find_duplicates(described["thumbnail"]))
     right = sum(first // 4 == second // 4 for first, second in found.pairs)
     print(
         f"{right} of {count} pairs right, {len(found.pairs) - right} wrong, "

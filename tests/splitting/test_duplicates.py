@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from unetseg.images.fingerprint import thumbnail
-from unetseg.splitting.duplicates import find_duplicates
+from unetseg.splitting.relatives import find_duplicates
 
 
 def _image(seed: int, height: int = 96, width: int = 96) -> np.ndarray:

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.images.fingerprint import LENGTH, borders
-from unetseg.splitting.fields import LOOSEST, Matches, find_neighbours, loosest_threshold
+from unetseg.images.fingerprint import LENGTH, SIDES, TRAITS, kept, traits
+from unetseg.splitting.fields import LOOSEST, Matches, Neighbours, find_neighbours, loosest_threshold
 
 
 def _field(seed: int, height: int, width: int) -> np.ndarray:
@@ -19,8 +19,12 @@ def _cut(field: np.ndarray, rows: int, columns: int) -> list[np.ndarray]:
     return [tile for row in np.split(field, rows) for tile in np.split(row, columns, axis=1)]
 
 
+def _neighbours(images: list[np.ndarray]) -> Neighbours:
+    return find_neighbours(np.array([traits(image) for image in images], TRAITS), range(len(images)))
+
+
 def _find(images: list[np.ndarray]) -> set[tuple[int, int]]:
-    return {tuple(sorted(pair)) for pair in find_neighbours([borders(image) for image in images]).pairs}
+    return {tuple(sorted(pair)) for pair in _neighbours(images).pairs}
 
 
 def test_tiles_find_exactly_the_tiles_that_they_were_cut_beside():
@@ -37,13 +41,13 @@ def test_the_order_of_the_images_does_not_matter():
 
 
 def test_strangers_find_nobody():
-    found = find_neighbours([borders(_field(seed, 96, 96)) for seed in range(40)])
+    found = _neighbours([_field(seed, 96, 96) for seed in range(40)])
     assert (found.images, found.control) == (0, 0)
 
 
 def test_the_control_finds_no_more_than_a_hundredth_of_what_is_found():
     images = [tile for seed in range(30) for tile in _cut(_field(seed, 96, 96), 2, 2)]
-    found = find_neighbours([borders(image) for image in images])
+    found = _neighbours(images)
     assert found.images >= 118
     assert found.control <= 1
     assert found.threshold <= LOOSEST
@@ -92,27 +96,28 @@ def test_a_long_border_is_thinned_but_still_known():
     images = _cut(_field(0, 64, 2 * LENGTH + 200), 1, 2)
     field = _field(3, 2 * LENGTH + 40, 96)
     images += _cut(field, 1, 2)
-    assert borders(images[2])["right"].values.shape == (355,)
+    assert kept(images[2].shape[0]) == 355
     assert _find(images) == {(0, 1), (2, 3)}
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_image_or_none_has_no_neighbour(count):
-    found = find_neighbours([borders(_field(0, 32, 32))] * count)
+    found = _neighbours([_field(0, 32, 32)] * count)
     assert (found.pairs, found.images, found.control) == ([], 0, 0)
 
 
 def test_an_image_of_one_pixel_has_borders():
-    assert borders(np.full((1, 1, 3), 9, np.uint8))["top"].step == 0
+    assert not traits(np.full((1, 1, 3), 9, np.uint8))["step"].any()
 
 
 def test_the_step_inside_is_the_one_between_the_outer_two_lines():
-    image = np.array([[0, 0, 1], [8, 8, 8], [3, 5, 7]], np.float32)[..., None]
-    assert borders(image)["top"].step == pytest.approx(
+    record = traits(np.array([[0, 0, 1], [8, 8, 8], [3, 5, 7]], np.uint8)[..., None])
+    values = dict(zip(SIDES, record["values"][:, :3], strict=True))
+    assert record["step"][SIDES.index("top")] == pytest.approx(
         np.sqrt(np.mean((np.sqrt([8.375] * 3) - np.sqrt([0.375, 0.375, 1.375])) ** 2))
     )
-    assert borders(image)["right"].values == pytest.approx(np.sqrt([1.375, 8.375, 7.375]))
-    assert borders(image)["bottom"].values == pytest.approx(np.sqrt([3.375, 5.375, 7.375]))
+    assert values["right"] == pytest.approx(np.sqrt([1.375, 8.375, 7.375]))
+    assert values["bottom"] == pytest.approx(np.sqrt([3.375, 5.375, 7.375]))
 
 
 def test_the_threshold_is_the_loosest_that_the_control_allows():

@@ -6,19 +6,19 @@ mirrored. Dark, flat borders are as close to the runner-up as to each other and 
 control: the same search with one side mirrored, which finds only unrelated images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Shaped
 from sklearn.neighbors import NearestNeighbors
 
-from unetseg.images.fingerprint import Border, root_mean_square
+from unetseg.images.fingerprint import SIDES, kept, root_mean_square
 
 LOOSEST = 0.95  # above this score unrelated pairs multiply in every control tried; a few images alone cannot show it
 CONTROL = 0.01  # the control may find at most this share of what the search finds
 ROUNDING = 0.05  # grey levels after the square root; smaller steps are noise
-SIDES = (("right", "left"), ("bottom", "top"))
+MEETING = (("right", "left"), ("bottom", "top"))  # sides of two images in one field
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,20 @@ class Matches:
         return len(np.unique(self.pairs[self.scores <= threshold]))
 
 
-def find_neighbours(images: Sequence[Mapping[str, Border]]) -> Neighbours:
+def find_neighbours(traits: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
     Time grows with the square of the number of images (a matrix product), memory linearly.
 
     Args:
-        images: the borders of each image. Of copies, pass one: they hide each other's neighbours.
+        traits: what `unetseg.images.fingerprint.traits` says of each image.
+        images: the numbers of those to compare. Of copies, pass one: they hide each other's neighbours.
 
     Returns:
-        The pairs of neighbours as positions in `images`, and the counts.
+        The pairs of neighbours as numbers of images, and the counts.
     """
-    found, control = _search(images, mirrored=False), _search(images, mirrored=True)
+    numbers = np.array(images, np.int64)
+    found, control = _search(traits, numbers, mirrored=False), _search(traits, numbers, mirrored=True)
     threshold = loosest_threshold(found, control)
     pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
     return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
@@ -68,29 +70,26 @@ def loosest_threshold(found: Matches, control: Matches) -> float:
     return 0.0
 
 
-def _search(images: Sequence[Mapping[str, Border]], *, mirrored: bool) -> Matches:
+def _search(traits: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " compared"], *, mirrored: bool) -> Matches:
     """Match all borders that can meet: right with left, bottom with top, of the same number of pixels."""
     pairs, scores = [np.empty((0, 2), np.int64)], [np.empty(0)]
-    for end, start in SIDES:
-        pixels = np.array([image[end].pixels for image in images])
-        for length in np.unique(pixels):
-            members = np.flatnonzero(pixels == length)
+    for end, start in (map(SIDES.index, sides) for sides in MEETING):
+        pixels = traits["pixels"][images, end]
+        for length in np.unique(pixels).tolist():
+            members = images[pixels == length]
             if len(members) > 1:
-                ends, starts = ([images[int(member)][side] for member in members] for side in (end, start))
-                local, score = _match(*_stack(ends), *_stack(starts), mirrored=mirrored)
+                ends, starts = (traits["values"][members, side, : kept(length)] for side in (end, start))
+                steps = (traits["step"][members, side] for side in (end, start))
+                local, score = _match(ends, starts, *steps, mirrored=mirrored)
                 pairs.append(members[local])
                 scores.append(score)
     return Matches(np.concatenate(pairs), np.concatenate(scores))
 
 
-def _stack(borders: Sequence[Border]) -> tuple[Float32[np.ndarray, "n length"], Float[np.ndarray, " n"]]:
-    return np.stack([border.values for border in borders]), np.array([border.step for border in borders])
-
-
 def _match(
     ends: Float32[np.ndarray, "n length"],
-    end_steps: Float[np.ndarray, " n"],
     starts: Float32[np.ndarray, "n length"],
+    end_steps: Float[np.ndarray, " n"],
     start_steps: Float[np.ndarray, " n"],
     *,
     mirrored: bool,

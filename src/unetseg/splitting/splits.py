@@ -1,4 +1,9 @@
-"""Split samples into train, validation and test: whole groups, every kind in proportion."""
+"""Split samples into train, validation and test: whole groups, every kind in proportion.
+
+What the splits share: `groups`, `strata` and `experiments` hold the group, the kind and the experiment of each id;
+`validation` and `test` are shares of the samples, rounded to whole samples; `seed` is that of the shuffling. The order
+of the ids does not matter. A split gives the subset of each id.
+"""
 
 import math
 from collections import Counter
@@ -21,23 +26,14 @@ def stratum(modality: str, height: int, width: int) -> str:
 def random_split(ids: Iterable[str], *, validation: float, test: float, seed: int) -> dict[str, str]:
     """Split image by image, as papers do: neighbours in one field may end up in both train and test.
 
-    Args:
-        ids: the samples; their order does not matter.
-        validation: share of the samples for validation.
-        test: share of the samples for test, or 0; both counts are rounded to the nearest whole number.
-        seed: of the shuffling.
-
-    Returns:
-        The subset of each id.
-
     Raises:
-        InputError: if a subset would be empty.
+        InputError: if a subset would be empty; that of test may be, if `test` is 0.
     """
     names = sorted(ids)
     validated, tested = _counts(len(names), validation, test, f"split.test={test:g}")
-    rest, test_ids = train_test_split(names, test_size=tested, random_state=seed) if tested else (names, [])
+    rest, test_ids = train_test_split(names, test_size=tested, random_state=seed) if tested else (names, None)
     train_ids, validation_ids = train_test_split(rest, test_size=validated, random_state=seed)
-    return _subsets(train_ids, validation_ids, test_ids if tested else None)
+    return _subsets(train_ids, validation_ids, test_ids)
 
 
 def grouped_split(
@@ -45,25 +41,13 @@ def grouped_split(
 ) -> dict[str, str]:
     """Split whole groups, with each stratum as close to proportion as the groups allow.
 
-    Args:
-        groups: the group of each id.
-        strata: the kind of each id.
-        validation: share of the samples for validation.
-        test: share of the samples for test, or 0.
-        seed: of the shuffling.
-
-    Returns:
-        The subset of each id.
-
     Raises:
-        InputError: if there are too few samples or groups for the subsets.
+        InputError: if there are too few samples or groups for the subsets; that of test may be empty, if `test` is 0.
     """
     validated, tested = _counts(len(groups), validation, test, f"split.test={test:g}")
     _check_groups(groups, 3 if tested else 2, "split.method=grouped")
-    test_ids = choose_groups(groups, strata, tested, 2, seed) if tested else set()
-    rest = {name: group for name, group in groups.items() if name not in test_ids}
-    validation_ids = choose_groups(rest, strata, validated, 1, seed)
-    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids if tested else None)
+    test_ids = choose_groups(groups, strata, tested, 2, seed) if tested else None
+    return _with_validation(groups, strata, test_ids, validated, seed)
 
 
 def kfold_split(
@@ -71,16 +55,7 @@ def kfold_split(
 ) -> dict[str, str]:
     """Make one of `folds` grouped and stratified folds the test subset and take validation from the others.
 
-    Args:
-        groups: the group of each id.
-        strata: the kind of each id.
-        folds: number of folds.
-        fold: the one to test on, from 0.
-        validation: share of all samples for validation.
-        seed: of the shuffling; the folds of one seed are disjoint and together hold every id.
-
-    Returns:
-        The subset of each id.
+    The folds of one seed are disjoint and together hold every id; `fold` counts from 0.
 
     Raises:
         InputError: if there are too few samples or groups.
@@ -88,13 +63,10 @@ def kfold_split(
     validated, _ = _counts(len(groups), validation, 1 / folds, f"split.folds={folds}")
     _check_groups(groups, max(3, folds), f"split.method=kfold with split.folds={folds}")
     left, test_ids = dict(groups), set(groups)
-    for number in range(fold + 1):
-        after = folds - number - 1
+    for after in range(folds - 1, folds - fold - 2, -1):  # how many folds come after this one
         test_ids = choose_groups(left, strata, round(len(left) / (after + 1)), after, seed) if after else set(left)
-        left = {name: group for name, group in left.items() if name not in test_ids}
-    rest = {name: group for name, group in groups.items() if name not in test_ids}
-    validation_ids = choose_groups(rest, strata, validated, 1, seed)
-    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
+        left = _without(left, test_ids)
+    return _with_validation(groups, strata, test_ids, validated, seed)
 
 
 def experiment_split(
@@ -107,21 +79,10 @@ def experiment_split(
     validation: float,
     seed: int,
 ) -> dict[str, str]:
-    """Test on whole experiments that no other subset has; validation takes groups of the other experiments.
+    """Test on whole experiments that no other subset has; validation takes its share of the groups of the others.
 
-    The largest experiment first, each goes to the fold that has the fewest samples.
-
-    Args:
-        experiments: the experiment of each id.
-        groups: the group of each id.
-        strata: the kind of each id.
-        folds: into how many parts to share the experiments.
-        fold: which of them to test on, from 0.
-        validation: share of the other samples for validation.
-        seed: of the choice of validation.
-
-    Returns:
-        The subset of each id.
+    The largest experiment first, each goes to the one of `folds` parts that has the fewest samples; `fold`, from 0, is
+    the part to test on.
 
     Raises:
         InputError: if there are fewer experiments than folds, or too few other groups.
@@ -134,10 +95,9 @@ def experiment_split(
     for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
         min(parts, key=lambda part: sum(sizes[each] for each in part)).add(name)
     test_ids = {name for name, experiment in experiments.items() if experiment in parts[fold]}
-    rest = {name: group for name, group in groups.items() if name not in test_ids}
+    rest = _without(groups, test_ids)
     _check_groups(rest, 2, "split.method=experiment")
-    validation_ids = choose_groups(rest, strata, max(1, round(validation * len(rest))), 1, seed)
-    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
+    return _with_validation(groups, strata, test_ids, max(1, round(validation * len(rest))), seed)
 
 
 def share_out(
@@ -168,12 +128,8 @@ def describe(
 ) -> dict[str, Any]:
     """Count the contents of each subset, and the test samples with a relative in train or validation.
 
-    Args:
-        subsets: the subset of each id.
-        groups: the group of each id.
-        strata: the kind of each id.
-        pairs: ids that show the same field or picture.
-        seed: of a random split into subsets of the same sizes, whose count is given for comparison.
+    For comparison they are also counted in a random split into subsets of the same sizes. `pairs` are ids that show
+    the same field or picture.
     """
     sizes = Counter(subsets.values())
     validation, test = (sizes[name] / len(subsets) for name in ("validation", "test"))
@@ -201,6 +157,19 @@ def _contents(
         "groups": len({groups[name] for name in members}),
         "kinds": {kind: kinds[kind] for kind in sorted(set(strata.values()))},
     }
+
+
+def _with_validation(
+    groups: Mapping[str, str], strata: Mapping[str, str], test_ids: Collection[str] | None, count: int, seed: int
+) -> dict[str, str]:
+    """Take about `count` samples for validation from the groups that are not tested on; the others are for training."""
+    rest = _without(groups, test_ids or ())
+    validation_ids = choose_groups(rest, strata, count, 1, seed)
+    return _subsets(rest.keys() - validation_ids, validation_ids, test_ids)
+
+
+def _without(groups: Mapping[str, str], ids: Collection[str]) -> dict[str, str]:
+    return {name: group for name, group in groups.items() if name not in ids}
 
 
 def _counts(samples: int, validation: float, test: float, asked: str) -> tuple[int, int]:
