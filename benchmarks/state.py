@@ -22,8 +22,8 @@ from unetseg.model.assembly import build_model, for_tiles
 from unetseg.params_file import load_params
 from unetseg.training.average import Average
 from unetseg.training.batches import open_batches
+from unetseg.training.checkpoint import Keeper
 from unetseg.training.fit import compile_unet
-from unetseg.training.keeper import Keeper
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

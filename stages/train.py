@@ -67,12 +67,11 @@ def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path
         raise InputError(f"train.start_from: {wanted}: DVC does not watch it; copy it to {starts}/ and name the copy")
     if wanted.exists() or not last:
         raise InputError(f"train.start_from: {wanted}: no file is there; name a .keras file, or none (empty)")
-    import dvc.api  # noqa: PLC0415 - takes a second, and is seldom needed
-    from dvc.exceptions import DvcException  # noqa: PLC0415
+    from dvc import api, exceptions  # noqa: PLC0415 - takes a second, and is seldom needed
 
     try:
-        content = dvc.api.read(str(model), mode="rb")
-    except DvcException as error:
+        content = api.read(str(model), mode="rb")
+    except exceptions.DvcException as error:
         rule = "no training has finished here, or DVC's cache was emptied (`dvc pull` fetches it from a remote)"
         raise InputError(f"train.start_from: {wanted} is not there: {rule}; name another .keras file") from error
     with atomic_path(copy) as path:

@@ -15,6 +15,7 @@ import cv2
 import keras
 import numpy as np
 import yaml
+from unetseg.training.keeper import Past
 
 from unetseg.config import Params
 from unetseg.dataset.archive import extract, opened
@@ -30,7 +31,6 @@ from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import share_out, stratum
 from unetseg.training.batches import open_batches
 from unetseg.training.fit import train
-from unetseg.training.keeper import Past
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGE = 30.0  # pixels; an image whose nuclei are wider, in the median, is halved until they are not

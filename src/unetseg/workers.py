@@ -33,7 +33,7 @@ def start_workers() -> None:
     with contextlib.ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in started]
         processes = [
-            subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL if rank else None)  # noqa: S603
+            subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL if rank else None)
             for rank, ((command, environment), log) in enumerate(zip(started, said, strict=True))
         ]
         try:
@@ -59,12 +59,27 @@ def start_workers() -> None:
 def worker_commands(environment: Mapping[str, str], command: Sequence[str]) -> list[tuple[list[str], dict[str, str]]]:
     """Give the command and environment of each process that `start_workers` starts."""
     common = {**environment, "KERAS_BACKEND": "jax", WORKER: "1"}
-    if int(environment.get(TASKS, "1")) > 1:
+    if whole_number(TASKS, environment) > 1:
         return [(["srun", "--kill-on-bad-exit=1", *command], common)]
-    if (count := int(environment.get("UNETSEG_WORKERS", "1"))) == 1:
+    if (count := whole_number("UNETSEG_WORKERS", environment)) == 1:
         return [([*command], common)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     own = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count)}
     return [([*command], common | own | {RANK: str(rank)}) for rank in range(count)]
+
+
+def whole_number(name: str, environment: Mapping[str, str] = os.environ) -> int:
+    """Read a number of processes from an environment variable; 1 where it is not set.
+
+    Raises:
+        InputError: if it is no whole number from 1 up.
+    """
+    text = environment.get(name, "1")
+    with contextlib.suppress(ValueError):
+        if (number := int(text)) >= 1:
+            return number
+    raise InputError(
+        f"{name}: {text!r} is not a whole number from 1 up, the number of processes; change or unset it"
+    )

@@ -1,26 +1,9 @@
 import pytest
 
 from unetseg.training.devices import Share
-from unetseg.workers import RANK, worker_commands
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_shares_of_all_processes_are_the_batch_in_order(count):
     batch = list(range(10))
     assert [each for rank in range(count) for each in Share(rank, count, count).of(batch)] == batch
-
-
-def test_on_one_machine_each_worker_gets_its_rank_and_the_same_address():
-    started = worker_commands({"UNETSEG_WORKERS": "2", "HOME": "x"}, ["python", "train.py"])
-    assert [command for command, _ in started] == [["python", "train.py"]] * 2
-    assert [environment[RANK] for _, environment in started] == ["0", "1"]
-    (addresses,) = {environment["KERAS_DISTRIBUTION_JOB_ADDRESSES"] for _, environment in started}
-    assert addresses.startswith("127.0.0.1:")
-    assert all(environment["KERAS_BACKEND"] == "jax" and environment["HOME"] == "x" for _, environment in started)
-
-
-def test_under_slurm_srun_starts_the_workers_and_ends_all_if_one_fails():
-    ((command, environment),) = worker_commands({"SLURM_NTASKS": "4"}, ["python", "train.py"])
-    assert command == ["srun", "--kill-on-bad-exit=1", "python", "train.py"]
-    assert environment["KERAS_BACKEND"] == "jax"
-    assert RANK not in environment  # JAX reads Slurm's

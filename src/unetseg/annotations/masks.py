@@ -194,7 +194,7 @@ def _grey_picture(parts: Integer[np.ndarray, "height width"], objects: int) -> s
     both = (left > 0) & (right > 0)
     if np.count_nonzero(both & (left != right)) > np.count_nonzero(both) / 2 and both.sum() > 2 * objects:
         return "which change from pixel to pixel as in a grey picture"
-    places = int(label(parts, background=0, connectivity=1).max())  # type: ignore[no-untyped-call]
+    places = int(label(parts, background=0, connectivity=1).max())
     return f"in {places:,} places as at blurred edges" if places > 4 * objects + 8 else None
 
 

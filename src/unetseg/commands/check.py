@@ -20,12 +20,11 @@ from unetseg.splitting.splits import share_out, stratum
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="a zip; ./params.yaml applies")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`. The exit status is 1 where `dvc repro` would stop."""
+    """Give the exit status 1 where `dvc repro` would stop."""
     params = load_params()
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples"

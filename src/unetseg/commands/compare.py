@@ -19,7 +19,6 @@ PER_IMAGE = "metrics/per_image.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("first", metavar="A", help="a per_image.csv; with --rev a git revision or a DVC experiment")
     parser.add_argument("second", metavar="B", help="compared with A")
     parser.add_argument(
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     if options.rev and (problem := git_problem(Path())):
         raise InputError(problem)
     read = _read_revision if options.rev else lambda name: read_text(Path(name))

@@ -10,13 +10,11 @@ from unetseg.model.file import load_model, save_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help=".keras files of the same input size")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT.keras", help="the averaged model")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     check_output(options.out)
     joined = join_models([load_model(path) for path in options.models])
     facts = [read_facts(path) for path in options.models]

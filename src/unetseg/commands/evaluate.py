@@ -8,7 +8,6 @@ from unetseg.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE", help="a zip in the pipeline's layout")
     parser.add_argument("--model", type=Path, required=True, metavar="M.keras")
     out_help = (
@@ -21,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
     names = [archive.stem for archive in options.archives]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")

@@ -12,7 +12,6 @@ from unetseg.model.file import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras file")
     parser.add_argument("--to", choices=EXPORTS, required=True)
     parser.add_argument(
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     model = load_model(options.model)
     images = np.stack([fit(read_image(path), model.input_shape[1]) for path in options.images])
     wanted = {"to": options.to, "precision": options.precision, "allow_loss": options.allow_loss}

@@ -8,12 +8,10 @@ from unetseg.evaluation.folds import gather, lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     del parser
 
 
 def run(_options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
     gathered = gather(read_experiments().runs)
     print("\n".join(lines(gathered)))
     for folds in gathered:

@@ -9,7 +9,6 @@ from unetseg.dataset.importing import import_archive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     sources_help = "a folder, .zip, .tar.gz, COCO or run-length file; several are merged"
     parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help=sources_help)
     parser.add_argument("--out", type=Path, required=True, metavar="ARCHIVE.zip", help="the archive to write")
@@ -24,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
     summary = import_archive(
         options.sources,
         options.out,

@@ -7,21 +7,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from unetseg import __version__
+from unetseg.model.facts import read_facts
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     model_help = "a .keras file; without one, the versions of what is installed"
     parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=model_help)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     if options.model:
-        from unetseg.model.facts import read_facts  # noqa: PLC0415 - not needed for the versions
-
         facts = read_facts(options.model)
     else:
         facts = {"unetseg": __version__, "python": platform.python_version(), "platform": platform.platform()}

@@ -26,7 +26,6 @@ TUNED = ("threshold", "depth", "min_size", "tta")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     paths_help = "an image, a folder of images, a pattern in quotes, or a URL such as s3://bucket/plates"
     parser.add_argument("paths", nargs="+", metavar="PATH", help=paths_help)
     parser.add_argument("--out", type=place, required=True, metavar="DIR", help="the folder or URL to write to")
@@ -66,7 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
     with ExitStack() as held:
         return _run(options, held)
 

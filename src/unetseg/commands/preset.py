@@ -8,14 +8,12 @@ from unetseg.params_file import read_preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument(
         "file", type=Path, metavar="FILE.yaml", help="a file with some of the sections and keys of params.yaml"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     for key, value in read_preset(options.file).items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         print(f"-S {shlex.quote(f'{key}={text}')}", end=" ")

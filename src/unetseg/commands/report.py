@@ -9,12 +9,10 @@ from unetseg.report.predicted import predicted_entries, read_predictions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder that `unetseg predict --out DIR` wrote")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     folder: Path = options.folder
     run = read_predictions(folder)
     images = run.pop("images")

@@ -8,12 +8,10 @@ from unetseg.synthetic.sample import make_elsewhere, make_tiles, write_archive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument("--elsewhere", action="store_true", help="the images of another laboratory, to test on")
     parser.add_argument("out", type=Path, metavar="OUT.zip", help="the zip to write; an existing one is replaced")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the subcommand; see `unetseg.cli`."""
     check_output(options.out)
     write_archive(options.out, make_elsewhere() if options.elsewhere else make_tiles())

@@ -16,7 +16,6 @@ EVALUATE = "metrics/evaluate.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the subcommand."""
     parser.add_argument(
         "-S",
         dest="values",
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; see `unetseg.cli`."""
     if options.values:
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]
@@ -69,7 +67,7 @@ def read_experiments() -> Sweep:
         InputError: if DVC cannot list them.
     """
     asked = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
-    shown = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - these words only
+    shown = subprocess.run(asked, capture_output=True, text=True, check=False)
     if shown.returncode:
         raise InputError(git_problem(Path()) or f"dvc exp show failed: {shown.stderr.strip()}")
     return read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
@@ -77,5 +75,5 @@ def read_experiments() -> Sweep:
 
 def _dvc(*words: str) -> None:
     """Run dvc; what it prints goes to stderr, so that stdout holds the table alone."""
-    if subprocess.run([sys.executable, "-m", "dvc", *words], stdout=sys.stderr, check=False).returncode:  # noqa: S603
+    if subprocess.run([sys.executable, "-m", "dvc", *words], stdout=sys.stderr, check=False).returncode:
         raise InputError(f"dvc {' '.join(words)} failed: see above")

@@ -31,7 +31,7 @@ def match_from(
     truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"], min_sizes: Sequence[int]
 ) -> list[Match]:
     """Pair the objects of two label images, for each minimum size (pixels) of predicted objects."""
-    table = contingency_table(truth, predicted)  # type: ignore[no-untyped-call]
+    table = contingency_table(truth, predicted)
     true_areas, predicted_areas = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
     pairs = table.tocoo()
     areas = true_areas[pairs.row], predicted_areas[pairs.col]

@@ -1,3 +1,3 @@
 """Export models to other runtimes, and average several models into one."""
 
-from unetseg.model import keras as _keras  # noqa: F401 - imports it in silence
+from unetseg.model import keras as keras  # imports it in silence

@@ -49,8 +49,8 @@ def separated_objects(
     distance = np.sqrt(np.rint(distance * distance))  # squares are whole; OpenCV's last digit depends on its threads
     distance[~mask] = -depth  # so low that the flattest component keeps a peak
     flattened = _flattened(distance, np.where(mask, distance - np.float32(depth), distance))
-    peaks = np.asarray(local_maxima(flattened, connectivity=1), np.bool_) & mask  # type: ignore[no-untyped-call]
-    parts = watershed(-distance, _components(peaks), connectivity=1, mask=mask)  # type: ignore[no-untyped-call]
+    peaks = np.asarray(local_maxima(flattened, connectivity=1), np.bool_) & mask
+    parts = watershed(-distance, _components(peaks), connectivity=1, mask=mask)
     return without_small(parts[1:-1, 1:-1], min_size)
 
 
@@ -65,7 +65,7 @@ def _flattened(
         cv2.min(cv2.dilate(grown, CROSS), distance, dst=grown)
         if step % 4 == 3 and np.array_equal(before, grown):
             return grown
-    return np.asarray(reconstruction(grown, distance, footprint=CROSS), np.float32)  # type: ignore[no-untyped-call]
+    return np.asarray(reconstruction(grown, distance, footprint=CROSS), np.float32)
 
 
 def without_small(labels: Int32[np.ndarray, "height width"], min_size: int) -> Int32[np.ndarray, "height width"]:

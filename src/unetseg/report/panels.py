@@ -167,7 +167,7 @@ def shortened(name: str, length: int) -> str:
 
 def _outline(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "zoomed zoomed"]:
     enlarged = np.kron(labels, np.ones((ZOOM, ZOOM), labels.dtype))
-    thin = find_boundaries(enlarged, mode="inner")  # type: ignore[no-untyped-call]
+    thin = find_boundaries(enlarged, mode="inner")
     return cv2.dilate(thin.astype(np.uint8), np.ones((ZOOM, ZOOM), np.uint8)) > 0
 
 

@@ -1,3 +1,3 @@
 """Training: batches, augmentation, losses, averaged weights, resume."""
 
-from unetseg.model import keras as _keras  # noqa: F401 - imports it in silence
+from unetseg.model import keras as keras  # imports it in silence

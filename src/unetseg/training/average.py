@@ -6,6 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
+if keras.backend.backend() == "tensorflow":  # each is absent from the other's machines
+    import tensorflow as tf
+elif keras.backend.backend() == "jax":
+    import jax
+
 
 class Average(keras.callbacks.Callback):
     """Average all weights after each step; the averages are validated and saved, the weights are trained.
@@ -69,8 +74,6 @@ def _compiled(averages: Sequence[keras.Variable], weights: Sequence[keras.Variab
         return [old + (new - old) * share for old, new in zip(olds, news, strict=True)]
 
     if keras.backend.backend() == "jax":
-        import jax  # noqa: PLC0415 - absent from other backends
-
         blended = jax.jit(blended)
 
     def assign(share: Any) -> None:
@@ -79,7 +82,5 @@ def _compiled(averages: Sequence[keras.Variable], weights: Sequence[keras.Variab
             average.assign(value)
 
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
-
-        return tf.function(assign)  # type: ignore[no-any-return]
+        assign = tf.function(assign)
     return assign

@@ -17,7 +17,7 @@ from unetseg.dataset.subsets import subset_rows
 from unetseg.errors import InputError
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.borders import border_weights
-from unetseg.training.devices import Share
+from unetseg.training.devices import ALONE, Share
 from unetseg.training.sources import Source, open_source
 
 Batch = tuple[Any, ...]  # inputs by name, (batch, …); truth, (batch, height, width, 1 or 2); of several devices weights
@@ -37,7 +37,7 @@ class TrainingBatches(keras.utils.PyDataset):
         settings: TrainSettings,
         strength: AugmentSettings,
         kinds: Sequence[str],
-        share: Share = Share(),  # noqa: B008 - immutable
+        share: Share = ALONE,
     ) -> None:
         """Set the samples and select those to use.
 
@@ -97,7 +97,7 @@ class TrainingBatches(keras.utils.PyDataset):
 class PlainBatches(keras.utils.PyDataset):
     """Samples without augmentation in the given order, for validation."""
 
-    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int, share: Share = Share()) -> None:  # noqa: B008 - immutable
+    def __init__(self, source: Source, indices: Sequence[int], *, batch_size: int, share: Share = ALONE) -> None:
         """Set the samples and select those to use; the last batch may be smaller.
 
         Where several devices share a batch, the last one is filled up with its last sample, which then weighs nothing.
@@ -132,7 +132,7 @@ def open_batches(
     mode: str,
     settings: TrainSettings,
     strength: AugmentSettings,
-    share: Share = Share(),  # noqa: B008 - immutable
+    share: Share = ALONE,
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Open the arrays and return the batches for training and for validation.
 

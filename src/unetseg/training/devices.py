@@ -8,7 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 import keras
 
 from unetseg.errors import InputError
-from unetseg.workers import RANK, TASKS
+from unetseg.workers import RANK, TASKS, whole_number
+
+if keras.backend.backend() == "tensorflow":  # each is absent from the other's machines
+    import tensorflow as tf
+elif keras.backend.backend() == "jax":
+    import jax
 
 Item = TypeVar("Item")
 
@@ -26,6 +31,9 @@ class Share(NamedTuple):
         return items[self.rank * size : (self.rank + 1) * size]
 
 
+ALONE = Share()
+
+
 @contextlib.contextmanager
 def devices(distribute: str, batch_size: int) -> Iterator[Share]:
     """Build and train a model on the devices that `train.distribute` selects.
@@ -40,21 +48,17 @@ def devices(distribute: str, batch_size: int) -> Iterator[Share]:
         InputError: if the backend is another one, the devices cannot share a batch, or another process is lost.
     """
     if distribute == "none":
-        yield Share()
+        yield ALONE
         return
     needed = {"mirrored": "tensorflow", "data_parallel": "jax"}[distribute]
     if (backend := keras.backend.backend()) != needed:
         raise InputError(f"train.distribute: {distribute} needs KERAS_BACKEND={needed}, but it is {backend}")
     if distribute == "mirrored":
-        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
-
         strategy = tf.distribute.MirroredStrategy()
         with strategy.scope():
             yield _checked(Share(devices=strategy.num_replicas_in_sync), batch_size)
         return
-    import jax  # noqa: PLC0415 - absent from other backends
-
-    if RANK in os.environ or int(os.environ.get(TASKS, "1")) > 1:
+    if RANK in os.environ or whole_number(TASKS) > 1:
         keras.distribution.initialize()
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     share = Share(jax.process_index(), jax.process_count(), jax.device_count())
@@ -83,8 +87,6 @@ class MirroredAdam(keras.optimizers.Adam):
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         """Apply the mean of the replicas' gradients."""
-        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
-
         mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, list(grads))
         super().apply(mean, trainable_variables)
 
@@ -101,6 +103,13 @@ def adam(rate: Any, clip_norm: float) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
 
 
+def make_reproducible(seed: int, jit_compile: bool) -> None:
+    """Seed all generators and enable deterministic operations in TensorFlow; those of XLA are deterministic anyway."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow" and not jit_compile:
+        tf.config.experimental.enable_op_determinism()
+
+
 def synchronise(model: keras.Model, *, on: bool) -> None:
     """Let batch normalisation average over all replicas, as over one large batch, or not; on JAX it always does."""
     for layer in model.get_layer("unet").layers:
@@ -109,8 +118,5 @@ def synchronise(model: keras.Model, *, on: bool) -> None:
 
 
 def _replicas() -> int:
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf  # noqa: PLC0415 - absent from other backends
-
-    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    return int(tf.distribute.get_strategy().num_replicas_in_sync) if on_tensorflow else 1

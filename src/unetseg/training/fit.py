@@ -15,8 +15,8 @@ from unetseg.model.file import load_model
 from unetseg.training import losses
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches
-from unetseg.training.devices import adam, synchronise
-from unetseg.training.keeper import Keeper, Past
+from unetseg.training.checkpoint import Keeper, Past
+from unetseg.training.devices import adam, make_reproducible, synchronise
 
 
 def train(
@@ -50,7 +50,7 @@ def train(
         InputError: if the loss becomes NaN or infinite, if validation Dice stays 0 for `patience` epochs, or if
             `start_from` has a different shape.
     """
-    _make_reproducible(settings.seed, settings.jit_compile)
+    make_reproducible(settings.seed, settings.jit_compile)
     unet = build_model(size, model)
     if settings.start_from:
         _take_weights(unet, Path(settings.start_from), {"image": {"size": size}, "model": model.model_dump()})
@@ -98,15 +98,6 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
     compiled = settings.jit_compile or keras.backend.backend() == "jax"  # which is hopelessly slow without
     loss, optimizer = getattr(losses, settings.loss), adam(rate, settings.clip_norm)
     unet.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=compiled)
-
-
-def _make_reproducible(seed: int, jit_compile: bool) -> None:
-    """Seed all generators and enable deterministic operations in TensorFlow; those of XLA are deterministic anyway."""
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow" and not jit_compile:
-        import tensorflow as tf  # noqa: PLC0415 - absent from other backends
-
-        tf.config.experimental.enable_op_determinism()
 
 
 def _take_weights(unet: keras.Model, path: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +22,12 @@ class Example(NamedTuple):
     statistics: Statistics
 
 
+@dataclass(frozen=True, eq=False)
 class WholeImages:
-    """Each sample is one image."""
+    """Each sample is one image, RGB in 0…255, with a mask of 0 and 1 or a label image; usually memory-mapped."""
 
-    def __init__(self, images: UInt8[np.ndarray, "n size size 3"], masks: UInt[np.ndarray, "n size size"]) -> None:
-        """Set images (RGB, 0…255) and masks of 0 and 1 or label images; usually memory-mapped."""
-        self.images, self.masks = images, masks
+    images: UInt8[np.ndarray, "n size size 3"]
+    masks: UInt[np.ndarray, "n size size"]
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
         """Return the image."""
@@ -42,17 +43,19 @@ class Sample(NamedTuple):
     statistics: Statistics
 
 
+@dataclass(frozen=True, eq=False)
 class Tiles:
-    """Each sample consists of tiles, of which one is drawn, so that large images cost and count no more."""
+    """Each sample consists of tiles, of which one is drawn, so that large images cost and count no more.
 
-    def __init__(
-        self,
-        images: UInt8[np.ndarray, "n size size 3"],
-        masks: UInt8[np.ndarray, "n size size"],
-        samples: Mapping[int, Sample],
-    ) -> None:
-        """Set the tiles, usually memory-mapped, and the tiles of each sample."""
-        self.images, self.masks, self.samples = images, masks, samples
+    Attributes:
+        images: the tiles, RGB in 0…255, usually memory-mapped.
+        masks: of the tiles, 0 or 1.
+        samples: the tiles of each sample.
+    """
+
+    images: UInt8[np.ndarray, "n size size 3"]
+    masks: UInt8[np.ndarray, "n size size"]
+    samples: Mapping[int, Sample]
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
         """Draw one of the sample's tiles, or return the middle one without `rng`, for validation."""
@@ -76,12 +79,9 @@ def open_source(arrays: Path, mode: str, *, labels: bool = False) -> Source:
     Raises:
         ValueError: if `labels` are requested for tiles.
     """
-    if mode == "tiles":
-        if labels:
-            raise ValueError("tiles have no label maps")
-        names = ("tiles", "tile_masks")
-    else:
-        names = ("images", "labels" if labels else "masks")
+    if mode == "tiles" and labels:
+        raise ValueError("tiles have no label maps")
+    names = ("tiles", "tile_masks") if mode == "tiles" else ("images", "labels" if labels else "masks")
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in names)
     return Tiles(images, masks, _samples(arrays)) if mode == "tiles" else WholeImages(images, masks)
 
