@@ -32,12 +32,11 @@ from unetseg.images.opening import open_image, read_image
 from unetseg.model import keras
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
-from unetseg.prediction.folder import predict_files
+from unetseg.prediction.folder import FilePredictor
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.results import Results
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, find_tuning
 from unetseg.prediction.tiles import TILE
-from unetseg.prediction.tuning import find_tuning
 from unetseg.prediction.zoom import Zooming
 
 
@@ -51,7 +50,7 @@ def measure_speed(options: argparse.Namespace) -> None:
     def predict_all() -> int:
         with tempfile.TemporaryDirectory() as out:
             results = Results(Path(out), settings, (), options.model, tuning.estimate)
-            outcomes = list(predict_files(predictor, sources, results, Zooming(settings, tuning)))
+            outcomes = list(FilePredictor(predictor, Zooming(settings, tuning)).predict(sources, results))
             results.gather(sources)
         return sum(outcome is not None for outcome in outcomes)
 

@@ -80,6 +80,4 @@ def whole_number(name: str, environment: Mapping[str, str] = os.environ) -> int:
     with contextlib.suppress(ValueError):
         if (number := int(text)) >= 1:
             return number
-    raise InputError(
-        f"{name}: {text!r} is not a whole number from 1 up, the number of processes; change or unset it"
-    )
+    raise InputError(f"{name}: {text!r} is not a whole number from 1 up, the number of processes; change or unset it")

@@ -20,11 +20,10 @@ from unetseg.images.inputs import find_inputs
 from unetseg.model.file import save_model
 from unetseg.prediction import cluster as on_cluster
 from unetseg.prediction.cluster import Job, predict_on
-from unetseg.prediction.folder import predict_files
+from unetseg.prediction.folder import FilePredictor
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.results import Results
-from unetseg.prediction.settings import Settings
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dask's threads warn as they end
@@ -144,7 +143,7 @@ def test_a_large_image_is_predicted_by_all_workers_together(client, kind, zoom):
     sources, settings, tuning = find_inputs(["images"], Path("one")).images, Settings(zoom=zoom), Tuning()
     kinds = ("labels", "probability", "geojson", "zarr")
     one, two = (Results(Path(out), settings, kinds, Path("m.keras"), tuning.estimate) for out in ("one", "two"))
-    assert list(predict_files(Predictor(MODEL), sources, one, Zooming(settings, tuning))) == [None]
+    assert list(FilePredictor(Predictor(MODEL), Zooming(settings, tuning)).predict(sources, one)) == [None]
     job = Job(Path("two").absolute(), settings, kinds, tuning, "m.keras", Path("m.keras").read_bytes(), large=1000)
     assert list(predict_on(client, job, sources, two)) == [None]
     assert one.gather(sources) == two.gather(sources)

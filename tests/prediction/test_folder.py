@@ -15,12 +15,11 @@ from unetseg.images.inputs import find_inputs
 from unetseg.images.resampling import restore
 from unetseg.prediction import folder as folder_of_files
 from unetseg.prediction import plan
-from unetseg.prediction.folder import predict_files
+from unetseg.prediction.folder import FilePredictor
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import Results
-from unetseg.prediction.settings import Settings
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 
 
@@ -34,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 def run(scale="resize", words=("images",), kinds=(), tta=False):
     sources, settings = find_inputs(list(words), Path("out")).images, Settings(scale=scale)
     results = Results(Path("out"), settings, kinds, Path("m.keras"), Estimate())
-    return list(predict_files(Predictor(MODEL, tta=tta), sources, results, Zooming(settings, Tuning())))
+    return list(FilePredictor(Predictor(MODEL, tta=tta), Zooming(settings, Tuning())).predict(sources, results))
 
 
 def mask(name):

@@ -16,8 +16,9 @@ from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.prediction.quality import Estimate, uncertainty
-from unetseg.prediction.results import Known, Results, earlier_results
+from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings
+from unetseg.prediction.stored import find_earlier
 from unetseg.report.predicted import predicted_entries, read_predictions
 
 ALL = ("probability", "labels", "overlay", "roi", "geojson", "coco", "rle")
@@ -293,7 +294,7 @@ def test_a_lock_of_a_dead_process_is_taken_over():
 
 def test_earlier_results_are_known():
     write(results(("labels",)), sources()[1])
-    assert {Path("out/deep/b.png").resolve(), Path("out/deep/b.labels.tif").resolve()} <= earlier_results(Path("out"))
+    assert {Path("out/deep/b.png").resolve(), Path("out/deep/b.labels.tif").resolve()} <= find_earlier(Path("out"))
 
 
 def write_nothing(to, source):

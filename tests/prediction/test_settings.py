@@ -1,9 +1,13 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
 
+from unetseg.errors import InputError
+from unetseg.files import sha256
 from unetseg.objects.separation import connected_objects, separated_objects
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, Tuning, find_tuning, read_tuning
 
 PROBABILITY = cv2.GaussianBlur(np.random.default_rng(0).random((64, 64), np.float32), (0, 0), 2)
 
@@ -27,3 +31,65 @@ def test_the_depth_of_a_neck_grows_with_the_image_that_is_shrunk():
 def test_touching_objects_may_stay_together():
     number = Settings(threshold=0.51, min_size=3, objects="connected").number(1.0)
     assert np.array_equal(number(PROBABILITY), connected_objects(PROBABILITY, 0.51, 3))
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"a model")
+    return path
+
+
+def write(path, **values):
+    path.write_text(json.dumps(values))
+
+
+def test_without_a_file_the_model_or_the_defaults_say_how_to_predict(model):
+    assert find_tuning(model, {}) == (Tuning(), "the defaults")
+    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles"}}}
+    assert find_tuning(model, facts) == (Tuning(threshold=0.25, scale="tiles"), "the model")
+
+
+def test_the_file_of_the_models_name_comes_before_the_folders(model):
+    write(model.with_name("tuning.json"), threshold=0.3)
+    assert find_tuning(model, {})[0].threshold == 0.3
+    write(model.with_suffix(".json"), threshold=0.4)
+    assert find_tuning(model, {}) == (Tuning(threshold=0.4), str(model.with_suffix(".json")))
+
+
+def test_what_the_file_leaves_out_the_model_says(model):
+    write(model.with_suffix(".json"), threshold=0.4)
+    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles"}}}
+    assert find_tuning(model, facts)[0] == Tuning(threshold=0.4, scale="tiles")
+
+
+def test_the_folders_file_is_left_aside_where_it_was_written_for_another_model(model):
+    write(model.with_name("tuning.json"), threshold=0.3, model=sha256(model))
+    assert find_tuning(model, {})[0].threshold == 0.3
+    model.write_bytes(b"trained again")
+    tuning, source = find_tuning(model, {})
+    assert tuning == Tuning()
+    assert source.endswith("tuning.json is of another model")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "object"),
+        ('{"threshold": 1.5}', "threshold"),
+        ('{"threshold": "0.5"}', "threshold"),
+        ('{"threshold": NaN}', "threshold"),
+        ('{"depth": 0}', "depth"),
+        ('{"scale": "half"}', "scale"),
+        ('{"treshold": 0.5}', "treshold"),
+        ("\xff", "Invalid JSON"),
+    ],
+)
+def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path, text, told):
+    path = tmp_path / "tuning.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=told) as refused:
+        read_tuning(path)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)

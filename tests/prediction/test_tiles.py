@@ -7,6 +7,7 @@ from values import small_unet
 
 from unetseg.errors import InputError
 from unetseg.model.assembly import assemble
+from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 
 
@@ -69,7 +70,7 @@ def test_statistics_are_those_of_the_whole_image_and_not_of_a_tile():
 def test_any_size_comes_back_as_it_was(height, width):
     image = textured(height, width, 60)
     predictor = Predictor(made(), "tiles", tile=32, overlap=8)
-    strips = list(predictor.strips(lambda start, stop: image[start:stop], height, width))
+    strips = list(predictor.strips(in_memory(image)))
     assert np.concatenate(strips).shape == (height, width)
 
 

@@ -2,24 +2,20 @@ import numpy as np
 import pytest
 from spots import MODEL, SIZE, spots
 
+from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.settings import Settings
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import ZOOMS, Zooming, most_certain_zoom
 
 PREDICTOR = Predictor(MODEL)
 TUNING = Tuning(sizes=(20, 60), pixel_size=0.5)
 
 
-def rows_of(image):
-    return lambda start, stop: image[start:stop]
-
-
 def decide(image, pixel=None, tuning=TUNING, **settings):
     zooming = Zooming(Settings(**settings), tuning)
     if zooming.fits(SIZE, image.shape[0], image.shape[1], pixel):
         return "fitted"
-    return zooming.decide(PREDICTOR, rows_of(image), image.shape[0], image.shape[1], pixel)
+    return zooming.decide(PREDICTOR, in_memory(image, pixel))
 
 
 def test_an_image_of_a_size_that_was_trained_on_is_seen_as_in_training():
@@ -46,7 +42,7 @@ def test_what_is_asked_for_is_done():
 
 
 def find(image, usual=1.0):
-    return most_certain_zoom(PREDICTOR, rows_of(image), *image.shape[:2], 0.5, usual)
+    return most_certain_zoom(PREDICTOR, in_memory(image), 0.5, usual)
 
 
 def test_the_usual_zoom_is_kept_where_nothing_is_found():
@@ -69,18 +65,18 @@ def test_the_zoom_is_the_one_at_which_the_model_is_most_certain():
     stripes = np.zeros((300, 320, 3), np.uint8)
     stripes[:, np.arange(320) // 16 % 2 == 0] = 255
     choosy = Choosy(MODEL)
-    assert most_certain_zoom(choosy, rows_of(stripes), 300, 320, 0.5, 1.0) == 0.5
-    assert most_certain_zoom(choosy, rows_of(stripes), 300, 320, 0.5, 1.0, doubt=1.0) == 1.0
+    assert most_certain_zoom(choosy, in_memory(stripes), 0.5, 1.0) == 0.5
+    assert most_certain_zoom(choosy, in_memory(stripes), 0.5, 1.0, doubt=1.0) == 1.0
 
 
 def test_at_most_two_crops_are_seen_at_each_zoom_however_large_the_image():
     seen = []
 
     class Counting(Predictor):
-        def scorer(self, rows, height, width):
-            score = super().scorer(rows, height, width)
+        def scorer(self, image):
+            score = super().scorer(image)
             return lambda tiles: (seen.append(tiles.size), score(tiles))[1]
 
     image = np.tile(spots(40, 50), (50, 40, 1))
-    most_certain_zoom(Counting(MODEL), rows_of(image), *image.shape[:2], 0.5, 1.0)
+    most_certain_zoom(Counting(MODEL), in_memory(image), 0.5, 1.0)
     assert sum(seen) <= 2 * len(ZOOMS) * SIZE * SIZE * 3

@@ -10,7 +10,7 @@ from unetseg.files import scratch_folder, write_csv, write_json
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.tuning import Tuning, find_tuning
+from unetseg.prediction.settings import Tuning, find_tuning
 from unetseg.report.run import draw_run
 
 EXAMPLES = 3

@@ -14,8 +14,7 @@ from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
 from unetseg.files import read_csv, write_csv
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.settings import Settings
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming
 from unetseg.splitting.groups import connected, joined
 from unetseg.splitting.relatives import find_relatives
@@ -66,8 +65,7 @@ def evaluate_archive(
     groups = _groups(together, arrays)
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
     write_csv(split, rows, ("id", "subset", "group"))
-    settings_of = {name: getattr(tuning, name) for name in ("threshold", "depth", "min_size", "tta")}
-    zooming = Zooming(Settings(**settings_of), tuning)
+    zooming = Zooming(tuning.settings(), tuning)
     subset = predict_subset(
         predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives, zooming=zooming
     )

@@ -20,7 +20,7 @@ from unetseg.images.resampling import resize
 from unetseg.parallel import in_parallel
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import TypedDict, Unpack, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,8 +18,7 @@ from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
-from unetseg.prediction.settings import Scale, Settings
-from unetseg.prediction.tuning import Tuning, find_tuning
+from unetseg.prediction.settings import Scale, Tuning, find_tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
@@ -32,7 +31,7 @@ def load_model(path: Path | str) -> keras.Model:
     """Load a model in safe mode, also from strangers, with the values that `evaluate` chose, if they are beside it.
 
     Args:
-        path: a `.keras` file; see `unetseg.prediction.tuning.find_tuning` for the file of values.
+        path: a `.keras` file; see `unetseg.prediction.settings.find_tuning` for the file of values.
 
     Raises:
         InputError: if the file is no model, runs code, reads other files or does not fit this version of Keras, or if
@@ -79,34 +78,24 @@ class Prediction:
         return self.number(self.probability)
 
 
-@overload
-def predict(
-    images: Image,
-    model: keras.Model,
-    *,
-    scale: Scale = ...,
-    zoom: float | None = ...,
-    pixel_size: float | None = ...,
-    tta: bool | None = ...,
-    threshold: float | None = ...,
-    depth: float | None = ...,
-    min_size: int | None = ...,
-) -> Prediction: ...
+class Options(TypedDict, total=False):
+    """The keyword arguments of `predict`."""
+
+    scale: Scale
+    zoom: float | None
+    pixel_size: float | None
+    tta: bool | None
+    threshold: float | None
+    depth: float | None
+    min_size: int | None
 
 
 @overload
-def predict(
-    images: Sequence[Image],
-    model: keras.Model,
-    *,
-    scale: Scale = ...,
-    zoom: float | None = ...,
-    pixel_size: float | None = ...,
-    tta: bool | None = ...,
-    threshold: float | None = ...,
-    depth: float | None = ...,
-    min_size: int | None = ...,
-) -> list[Prediction]: ...
+def predict(images: Image, model: keras.Model, **options: Unpack[Options]) -> Prediction: ...
+
+
+@overload
+def predict(images: Sequence[Image], model: keras.Model, **options: Unpack[Options]) -> list[Prediction]: ...
 
 
 def predict(
@@ -156,10 +145,10 @@ def predict(
     """
     several = [images] if isinstance(images, np.ndarray) else images
     pictures = [_as_rgb(image) for image in several]
-    tuned = _TUNINGS.get(model, Tuning())
     given = {"tta": tta, "threshold": threshold, "depth": depth, "min_size": min_size}
-    values: dict[str, Any] = {name: getattr(tuned, name) if value is None else value for name, value in given.items()}
-    settings = Settings(scale=scale, zoom=zoom, pixel_size=pixel_size, **values)
+    known = _TUNINGS.get(model, Tuning())
+    tuned = known.model_copy(update={name: value for name, value in given.items() if value is not None})
+    settings = tuned.settings(scale=scale, zoom=zoom, pixel_size=pixel_size)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
     predictions = [
         Prediction(probability, settings.threshold, settings.number(seen_at), seen_at, tuned.estimate)

@@ -27,9 +27,8 @@ from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place
 from unetseg.prediction.plan import Plan, write_strips
 from unetseg.prediction.results import Known, Results
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.stored import open_results
-from unetseg.prediction.tuning import Tuning
 
 try:
     from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
@@ -39,9 +38,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from distributed import Future, Worker
 
-    from unetseg.prediction.folder import Outcome
-    from unetseg.prediction.predictor import Predictor
-    from unetseg.prediction.zoom import Zooming
+    from unetseg.prediction.folder import FilePredictor, Outcome
 
 BATCH = 8  # images of a task, as many as the model takes at once
 ROWS = 2  # rows of tiles per thread that are under way or wait to be written; they are large
@@ -102,16 +99,10 @@ def connected(where: str) -> Iterator[Client]:
 
 
 def predict_on(client: Client, job: Job, sources: Sequence[Input], results: Results) -> "Iterator[Outcome]":
-    """Predict files on a cluster; see `unetseg.prediction.folder.predict_files`.
+    """Predict files on a cluster, whose workers have to reach them; see `unetseg.prediction.folder.FilePredictor`.
 
     A task is a batch of images. An image so large that it is read and predicted in rows of tiles is a task for each
     row, and this process joins them. Tasks of workers that are lost are done by others.
-
-    Args:
-        client: of the cluster.
-        job: what to do.
-        sources: the images; workers have to reach their files.
-        results: those of the job.
     """
     worker = _Worker(job)
     client.register_plugin(worker, name=worker.name)
@@ -140,26 +131,18 @@ class _Worker(WorkerPlugin):
         self.job = job
 
     def setup(self, worker: "Worker") -> None:
-        """Called by Dask where a worker starts."""
+        """Start as Dask asks it to."""
         self._threads, self.turn = worker.state.nthreads, RLock()
 
     @cached_property
-    def predictor(self) -> "Predictor":
-        """The model."""
+    def predictor(self) -> "FilePredictor":
+        """The model, and the rule for the zoom."""
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ[name] = str(self._threads)
         cv2.setNumThreads(self._threads)
-        from unetseg.model.file import load_model  # noqa: PLC0415 - only workers wait for TensorFlow
-        from unetseg.prediction.predictor import Predictor  # noqa: PLC0415
+        from unetseg.prediction.folder import open_predictor  # noqa: PLC0415 - only workers wait for TensorFlow
 
-        return Predictor(load_model(self._model), tta=self.job.settings.tta)
-
-    @cached_property
-    def zooming(self) -> "Zooming":
-        """The rule for the zoom."""
-        from unetseg.prediction.zoom import Zooming  # noqa: PLC0415 - imports TensorFlow
-
-        return Zooming(self.job.settings, self.job.tuning)
+        return open_predictor(self._model, self.job.settings, self.job.tuning)
 
     @cached_property
     def results(self) -> Results:
@@ -186,24 +169,21 @@ def _held(name: str) -> "Iterator[_Worker]":
 
 def _predict(name: str, sources: Sequence[Input]) -> "list[Outcome]":
     """Predict a batch of images on a worker."""
-    from unetseg.prediction.folder import predict_files  # noqa: PLC0415 - imports TensorFlow
-
     with _held(name) as worker:
-        return list(predict_files(worker.predictor, sources, worker.results, worker.zooming, keep=worker.job.large))
+        return list(worker.predictor.predict(sources, worker.results, keep=worker.job.large))
 
 
 def _plan(name: str, source: Input) -> tuple[Known, Range | None, Plan]:
     """Plan the prediction of a large image on a worker; find the range of its values, too."""
     with _held(name) as worker, open_source(source) as image:
-        zoom = worker.zooming.decide(worker.predictor, image.rows, image.height, image.width, image.pixel)
-        plan = worker.predictor.plan(image.rows, image.height, image.width, zoom)
+        zoom, plan = worker.predictor.plan(image)
         return Known(source, image.height, image.width, image.pixel, zoom), image.span(), plan
 
 
 def _score(name: str, source: Input, span: Range | None, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:
     """Score a row of tiles on a worker."""
     with _held(name) as worker, open_source(source, span) as image:
-        return worker.predictor.score(image.rows, plan, top)
+        return worker.predictor.predictor.score(image, plan, top)
 
 
 def _by_rows(client: Client, name: str, source: Input, results: Results) -> "Outcome":

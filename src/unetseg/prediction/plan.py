@@ -2,16 +2,41 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
-from unetseg.images.opening import LARGE
+from unetseg.images.opening import LARGE, Opened
 from unetseg.images.resampling import resized_rows, resized_strips
 from unetseg.images.tiling import Grid, Rows
 from unetseg.parallel import ahead
 from unetseg.prediction.results import Known, Results
 from unetseg.progress import progress
+
+
+class Seen(NamedTuple):
+    """An image in memory, or one that is made as it is read.
+
+    Attributes:
+        rows: gives the rows from a first one to one before the last, RGB, 0 to 255.
+        height: in pixels.
+        width: in pixels.
+        pixel: height and width of a pixel in µm, where they are known.
+    """
+
+    rows: Rows
+    height: int
+    width: int
+    pixel: tuple[float, float] | None = None
+
+
+Readable = Opened | Seen
+
+
+def in_memory(pixels: UInt8[np.ndarray, "height width 3"], pixel: tuple[float, float] | None = None) -> Seen:
+    """Make an image in memory readable; `pixel` is the height and width of its pixels in µm."""
+    return Seen(lambda start, stop: pixels[start:stop], pixels.shape[0], pixels.shape[1], pixel)
 
 
 @dataclass(frozen=True)
@@ -38,23 +63,17 @@ class Plan:
         return resized_strips(strips, self.grid.height, self.height, self.width)
 
 
-def zoomed(rows: Rows, height: int, width: int, grid: Grid) -> Rows:
-    """Give the rows of what the model sees of an image."""
-    same = (height, width) == (grid.height, grid.width)
-    return rows if same else resized_rows(rows, height, grid.height, grid.width)
+def zoomed(image: Readable, grid: Grid) -> Seen:
+    """Give what the model sees of an image."""
+    same = (image.height, image.width) == (grid.height, grid.width)
+    rows = image.rows if same else resized_rows(image.rows, image.height, grid.height, grid.width)
+    return Seen(rows, grid.height, grid.width)
 
 
 def write_strips(
     results: Results, known: Known, plan: Plan, scored: Iterable[Float32[np.ndarray, "tile padded"]]
 ) -> None:
-    """Write the results of an image while it is predicted.
-
-    Args:
-        results: where they go.
-        known: the image.
-        plan: how it is predicted.
-        scored: see `Plan.join`.
-    """
+    """Write the results of an image while it is predicted; see `Plan.join`."""
     strips = plan.join(scored)
     if known.height * known.width > LARGE:
         strips = progress(strips, known.source.image, len(plan.grid.down.starts), "strip")

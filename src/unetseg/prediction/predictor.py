@@ -10,9 +10,8 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.resampling import fit, restore
-from unetseg.images.tiling import Rows
 from unetseg.model import keras
-from unetseg.prediction.plan import Plan, zoomed
+from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
 from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
 
@@ -83,33 +82,28 @@ class Predictor:
             batch[: len(taken)] = taken
             yield from self._average(lambda view: forward(self._model, view), batch)[: len(taken)]
 
-    def strips(
-        self, rows: Rows, height: int, width: int, zoom: float = 1.0
-    ) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Predict an image in tiles, strip by strip from the top.
+    def strips(self, image: Readable, zoom: float = 1.0) -> Iterator[Float32[np.ndarray, "_ width"]]:
+        """Predict an image in tiles, strip by strip from the top; its rows are read up to four times.
 
         Args:
-            rows: gives the image's rows from a first one to one before the last; they are asked for up to four times.
-            height: of the image.
-            width: of the image.
+            image: of any size.
             zoom: pixels that the model sees for each of the image.
         """
-        plan = self.plan(rows, height, width, zoom)
-        return plan.join(self.score(rows, plan, top) for top in plan.grid.down.starts)
+        plan = self.plan(image, zoom)
+        return plan.join(self.score(image, plan, top) for top in plan.grid.down.starts)
 
-    def plan(self, rows: Rows, height: int, width: int, zoom: float) -> Plan:
+    def plan(self, image: Readable, zoom: float) -> Plan:
         """Place the tiles of an image, see `strips`, and find how the model normalises its values."""
-        grid = self._tiled.lay(max(1, round(height * zoom)), max(1, round(width * zoom)))
-        scaling = self._tiled.scaling(zoomed(rows, height, width, grid), grid.height, grid.width)
-        return Plan(height, width, grid, scaling)
+        grid = self._tiled.lay(max(1, round(image.height * zoom)), max(1, round(image.width * zoom)))
+        return Plan(image.height, image.width, grid, self._tiled.scaling(zoomed(image, grid)))
 
-    def score(self, rows: Rows, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:
+    def score(self, image: Readable, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:
         """Score the row of tiles of an image that starts at `top`; see `Plan.join`."""
-        return plan.grid.score(zoomed(rows, plan.height, plan.width, plan.grid), self._scorer(plan.scaling), top)
+        return plan.grid.score(zoomed(image, plan.grid).rows, self._scorer(plan.scaling), top)
 
-    def scorer(self, rows: Rows, height: int, width: int) -> Score:
+    def scorer(self, image: Readable) -> Score:
         """Return the function that predicts tiles of an image, normalised by the whole image."""
-        return self._scorer(self._tiled.scaling(rows, height, width))
+        return self._scorer(self._tiled.scaling(image))
 
     def _scorer(self, scaling: tuple[float, float]) -> Score:
         scale, offset = scaling
@@ -126,8 +120,7 @@ class Predictor:
         self, image: UInt8[np.ndarray, "height width 3"], zoom: float = 1.0
     ) -> Float32[np.ndarray, "height width"]:
         """Predict an image in memory, in tiles."""
-        height, width = image.shape[:2]
-        return np.concatenate(list(self.strips(lambda start, stop: image[start:stop], height, width, zoom)))
+        return np.concatenate(list(self.strips(in_memory(image), zoom)))
 
     @cached_property
     def _tiled(self) -> TiledModel:

@@ -1,8 +1,9 @@
-"""Records of predicted images: the image, the settings, its objects, and the certainty of the model."""
+"""Records of predicted images with their objects and the certainty of the model, and the tables made of them."""
 
 import json
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,13 @@ from typing import Any
 import numpy as np
 
 from unetseg.annotations.runs import find_runs
+from unetseg.files import write_csv
+from unetseg.images.inputs import Input, as_text
 from unetseg.objects.strips import Found, Strip
-from unetseg.prediction.quality import expected_dice, overlap, uncertainty
+from unetseg.prediction.quality import Estimate, expected_dice, overlap, uncertainty
+
+MEASURES = ("label", "area", "centroid_row", "centroid_column", "top", "left", "bottom", "right", "mean_probability")
+COLUMNS = ("image", "plane", *MEASURES, "touches_border", "pixel_height_um", "pixel_width_um", "area_um2")
 
 
 @dataclass(frozen=True)
@@ -95,3 +101,57 @@ def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
         "mean_probability": round(found.probability, 6),
         "touches_border": int(found.row == 0 or found.column == 0 or bottom == height or right == width),
     }
+
+
+def list_image(
+    source: Input, record: Record, out: Path, files: Mapping[str, Path], estimate: Estimate, *, objects: bool
+) -> dict[str, Any]:
+    """Describe an image as predict.json lists it and `unetseg report` reads it.
+
+    Args:
+        source: the image.
+        record: of the image.
+        out: the folder of results; paths are relative to it.
+        files: the image's files, by their kind.
+        estimate: of the Dice.
+        objects: whether any were looked for.
+    """
+    path = source.path
+    if isinstance(path, Path):
+        path = as_text(Path(os.path.relpath(path, out)).as_posix())
+    certainty = record.certainty()
+    return {
+        "image": source.name,
+        "path": path,
+        "plane": source.plane,
+        "channel": source.channel,
+        "project": source.project,
+        **({"objects": sum(1 for _ in record.objects())} if objects else {}),
+        "zoom": record.header["zoom"],
+        "estimated_dice": round(estimate.dice_of(certainty["expected_dice"]), 4),
+        "verdict": estimate.verdict(certainty["expected_dice"]),
+        "uncertainty": certainty["uncertainty"],
+        **{kind: files[kind].relative_to(out).as_posix() for kind in ("mask", "probability") if kind in files},
+    }
+
+
+def write_images(path: Path, images: Sequence[dict[str, Any]]) -> None:
+    """Write a row per image of predict.json, the lowest estimated Dice first: look at these, and label some."""
+    rows = sorted(images, key=lambda image: (image["estimated_dice"], image["image"]))
+    columns = ("image", "plane", "zoom", "objects", "estimated_dice", "verdict", "uncertainty")
+    write_csv(path, ({name: row.get(name) for name in columns} for row in rows), columns)
+
+
+def write_objects(path: Path, records: Sequence[Record]) -> None:
+    """Write one row per object; columns in µm are empty if the size of the image's pixels is unknown."""
+    write_csv(path, (row for record in records for row in _rows(record)), COLUMNS)
+
+
+def _rows(record: Record) -> Iterator[dict[str, Any]]:
+    header = record.header
+    height, width = header["pixel"] or (None, None)
+    for found in record.objects():
+        found.pop("runs", None)
+        area = None if height is None else round(found["area"] * height * width, 6)
+        sizes = {"pixel_height_um": height, "pixel_width_um": width, "area_um2": area}
+        yield {"image": header["image"], "plane": header["plane"], **found, **sizes}

@@ -1,10 +1,8 @@
 """The folder of results: what each image's files are called, written whole or not at all, and gathered in tables."""
 
 import json
-import os
-import platform
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +14,14 @@ from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
 from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
-from unetseg.images.inputs import ZARR, Input, as_text
+from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
+from unetseg.prediction.conflicts import check_results, locked
 from unetseg.prediction.quality import Estimate
-from unetseg.prediction.records import Record, read_record, write_record
+from unetseg.prediction.records import list_image, read_record, write_images, write_objects, write_record
 from unetseg.prediction.settings import Settings
-from unetseg.prediction.tables import write_images, write_objects
 from unetseg.provenance import digest
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 RECORDS = ".unetseg"
 
@@ -69,58 +62,14 @@ class Results:
         self._run = {**asdict(settings), "write": sorted(kinds), "model": model.name, "sha256": sha256(model)}
         self._keys, self._done = dict[Input, str](), set[Input]()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes out of the folder; the system ends this with the process, however it dies.
-
-        Raises:
-            InputError: naming the process that holds it.
-        """
-        path = self._out / RECORDS / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+", encoding="utf-8") as file:
-            try:
-                if fcntl:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                rule = f"{file.read() or 'another process'} is writing to it; wait for it or name another folder"
-                raise InputError(f"{self._out}: {rule}") from error
-            except OSError:
-                pass  # a file system without locks
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes out of the folder; see `unetseg.prediction.conflicts.locked`."""
+        return locked(self._out, self._out / RECORDS / "lock")
 
     def check(self, sources: Sequence[Input]) -> dict[Input, str]:
-        """Refuse images whose results would replace them, each other, or a folder.
-
-        Returns:
-            What is wrong with images whose results would have too long a name.
-
-        Raises:
-            InputError: naming the file.
-        """
-        too_long, limit = dict[Input, str](), _longest_name(self._out)
-        images, written = {_real(source.path) for source in sources}, set[Path]()
-        for source in sources:
-            paths = [*self.files(source).values(), self._record_path(source), self._seal_path(source)]
-            name = max((path.name for path in paths), key=lambda name: len(os.fsencode(name)))
-            if (length := len(os.fsencode(name))) > limit:
-                rule = f"the name of a result would have {length} bytes, the file system takes {limit}"
-                too_long[source] = f"{source.path}: {rule}; shorten the image's name"
-                continue
-            for path in paths:
-                check_output(path, "zarr.json" if path.suffix == ZARR else None)
-                if self._final(path) in images:
-                    raise InputError(f"{path}: is an image and would be replaced by a result; choose another folder")
-                if path in written:
-                    raise InputError(f"{path}: would be the result of two images; predict them into two folders")
-                written.add(path)
-        for folder in {parent for path in written for parent in path.parents}:
-            if folder in written or (folder.exists() and not folder.is_dir()):
-                raise InputError(f"{folder}: would be a file and a folder of results; predict into two folders")
+        """Refuse images whose results would spoil others; see `unetseg.prediction.conflicts.check_results`."""
+        paths = {each: [*self.files(each).values(), self._record_path(each), self._seal_path(each)] for each in sources}
+        too_long = check_results(paths, self._out, self._final)
         for name in ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]:
             check_output(self._out / name)
         return too_long
@@ -189,20 +138,16 @@ class Results:
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(known.zoom)
         about = About(source, height, width, self._settings.threshold, smallest, known.pixel)
-        facts = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
-        header = {**facts, "height": height, "width": width, "pixel": known.pixel}
-        header["zoom"] = round(known.zoom, 4)
+        header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
+        header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
+        objects = 0
         with ExitStack() as stack:
             enter = stack.enter_context
-            beside = enter(atomic_path(self._record_path(source)))
-            adds = [
-                enter(write_record(beside, header, height, width, self._settings.threshold, runs=bool(self._tables)))
-            ]
-            adds += [
-                enter(self._writers[kind][1](enter(atomic_path(path)), about))
-                for kind, path in self.files(source).items()
-            ]
-            objects = 0
+            record = enter(atomic_path(self._record_path(source)))
+            runs = bool(self._tables)
+            adds = [enter(write_record(record, header, height, width, self._settings.threshold, runs=runs))]
+            for kind, path in self.files(source).items():
+                adds.append(enter(self._writers[kind][1](enter(atomic_path(path)), about)))
             for strip in self._numbered(strips, height, known.zoom):
                 objects += len(strip.objects)
                 for add in adds:
@@ -217,8 +162,7 @@ class Results:
     def _numbered(self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, zoom: float) -> Iterator[Strip]:
         if self._settings.objects == "none":
             return without_objects(strips)
-        number = self._settings.number(zoom)
-        return number_objects(strips, height, number, self._settings.threshold)
+        return number_objects(strips, height, self._settings.number(zoom), self._settings.threshold)
 
     def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
         """Write the files that are about all images: objects.csv, images.csv, predict.json and those asked for.
@@ -226,34 +170,20 @@ class Results:
         Returns:
             What predict.json lists of each image.
         """
+        objects = self._settings.objects != "none"
         done = [source for source in sources if source in self._done]
         records = {source: record for source in done if (record := read_record(self._record_path(source)))}
-        if self._settings.objects != "none":
+        if objects:
             write_objects(self._out / "objects.csv", list(records.values()))
         for name, write in self._tables:
             write(self._out / name, list(records.values()))
-        images = [self._listed(source, record) for source, record in records.items()]
+        images = [
+            list_image(source, record, self._out, self.files(source), self._estimate, objects=objects)
+            for source, record in records.items()
+        ]
         write_images(self._out / "images.csv", images)
         write_json(self._out / "predict.json", {**self._run, "images": images})
         return images
-
-    def _listed(self, source: Input, record: Record) -> dict[str, Any]:
-        """Describe an image as `unetseg report` reads it, with paths from the folder of results."""
-        path = source.path
-        if isinstance(path, Path):
-            path = as_text(Path(os.path.relpath(path, self._out)).as_posix())
-        files = {kind: file.relative_to(self._out).as_posix() for kind, file in self.files(source).items()}
-        listed: dict[str, Any] = {"image": source.name, "path": path, "plane": source.plane}
-        listed |= {"channel": source.channel, "project": source.project}
-        if self._settings.objects != "none":
-            listed["objects"] = sum(1 for _ in record.objects())
-        listed["zoom"] = record.header["zoom"]
-        certainty = record.certainty()
-        expected = certainty["expected_dice"]
-        listed["estimated_dice"] = round(self._estimate.dice_of(expected), 4)
-        listed["verdict"] = self._estimate.verdict(expected)
-        listed["uncertainty"] = certainty["uncertainty"]
-        return listed | {kind: file for kind, file in files.items() if kind in ("mask", "probability")}
 
     def _final(self, path: Path) -> Place:
         """Tell where a file of the results ends up."""
@@ -282,26 +212,6 @@ class Results:
         return digest({**self._run, "file": file, **chosen})
 
 
-def earlier_results(out: Path) -> set[Path]:
-    """List the files that earlier runs wrote to a folder of results, absolute: they are no images to predict."""
-    records, real = out / RECORDS, out.resolve()
-    names = [path.relative_to(records).as_posix().removesuffix(".jsonl") for path in records.rglob("*.jsonl")]
-    return {real / f"{name}{each.name}" for name in names for each in FORMATS.values() if each.write}
-
-
 def _hash(path: Path) -> str:
     """Hash a file, or a folder that is one image."""
     return sha256(*(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]))
-
-
-def _real(path: Place) -> Place:
-    return path.resolve() if isinstance(path, Path) else path
-
-
-def _longest_name(folder: Path) -> int:
-    """Ask the file system that a folder is or will be on how many bytes a name may have."""
-    there = next(each for each in (folder.resolve(), *folder.resolve().parents) if each.is_dir())
-    try:
-        return os.pathconf(there, "PC_NAME_MAX")
-    except (OSError, ValueError):
-        return 255

@@ -1,11 +1,20 @@
-"""Settings of a prediction, from zoom to the separation of objects."""
+"""How to predict: what was asked for, and what `evaluate` chose on the validation subset, as JSON beside the model."""
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import pydantic
+from pydantic import Field
+
+from unetseg.errors import InputError
+from unetseg.files import sha256
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.objects.strips import Number
+from unetseg.prediction.quality import Estimate
+
+NAME = "tuning.json"
 
 Trained = Literal["resize", "tiles"]
 Scale = Literal["auto", "resize", "tiles"]
@@ -49,3 +58,97 @@ class Settings:
         return partial(
             separated_objects, threshold=self.threshold, depth=self.depth / zoom, min_size=self.smallest(zoom)
         )
+
+
+class Tuning(pydantic.BaseModel):
+    """The values to predict with.
+
+    Attributes:
+        model: SHA-256 of the model's file; None: of any.
+        threshold: probability from which a pixel is foreground.
+        depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees.
+        min_size: smaller objects, in pixels that the model sees, are left out.
+        scale: "resize" or "tiles".
+        tta: whether to average over the 8 flips and quarter turns.
+        sizes: least and greatest height or width of the images that the model was trained on; None: not known.
+        zoom: the usual one of these images: pixels that the model saw for each of theirs.
+        doubt: what the expected Dice has to gain, for each factor of two, for another zoom to be chosen.
+        pixel_size: of what the model sees, in µm; None: not known.
+        estimate: from the Dice that the model expects of an image to the one that is likely.
+    """
+
+    model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str | None = None
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    depth: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    min_size: Annotated[int, Field(ge=0, le=10**9)] = 8
+    scale: Trained = "resize"
+    tta: bool = False
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], int] | None, Field(strict=False)] = None
+    zoom: Annotated[float, Field(gt=0)] = 1.0
+    doubt: Annotated[float, Field(ge=0, le=1)] = 0.0
+    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    estimate: Estimate = Estimate()
+
+    def settings(self, **asked: Any) -> Settings:
+        """Predict with these values, and all others as asked."""
+        return Settings(threshold=self.threshold, depth=self.depth, min_size=self.min_size, tta=self.tta, **asked)
+
+
+def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
+    """Read the values that belong to a model, and describe where they come from.
+
+    They stand in <name>.json beside <name>.keras, or in tuning.json in the same folder if that was written for this
+    very file; else they are what the model's own facts say, or the defaults.
+
+    Args:
+        model: its file.
+        facts: see `unetseg.model.facts.read_facts`.
+
+    Raises:
+        InputError: naming the file of values and what is wrong with it.
+    """
+    own, shared = model.with_suffix(".json"), model.with_name(NAME)
+    known = _of_facts(facts)
+    if own.is_file():
+        return _joined(known, read_tuning(own)), str(own)
+    if not shared.is_file():
+        return known, "the model" if known.model_fields_set else "the defaults"
+    found = read_tuning(shared)
+    if found.model in (None, sha256(model)):
+        return _joined(known, found), str(shared)
+    return known, f"the defaults, as {shared} is of another model"
+
+
+def _joined(known: Tuning, found: Tuning) -> Tuning:
+    """Put what a file says in place of what the model says of itself."""
+    return known.model_copy(update={name: getattr(found, name) for name in found.model_fields_set})
+
+
+def read_tuning(path: Path) -> Tuning:
+    """Read a file of values.
+
+    Raises:
+        InputError: naming the file, the value and the rule.
+    """
+    try:
+        return Tuning.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        told = f"{where}: {first['msg']}" if where else first["msg"]
+        raise InputError(f"{path}: {told}; evaluate the model again, or remove the file") from error
+
+
+def _of_facts(facts: dict[str, Any]) -> Tuning:
+    """Use the facts in an older model file; without facts, the model was trained on images of its size."""
+    values: dict[str, Any] = {}
+    if isinstance(threshold := facts.get("threshold"), float) and 0 < threshold < 1:
+        values["threshold"] = threshold
+    image = (facts.get("trained_with") or {}).get("image") or {}
+    if image.get("mode") in ("resize", "tiles"):
+        values["scale"] = image["mode"]
+    return Tuning(**values)

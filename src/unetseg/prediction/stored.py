@@ -15,7 +15,7 @@ from unetseg.annotations.formats import FORMATS
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, storage, told
 from unetseg.prediction.quality import Estimate
-from unetseg.prediction.results import RECORDS, Known, Results, earlier_results
+from unetseg.prediction.results import RECORDS, Known, Results
 from unetseg.prediction.settings import Settings
 
 
@@ -94,13 +94,15 @@ def open_results(out: Place, settings: Settings, kinds: Sequence[str], model: Pa
 
 def find_earlier(out: Place) -> set[Place]:
     """List the files that earlier runs wrote, absolute or as URLs: they are no images to predict."""
+    kinds = [each.name for each in FORMATS.values() if each.write]
     if isinstance(out, Path):
-        return set(earlier_results(out))
+        folder, real = out / RECORDS, out.resolve()
+        names = [path.relative_to(folder).as_posix().removesuffix(".jsonl") for path in folder.rglob("*.jsonl")]
+        return {real / f"{name}{kind}" for name in names for kind in kinds}
     system, root = storage(out)
     with told(out):
         system.invalidate_cache()
         records = f"{root}/{RECORDS}/"
         found = system.find(records) if system.exists(records) else []
     names = [path.removeprefix(records).removesuffix(".jsonl") for path in found if path.endswith(".jsonl")]
-    kinds = [each.name for each in FORMATS.values() if each.write]
     return {system.unstrip_protocol(f"{root}/{name}{kind}") for name in names for kind in kinds}

@@ -1,12 +1,15 @@
 """The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import UInt8
 
 from unetseg.images.resampling import resize
-from unetseg.images.tiling import Grid, Rows, lay_grid
+from unetseg.images.tiling import Grid, lay_grid
 from unetseg.model import keras
 from unetseg.model.assembly import take_apart
+from unetseg.prediction.plan import Readable
 
 TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
 REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
@@ -47,15 +50,15 @@ class TiledModel:
         tile, pixels = self._tile, self._tile**2
         return lay_grid(height, width, tile=tile, overlap=self._overlap, multiple=self._multiple, batch_pixels=pixels)
 
-    def scaling(self, rows: Rows, height: int, width: int) -> tuple[float, float]:
+    def scaling(self, image: Readable) -> tuple[float, float]:
         """Find the factor and the offset by which the model normalises the values of an image.
 
         The statistics are those of the whole image; its polarity is decided by the model on a copy that fits it.
         """
-        scale, offset = self._scaling(*_mean_and_deviation(rows, height, width))
+        scale, offset = self._scaling(*_mean_and_deviation(image))
         if self._polarity is None:
             return scale, offset
-        copy = _fit(rows, height, width, self._size).astype(np.float32)
+        copy = _fit(image, self._size).astype(np.float32)
         sign = float(np.ravel(self._polarity.predict_on_batch(copy[None]))[0])
         return sign * scale, sign * offset
 
@@ -69,23 +72,27 @@ class TiledModel:
         return float(scale), float(normalised[0, 1, 0, 0] - scale * dark)
 
 
-def _fit(rows: Rows, height: int, width: int, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Fit an image to a model's size, a strip at a time, so that memory does not grow with it."""
-    step, strips, done = max(1, STRIP // width), [], 0
-    for start in range(0, height, step):
-        stop = min(start + step, height)
-        until = round(stop * size / height)
+def _strips(image: Readable) -> Iterator[tuple[int, int]]:
+    """Cut an image into strips, so that memory does not grow with it."""
+    step = max(1, STRIP // image.width)
+    return ((start, min(start + step, image.height)) for start in range(0, image.height, step))
+
+
+def _fit(image: Readable, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Fit an image to a model's size."""
+    strips, done = [], 0
+    for start, stop in _strips(image):
+        until = round(stop * size / image.height)
         if until > done:
-            strips.append(resize(rows(start, stop), until - done, size))
+            strips.append(resize(image.rows(start, stop), until - done, size))
             done = until
     return np.concatenate(strips)
 
 
-def _mean_and_deviation(rows: Rows, height: int, width: int) -> tuple[float, float]:
-    step = max(1, STRIP // width)
+def _mean_and_deviation(image: Readable) -> tuple[float, float]:
     counts = np.zeros(256, np.int64)
-    for start in range(0, height, step):
-        counts += np.bincount(rows(start, min(start + step, height)).ravel(), minlength=256)
+    for strip in _strips(image):
+        counts += np.bincount(image.rows(*strip).ravel(), minlength=256)
     values = np.arange(256)
     mean = float(np.average(values, weights=counts))
     return mean, float(np.average((values - mean) ** 2, weights=counts)) ** 0.5

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import compress, islice
 from math import inf, log2, sqrt
 
@@ -10,11 +9,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.images.resampling import fit, resize, restore
-from unetseg.images.tiling import Rows
+from unetseg.prediction.plan import Readable, in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import expected_dice, overlap
-from unetseg.prediction.settings import Settings
-from unetseg.prediction.tuning import Tuning
+from unetseg.prediction.settings import Settings, Tuning
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
@@ -47,26 +45,15 @@ class Zooming:
             return not self.settings.zoom and self.settings.scale == "resize"
         return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
 
-    def decide(
-        self, predictor: Predictor, rows: Rows, height: int, width: int, pixel: tuple[float, float] | None
-    ) -> float:
-        """Choose the zoom of an image that is predicted in tiles: pixels that the model sees for each of the image.
-
-        Args:
-            predictor: the model.
-            rows: gives the image's rows from a first one to one before the last.
-            height: of the image.
-            width: of the image.
-            pixel: see `fits`.
-        """
+    def decide(self, predictor: Predictor, image: Readable) -> float:
+        """Choose the zoom of an image that is predicted in tiles: pixels that the model sees for each of the image."""
         if self.settings.zoom or self.settings.scale != "auto":
             return self.settings.zoom or 1.0
-        if zoom := self._by_pixel(pixel):
+        if zoom := self._by_pixel(image.pixel):
             return zoom
-        if self._is_usual(predictor.size, height, width):
+        if self._is_usual(predictor.size, image.height, image.width):
             return 1.0
-        usual, doubt = self.tuning.zoom, self.tuning.doubt
-        return most_certain_zoom(predictor, rows, height, width, self.settings.threshold, usual, doubt)
+        return most_certain_zoom(predictor, image, self.settings.threshold, self.tuning.zoom, self.tuning.doubt)
 
     def _by_pixel(self, pixel: tuple[float, float] | None) -> float | None:
         """Compute the zoom at which the image's pixels are as large as those that the model was trained on."""
@@ -80,7 +67,7 @@ class Zooming:
 
 
 def most_certain_zoom(
-    predictor: Predictor, rows: Rows, height: int, width: int, threshold: float, usual: float, doubt: float = 0.0
+    predictor: Predictor, image: Readable, threshold: float, usual: float, doubt: float = 0.0
 ) -> float:
     """Find the zoom with the highest expected Dice, on two crops of as many pixels that the model sees at each zoom.
 
@@ -90,17 +77,15 @@ def most_certain_zoom(
 
     Args:
         predictor: the model.
-        rows: gives the image's rows from a first one to one before the last.
-        height: of the image.
-        width: of the image.
+        image: of any size.
         threshold: probability from which a pixel is foreground.
         usual: that of the images that the model was trained on.
         doubt: what a zoom half or twice the usual one has to gain in expected Dice, and so on.
     """
-    score = predictor.scorer(rows, height, width)
+    score = predictor.scorer(image)
 
     def certainty(zoom: float) -> float:
-        crops = np.stack(list(_crops(rows, height, width, zoom, predictor.size)))
+        crops = np.stack(list(_crops(image, zoom, predictor.size)))
         found = expected_dice(np.sum([overlap(seen, threshold) for seen in score(crops)], axis=0))
         return found - TILT * log2(zoom) - doubt * abs(log2(zoom / usual)) if found else -inf
 
@@ -118,12 +103,12 @@ def most_certain_zoom(
     return chosen
 
 
-def _crops(rows: Rows, height: int, width: int, zoom: float, size: int) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
+def _crops(image: Readable, zoom: float, size: int) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
     """Cut one or two crops that are of the model's size once zoomed; an image that is smaller is mirrored."""
     side = max(1, round(size / zoom))
-    tall, wide = min(side, height), min(side, width)
-    for top, left in sorted({*zip(_places(height, tall), _places(width, wide), strict=True)}):
-        part = rows(top, top + tall)[:, left : left + wide]
+    tall, wide = min(side, image.height), min(side, image.width)
+    for top, left in sorted({*zip(_places(image.height, tall), _places(image.width, wide), strict=True)}):
+        part = image.rows(top, top + tall)[:, left : left + wide]
         seen = resize(part, max(1, round(tall * zoom)), max(1, round(wide * zoom)))[:size, :size]
         yield np.pad(seen, ((0, size - seen.shape[0]), (0, size - seen.shape[1]), (0, 0)), "symmetric")
 
@@ -135,7 +120,7 @@ def _places(length: int, side: int) -> tuple[int, int]:
 
 
 def predict_zoomed(
-    predictor: "Predictor", zooming: Zooming, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]
+    predictor: Predictor, zooming: Zooming, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]
 ) -> Iterator[tuple[float, Float32[np.ndarray, "_ _"]]]:
     """Predict images at the zoom that is right for each; give that zoom and the probability at the image's own size."""
     waiting = iter(images)
@@ -147,9 +132,5 @@ def predict_zoomed(
             if is_fitted:
                 yield predictor.size / sqrt(height * width), restore(next(fitted), height, width)
             else:
-                zoom = zooming.decide(predictor, partial(_rows, image), height, width, None)
+                zoom = zooming.decide(predictor, in_memory(image))
                 yield zoom, predictor.image(image, zoom)
-
-
-def _rows(image: UInt8[np.ndarray, "height width 3"], start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
-    return image[start:stop]

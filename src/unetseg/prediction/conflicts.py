@@ -1,0 +1,91 @@
+"""What could spoil a folder of results: another process, an image in the place of a result, a name that is too long."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from unetseg.errors import InputError
+from unetseg.files import check_output
+from unetseg.images.inputs import ZARR, Input
+from unetseg.images.storage import Place
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def locked(folder: Path, lock: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; the system ends this with the process, however it dies.
+
+    Args:
+        folder: the folder, for the error.
+        lock: the file that is locked; made where it does not exist.
+
+    Raises:
+        InputError: naming the process that holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+", encoding="utf-8") as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            rule = f"{file.read() or 'another process'} is writing to it; wait for it or name another folder"
+            raise InputError(f"{folder}: {rule}") from error
+        except OSError:
+            pass  # a file system without locks
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield
+
+
+def check_results(
+    results: Mapping[Input, Sequence[Path]], out: Path, final: Callable[[Path], Place]
+) -> dict[Input, str]:
+    """Refuse images whose results would replace them, each other, or a folder.
+
+    Args:
+        results: the files that are to be written of each image.
+        out: the folder that they are written to.
+        final: tells where a file ends up.
+
+    Returns:
+        What is wrong with images whose results would have too long a name.
+
+    Raises:
+        InputError: naming the file.
+    """
+    too_long, limit = dict[Input, str](), _longest_name(out)
+    images = {source.path.resolve() if isinstance(source.path, Path) else source.path for source in results}
+    written = set[Path]()
+    for source, paths in results.items():
+        if (length := max(len(os.fsencode(path.name)) for path in paths)) > limit:
+            rule = f"the name of a result would have {length} bytes, the file system takes {limit}"
+            too_long[source] = f"{source.path}: {rule}; shorten the image's name"
+            continue
+        for path in paths:
+            check_output(path, "zarr.json" if path.suffix == ZARR else None)
+            if final(path) in images:
+                raise InputError(f"{path}: is an image and would be replaced by a result; choose another folder")
+            if path in written:
+                raise InputError(f"{path}: would be the result of two images; predict them into two folders")
+            written.add(path)
+    for folder in {parent for path in written for parent in path.parents}:
+        if folder in written or (folder.exists() and not folder.is_dir()):
+            raise InputError(f"{folder}: would be a file and a folder of results; predict into two folders")
+    return too_long
+
+
+def _longest_name(folder: Path) -> int:
+    """Ask the file system that a folder is or will be on how many bytes a name may have."""
+    there = next(each for each in (folder.resolve(), *folder.resolve().parents) if each.is_dir())
+    try:
+        return os.pathconf(there, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return 255
