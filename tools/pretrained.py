@@ -15,7 +15,6 @@ import cv2
 import keras
 import numpy as np
 import yaml
-from unetseg.training.keeper import Past
 
 from unetseg.config import Params
 from unetseg.dataset.archive import extract, opened
@@ -30,6 +29,7 @@ from unetseg.splitting.groups import connected
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import share_out, stratum
 from unetseg.training.batches import open_batches
+from unetseg.training.checkpoint import Past
 from unetseg.training.fit import train
 
 ROOT = Path(__file__).resolve().parents[1]

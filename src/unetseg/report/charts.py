@@ -1,4 +1,8 @@
-"""Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on."""
+"""Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on.
+
+Each function fills an empty figure. Its other arguments are the rows of the table below metrics/ that has their name,
+or values of metrics/evaluate.json.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -32,12 +36,12 @@ def charts(
     """Return the functions that draw the charts of a run into an empty figure, by name.
 
     Args:
-        history: the rows of metrics/history.csv; none for a model that was trained elsewhere.
-        per_image: the rows of metrics/per_image.csv.
+        history: see above; no rows for a model that was trained elsewhere.
+        per_image: see above.
         evaluation: metrics/evaluate.json.
-        thresholds: the rows of metrics/thresholds.csv.
-        reliability: the rows of metrics/reliability.csv.
-        external: the rows of the images of the external test set.
+        thresholds: see above.
+        reliability: see above.
+        external: rows of per_image.csv of the external test set.
     """
     drawn: dict[str, Callable[[Figure], None]] = {
         **({"training": partial(draw_training, history=history)} if history else {}),
@@ -53,21 +57,15 @@ def charts(
 
 
 def draw_training(figure: Figure, history: Rows) -> None:
-    """Draw training and validation Dice and loss over the epochs, and mark the selected epoch.
-
-    Args:
-        figure: an empty figure.
-        history: the rows of metrics/history.csv.
-    """
+    """Draw training and validation Dice and loss over the epochs, and mark the selected epoch."""
     epochs, validation = _column(history, "epoch"), _column(history, "val_dice")
     best = int(np.nanargmax(validation))
     for axes, name, label in zip(figure.subplots(1, 2), ("dice", "loss"), ("Dice", "Loss"), strict=True):
         axes.plot(epochs, _column(history, name), color=BLUE, marker="o", markersize=3, label="training, augmented")
         axes.plot(epochs, _column(history, f"val_{name}"), color=ORANGE, marker="s", markersize=3, label="validation")
         axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.2)
-        axes.plot(
-            epochs[best], _column(history, f"val_{name}")[best], "*", color=BLACK, markersize=11, label="selected epoch"
-        )
+        selected = _column(history, f"val_{name}")[best]
+        axes.plot(epochs[best], selected, "*", color=BLACK, markersize=11, label="selected epoch")
         axes.set(title=label, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # beside the curves
@@ -76,13 +74,7 @@ def draw_training(figure: Figure, history: Rows) -> None:
 
 
 def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) -> None:
-    """Draw a histogram of the images' Dice with its mean, median, 10th percentile and interval.
-
-    Args:
-        figure: an empty figure.
-        per_image: the rows of metrics/per_image.csv.
-        dice: `dice` of metrics/evaluate.json.
-    """
+    """Draw a histogram of the images' Dice with its mean, median, 10th percentile and interval."""
     values = _column(per_image, "dice")
     axes = figure.subplots()
     low = min(np.floor(values.min() * 20) / 20, 0.95)
@@ -102,10 +94,7 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
 def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any]) -> None:
     """Draw the Dice of every image by kind, with each kind's mean and 95 % interval.
 
-    Args:
-        figure: an empty figure.
-        per_image: the rows of metrics/per_image.csv, and those of external test sets, which name them as subset.
-        evaluation: metrics/evaluate.json.
+    Rows of external test sets name them as their subset.
     """
     axes = figure.subplots()
     subset = per_image[0].get("subset")
@@ -115,9 +104,7 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any])
     groups += [(name, each["images"], each["dice"]) for name, each in external.items()]
     for place, (kind, _, dice) in enumerate(groups):
         chosen = [row for row in per_image if row.get("subset") == (kind if kind in external else subset)]
-        values = np.array(
-            [float(row["dice"]) for row in chosen if kind in ("all", row["modality"]) or kind in external]
-        )
+        values = _column([row for row in chosen if kind in ("all", row["modality"]) or kind in external], "dice")
         _, colour, marker = KINDS.get(kind, ("", GREY, "o"))
         spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # spreads the points, always the same way
         axes.plot(values, spread, marker, color=colour, alpha=0.55, markeredgewidth=0)
@@ -128,19 +115,14 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any])
     axes.set_yticks(range(len(groups)), [f"{KINDS.get(kind, (kind,))[0]}\n{count} images" for kind, count, _ in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     figure.set_figheight(1.0 + 0.75 * len(groups))
-    axes.set(
-        xlabel="Dice of an image", title="Dice by kind of image: each image, mean (diamond) and 95 % interval (bar)"
-    )
+    title = "Dice by kind of image: each image, mean (diamond) and 95 % interval (bar)"
+    axes.set(xlabel="Dice of an image", title=title)
 
 
 def draw_dependence(figure: Figure, per_image: Rows) -> None:
     """Draw Dice against the share of foreground and against the objects' mean area at the images' own size.
 
     The axes go by ratio, so images without foreground are not shown.
-
-    Args:
-        figure: an empty figure.
-        per_image: the rows of metrics/per_image.csv.
     """
     foreground, dice = _column(per_image, "foreground"), _column(per_image, "dice")
     objects = _column(per_image, "objects")
@@ -162,13 +144,7 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
 
 
 def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
-    """Draw the observed frequency of foreground against the predicted probability.
-
-    Args:
-        figure: an empty figure.
-        bins: the rows of metrics/reliability.csv.
-        error: the expected calibration error.
-    """
+    """Draw the observed frequency of foreground against the predicted probability."""
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
     axes.plot(_column(bins, "confidence"), _column(bins, "frequency"), "o-", color=BLUE, label="model")
@@ -182,18 +158,11 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
 
 
 def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) -> None:
-    """Draw the true Dice of every image against the one that was estimated from its prediction alone.
-
-    Args:
-        figure: an empty figure.
-        per_image: the rows of metrics/per_image.csv.
-        estimate: `estimate` of metrics/evaluate.json.
-    """
+    """Draw the true Dice of every image against the one that was estimated from its prediction alone."""
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="estimate is right")
-    axes.plot(
-        _column(per_image, "estimated_dice"), _column(per_image, "dice"), "o", color=BLUE, alpha=0.7, label="image"
-    )
+    estimated, true = _column(per_image, "estimated_dice"), _column(per_image, "dice")
+    axes.plot(estimated, true, "o", color=BLUE, alpha=0.7, label="image")
     axes.set(xlabel="estimated Dice", ylabel="true Dice", xlim=(0, 1), ylim=(0, 1), title="Estimated and true Dice")
     axes.annotate(f"mean absolute error {estimate['mae']:.3f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
     axes.legend(loc="upper left")
@@ -201,21 +170,15 @@ def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) 
 
 
 def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
-    """Draw Dice over the threshold on both subsets, and precision and recall of the test subset.
-
-    Args:
-        figure: an empty figure.
-        thresholds: the rows of metrics/thresholds.csv.
-        used: the threshold of the scores.
-    """
+    """Draw Dice over the threshold on both subsets, and precision and recall of the test subset."""
     axes = figure.subplots()
     validation = [row for row in thresholds if row["subset"] == "validation"]
-    subsets = {"validation": validation, "test": thresholds[len(validation) :]}
-    if subsets["validation"]:
-        _plot_curve(axes, subsets["validation"], "dice", "Dice, validation", color=ORANGE, linestyle="--")
-    _plot_curve(axes, subsets["test"], "dice", "Dice, test", color=BLUE)
-    _plot_curve(axes, subsets["test"], "precision", "precision, test", color=GREEN, linewidth=1)
-    _plot_curve(axes, subsets["test"], "recall", "recall, test", color=PURPLE, linewidth=1)
+    test = thresholds[len(validation) :]
+    if validation:
+        _plot_curve(axes, validation, "dice", "Dice, validation", color=ORANGE, linestyle="--")
+    _plot_curve(axes, test, "dice", "Dice, test", color=BLUE)
+    _plot_curve(axes, test, "precision", "precision, test", color=GREEN, linewidth=1)
+    _plot_curve(axes, test, "recall", "recall, test", color=PURPLE, linewidth=1)
     axes.axvline(used, color=BLACK, linestyle=":", linewidth=1.2, label=f"used: {used:.2f}")
     axes.set(xlabel="probability from which a pixel is foreground", ylabel="mean over images", xlim=(0, 1))
     axes.set_title("Effect of the threshold")

@@ -58,21 +58,16 @@ def scored_entries(
         per_image: the rows of per_image.csv, which say which images and in which order.
         threshold: probability from which a pixel is foreground.
     """
-    images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-    probabilities = np.load(predictions / "probabilities.npy", mmap_mode="r")
-    sample = {row["id"]: int(row["index"]) for row in read_csv(arrays / "samples.csv")}
-    place = {row["id"]: int(row["index"]) for row in read_csv(predictions / "ids.csv")}
-    for row in per_image:
-        name = row["id"]
-        probability = np.array(probabilities[place[name]])
+    masks = np.load(arrays / "masks.npy", mmap_mode="r")
+    for row, index, image, probability in _predicted(arrays, predictions, per_image):
+        scores = {key: value for key, value in row.items() if key != "id"}
         yield Entry(
-            id=name,
-            image=np.array(images[sample[name]]),
+            id=row["id"],
+            image=image,
             mask=(probability >= np.float32(threshold)).view(np.uint8),
-            truth=np.array(masks[sample[name]]),
+            truth=np.array(masks[index]),
             probability=probability,
-            scores={key: value for key, value in row.items() if key != "id"}
-            | {"uncertainty": uncertainty(probability)},
+            scores=scores | {"uncertainty": uncertainty(probability)},
         )
 
 
@@ -107,16 +102,25 @@ def read_cases(
         depth: of `unetseg.objects.separation.separated_objects`.
         min_size: of `unetseg.objects.separation.separated_objects`.
     """
-    images, labels = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "labels"))
+    labels = np.load(arrays / "labels.npy", mmap_mode="r")
+    cases = []
+    for row, index, image, probability in _predicted(arrays, predictions, rows):
+        mask = probability >= np.float32(threshold)
+        objects = separated_objects(probability, threshold, depth, min_size)
+        cases.append(Case(row["id"], float(row["dice"]), image, np.array(labels[index]), mask, objects))
+    return cases
+
+
+def _predicted(
+    arrays: Path, predictions: Path, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], int, UInt8[np.ndarray, "size size 3"], Float32[np.ndarray, "size size"]]]:
+    """Yield each row with its index in the arrays, its image and its probability."""
+    images = np.load(arrays / "images.npy", mmap_mode="r")
     probabilities = np.load(predictions / "probabilities.npy", mmap_mode="r")
-    index, place = (
+    sample, place = (
         {row["id"]: int(row["index"]) for row in read_csv(table)}
         for table in (arrays / "samples.csv", predictions / "ids.csv")
     )
-    cases = []
-    for name, dice in ((row["id"], float(row["dice"])) for row in rows):
-        probability, at = np.array(probabilities[place[name]]), index[name]
-        objects = separated_objects(probability, threshold, depth, min_size)
-        mask = probability >= np.float32(threshold)
-        cases.append(Case(name, dice, np.array(images[at]), np.array(labels[at]), mask, objects))
-    return cases
+    for row in rows:
+        index = sample[row["id"]]
+        yield row, index, np.array(images[index]), np.array(probabilities[place[row["id"]]])

@@ -118,13 +118,12 @@ def _record(entry: Entry, side: int) -> dict[str, Any]:
     else:
         probability = None if entry.probability is None else resize(entry.probability, height, width)
         layers["outlines"] = thumbnails.outlines_uri(mask, probability)
-    image = thumbnails.image_uri(resize(entry.image, height, width))
     return {
         "id": entry.id,
         "height": height,
         "width": width,
         "scores": _plain(entry.scores),
-        "image": image,
+        "image": thumbnails.image_uri(resize(entry.image, height, width)),
         "layers": layers,
     }
 

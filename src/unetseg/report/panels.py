@@ -1,4 +1,4 @@
-"""Draw test images beside their true mask, predicted mask and errors."""
+"""Draw test images beside their true mask, predicted mask and errors, each into an empty figure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,6 +23,8 @@ Row = TypeVar("Row")
 AGREED = "#c4c4c4"
 FALSE_POSITIVE, FALSE_NEGATIVE = ORANGE, BLUE
 PREDICTED, TRUE, BOTH = ORANGE, SKY, "white"  # outlines, on a dimmed image
+ERRORS = ("found", AGREED), ("false positive", FALSE_POSITIVE), ("false negative", FALSE_NEGATIVE)
+OUTLINES = ("true", TRUE), ("predicted", PREDICTED), ("both", BOTH)
 ZOOM = 3  # images are enlarged by this factor; an outline is one image pixel wide
 
 
@@ -43,26 +45,26 @@ def panels(
         examples: how many images are shown of each: highest, middle and lowest Dice.
     """
     objects = evaluation["objects"]
-    read_from = partial(
-        read_cases, threshold=evaluation["threshold"], depth=objects["depth"], min_size=objects["min_size"]
-    )
-    read = partial(read_from, arrays, predictions)
-    count = len(per_image)
-    steps = np.unique(np.linspace(0, count - 1, 4).astype(int))
+    chosen_values = {"threshold": evaluation["threshold"], "depth": objects["depth"], "min_size": objects["min_size"]}
+    read = partial(read_cases, arrays, predictions, **chosen_values)
     best, median, worst = chosen(per_image, examples)
     drawn: dict[str, Callable[[Figure], None]] = {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
         "examples_median": partial(draw_examples, cases=read(median), title="Images near the median Dice"),
         "examples_worst": partial(draw_examples, cases=read(worst), title="Images with the lowest Dice"),
         "worst": partial(draw_worst, cases=read(per_image[:12])),
-        "outlines": partial(draw_outlines, cases=read([per_image[step] for step in steps])),
+        "outlines": partial(draw_outlines, cases=read(_four_of(per_image))),
     }
     if (elsewhere := predictions / "external").is_dir():
-        rows = read_csv(elsewhere / "per_image.csv")
-        shown = [rows[step] for step in np.unique(np.linspace(0, len(rows) - 1, 4).astype(int))]
-        cases = read_from(elsewhere / "arrays", elsewhere / "predictions", shown)
+        shown = _four_of(read_csv(elsewhere / "per_image.csv"))
+        cases = read_cases(elsewhere / "arrays", elsewhere / "predictions", shown, **chosen_values)
         drawn["external"] = partial(draw_examples, cases=cases, title="Images from elsewhere, from the lowest Dice up")
     return drawn
+
+
+def _four_of(rows: Sequence[Row]) -> Sequence[Row]:
+    """Choose four rows evenly, the first and the last among them."""
+    return [rows[step] for step in np.unique(np.linspace(0, len(rows) - 1, 4).astype(int))]
 
 
 def chosen(worst_first: Sequence[Row], examples: int) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
@@ -79,59 +81,29 @@ def chosen(worst_first: Sequence[Row], examples: int) -> tuple[Sequence[Row], Se
 
 
 def draw_examples(figure: Figure, cases: Sequence[Case], title: str) -> None:
-    """Draw one row per image: the image, its true mask, the predicted mask, and the errors.
-
-    Args:
-        figure: an empty figure.
-        cases: the images.
-        title: of the whole.
-    """
-    figure.set_figheight(0.9 + 2.0 * len(cases))
-    grid = figure.subplots(len(cases), 4, squeeze=False)
-    for row, case in zip(grid, cases, strict=True):
+    """Draw one row per image: the image, its true mask, the predicted mask, and the errors."""
+    for row, case in zip(_grid(figure, cases, 4, across=1, inches=2.0), cases, strict=True):
         _show(row[0], stretched(case.image), shortened(case.id, 26))
         _show(row[1], _black_and_white(case.labels > 0), "true mask")
         _show(row[2], _black_and_white(case.mask), "predicted mask")
         _show(row[3], errors(case.labels > 0, case.mask), f"errors: Dice {case.dice:.3f}")
-    _explain(figure, title, ("found", AGREED), ("false positive", FALSE_POSITIVE), ("false negative", FALSE_NEGATIVE))
+    _explain(figure, title, ERRORS)
 
 
 def draw_worst(figure: Figure, cases: Sequence[Case]) -> None:
-    """Draw images, worst first, each beside its errors, three per row.
-
-    Args:
-        figure: an empty figure.
-        cases: the images.
-    """
-    rows = -(-len(cases) // 3)
-    figure.set_figheight(0.9 + 1.4 * rows)
-    grid = figure.subplots(rows, 6, squeeze=False)
-    for axes in grid.flat[2 * len(cases) :]:
-        axes.set_axis_off()
-    for left, right, case in zip(grid.flat[::2], grid.flat[1::2], cases, strict=False):
+    """Draw images, worst first, each beside its errors, three per row."""
+    for (left, right), case in zip(_grid(figure, cases, 2, across=3, inches=1.4), cases, strict=True):
         _show(left, stretched(case.image), f"{case.dice:.3f}  {shortened(case.id, 22)}")
         _show(right, errors(case.labels > 0, case.mask), "")
-    key = ("found", AGREED), ("false positive", FALSE_POSITIVE), ("false negative", FALSE_NEGATIVE)
-    _explain(figure, f"The {len(cases)} images with the lowest Dice", *key)
+    _explain(figure, f"The {len(cases)} images with the lowest Dice", ERRORS)
 
 
 def draw_outlines(figure: Figure, cases: Sequence[Case]) -> None:
-    """Draw the outlines of the true and the predicted objects on each image, two per row.
-
-    Args:
-        figure: an empty figure.
-        cases: the images.
-    """
-    rows = -(-len(cases) // 2)
-    figure.set_figheight(0.9 + 3.8 * rows)
-    grid = figure.subplots(rows, 2, squeeze=False)
-    for axes in grid.flat[len(cases) :]:
-        axes.set_axis_off()
-    for axes, case in zip(grid.flat, cases, strict=False):
+    """Draw the outlines of the true and the predicted objects on each image, two per row."""
+    for (axes,), case in zip(_grid(figure, cases, 1, across=2, inches=3.8), cases, strict=True):
         counts = f"{np.count_nonzero(np.unique(case.labels))} true, {case.objects.max()} predicted objects"
         _show(axes, outlined(case), f"{shortened(case.id, 18)}: Dice {case.dice:.3f}, {counts}")
-    key = ("true", TRUE), ("predicted", PREDICTED), ("both", BOTH)
-    _explain(figure, "Outlines of objects, from the lowest Dice to the highest", *key)
+    _explain(figure, "Outlines of objects, from the lowest Dice to the highest", OUTLINES)
 
 
 def errors(truth: Bool[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -171,6 +143,16 @@ def _outline(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "zoomed zoo
     return cv2.dilate(thin.astype(np.uint8), np.ones((ZOOM, ZOOM), np.uint8)) > 0
 
 
+def _grid(figure: Figure, cases: Sequence[Case], each: int, *, across: int, inches: float) -> list[list[Axes]]:
+    """Give each case some axes, with so many cases in a row, which is so high."""
+    rows = -(-len(cases) // across)
+    figure.set_figheight(0.9 + inches * rows)
+    axes = figure.subplots(rows, each * across, squeeze=False).ravel().tolist()
+    for unused in axes[each * len(cases) :]:
+        unused.set_axis_off()
+    return [axes[each * place :][:each] for place in range(len(cases))]
+
+
 def _show(axes: Axes, pixels: UInt8[np.ndarray, "h w 3"], title: str) -> None:
     axes.imshow(pixels)
     axes.set_title(title, fontsize=7.5, fontweight="normal", pad=3, parse_math=False)  # an id may hold a $
@@ -178,7 +160,7 @@ def _show(axes: Axes, pixels: UInt8[np.ndarray, "h w 3"], title: str) -> None:
     axes.spines[:].set(visible=True, linewidth=0.6)
 
 
-def _explain(figure: Figure, title: str, *key: tuple[str, str]) -> None:
+def _explain(figure: Figure, title: str, key: Sequence[tuple[str, str]]) -> None:
     figure.suptitle(title)
     patches = [Patch(facecolor=colour, edgecolor=AGREED, label=name) for name, colour in key]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
