@@ -45,8 +45,9 @@ def panels(
         examples: how many images are shown of each: highest, middle and lowest Dice.
     """
     objects = evaluation["objects"]
-    chosen_values = {"threshold": evaluation["threshold"], "depth": objects["depth"], "min_size": objects["min_size"]}
-    read = partial(read_cases, arrays, predictions, **chosen_values)
+    threshold, depth, min_size = evaluation["threshold"], objects["depth"], objects["min_size"]
+    read_from = partial(read_cases, threshold=threshold, depth=depth, min_size=min_size)
+    read = partial(read_from, arrays, predictions)
     best, median, worst = chosen(per_image, examples)
     drawn: dict[str, Callable[[Figure], None]] = {
         "examples_best": partial(draw_examples, cases=read(best), title="Images with the highest Dice"),
@@ -57,7 +58,7 @@ def panels(
     }
     if (elsewhere := predictions / "external").is_dir():
         shown = _four_of(read_csv(elsewhere / "per_image.csv"))
-        cases = read_cases(elsewhere / "arrays", elsewhere / "predictions", shown, **chosen_values)
+        cases = read_from(elsewhere / "arrays", elsewhere / "predictions", shown)
         drawn["external"] = partial(draw_examples, cases=cases, title="Images from elsewhere, from the lowest Dice up")
     return drawn
 
