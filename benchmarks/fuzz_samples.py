@@ -26,7 +26,7 @@ import tifffile
 from PIL import Image
 
 with atheris.instrument_imports(include=["unetseg"]):
-    from unetseg.dataset import merging
+    from unetseg.dataset import samples
     from unetseg.errors import InputError
     from unetseg.images import opening, rasters
 
@@ -73,7 +73,7 @@ class Target:
         if image.shape != (*stored.pixels.shape[:2], 3) or image.dtype != np.uint8:
             raise RuntimeError(f"{stored.pixels.shape} came as {image.shape} of {image.dtype}")
         self.images += 1
-        labels, _ = merging.merge_masks([self.file], stored)
+        labels, _ = samples.merge_masks([self.file], stored)
         if labels.shape != image.shape[:2]:
             raise RuntimeError(f"{image.shape} came as labels of {labels.shape}")
         self.masks += 1

@@ -4,7 +4,8 @@ import cv2
 import keras
 import numpy as np
 
-from unetseg.dataset.tiles import cut, tiles_file
+from unetseg.dataset.arrays import tiles_file
+from unetseg.dataset.tiles import cut
 from unetseg.dataset.truth import NAME, packed
 from unetseg.files import write_csv
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unetseg.dataset.merging import merge_masks
+from unetseg.dataset.samples import merge_masks
 from unetseg.errors import InputError
 from unetseg.images.opening import Stored
 

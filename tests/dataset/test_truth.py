@@ -1,6 +1,7 @@
 import numpy as np
 
-from unetseg.dataset.tiles import cut, tiles_file, whole_images
+from unetseg.dataset.arrays import tiles_file
+from unetseg.dataset.tiles import cut, whole_images
 from unetseg.dataset.truth import NAME, Truth, packed
 from unetseg.files import write_csv
 

@@ -1,7 +1,9 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
 import csv
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,24 +11,23 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from jaxtyping import Shaped, UInt8, UInt16
+from numpy.typing import DTypeLike
 
 from unetseg import files
 from unetseg.annotations.masks import number_parts
-from unetseg.dataset.growing import growing
-from unetseg.dataset.problems import Findings, attempt
+from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples, modality, read_sample
-from unetseg.dataset.tiles import Tile, cut, tiles_file
+from unetseg.dataset.tiles import Tile, cut
 from unetseg.dataset.truth import NAME as TRUTH
 from unetseg.dataset.truth import packed
 from unetseg.errors import InputError
 from unetseg.images import resampling
 from unetseg.images.fingerprint import TRAITS, traits
 from unetseg.images.stacks import Channel, Project
-from unetseg.parallel import in_processes
-from unetseg.progress import progress
 
 SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or data set an image came from
 COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image", "source")
+TILE_COLUMNS = ("index", "id", "row", "column", "mean", "deviation", "polarity")
 
 
 class Prepared(NamedTuple):
@@ -69,11 +70,20 @@ def write_arrays(
         InputError: with a line for each problem of any sample, if there are unusable ones and `skip_bad` is false, or
             if nothing usable is left.
     """
-    folders = find_samples(samples)
-    findings = Findings()
+    folders, findings = find_samples(samples), Findings()
+    sources = _read_sources(samples / SOURCES)
+    read = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
+    rows: list[dict[str, Any]] = []
     with files.atomic_path(out) as beside:
         beside.mkdir()
-        rows = _append_samples(folders, beside, size, tiles, findings, channel, project)
+        with _arrays(beside, size, tiles) as add:
+            for folder, prepared, problems in attempt_each(read, folders, "preprocess"):
+                if prepared is None:
+                    findings.add_unusable(folder.name, problems)
+                    continue
+                findings.add_usable(prepared.warnings, prepared.row["foreground"] > 0)
+                add(prepared)
+                rows.append({"index": len(rows), **prepared.row, "source": sources.get(folder.name, "")})
         findings.raise_unusable(skip_bad)
         files.write_csv(beside / "samples.csv", rows, COLUMNS)
     return findings
@@ -108,20 +118,52 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
     return Prepared(row, image, labels, truth, known_by, list(sample.warnings), squares)
 
 
-def _append_samples(
-    folders: list[Path],
-    out: Path,
-    size: int,
-    tiles: bool,
-    findings: Findings,
-    channel: Channel,
-    project: Project,
-) -> list[dict[str, Any]]:
-    """Write the arrays, and give the rows of the samples that are in them."""
+@contextmanager
+def tiles_file(out: Path, size: int) -> Iterator[Callable[[Tile], None]]:
+    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; yield the function that appends a tile."""
     rows: list[dict[str, Any]] = []
-    sources = _read_sources(folders[0].with_name(SOURCES))
-    prepare_each = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
-    results = in_processes(partial(attempt, prepare_each), folders)
+    with (
+        growing(out / "tiles.npy", np.uint8, (size, size, 3)) as add_image,
+        growing(out / "tile_masks.npy", np.uint8, (size, size)) as add_mask,
+    ):
+
+        def append(tile: Tile) -> None:
+            add_image(tile.image)
+            add_mask(tile.mask)
+            rows.append({"index": len(rows), **tile.row})
+
+        yield append
+    files.write_csv(out / "tiles.csv", rows, TILE_COLUMNS)
+
+
+@contextmanager
+def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Open a .npy file that grows row by row; yield the function that appends one row or several.
+
+    Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
+    """
+    rows, row_bytes = 0, np.dtype(dtype).itemsize * math.prod(shape)
+
+    def write_header() -> None:
+        kind = np.lib.format.dtype_to_descr(np.dtype(dtype))
+        header = {"descr": kind, "fortran_order": False, "shape": (rows, *shape)}
+        np.lib.format.write_array_header_1_0(file, header)  # leaves room for the number of rows to grow
+
+    def append(row: np.ndarray) -> None:
+        nonlocal rows
+        file.write(content := row.tobytes())
+        rows += len(content) // row_bytes
+
+    with path.open("wb") as file:
+        write_header()
+        yield append
+        file.seek(0)
+        write_header()
+
+
+@contextmanager
+def _arrays(out: Path, size: int, tiles: bool) -> Iterator[Callable[[Prepared], None]]:
+    """Open the arrays in a folder; yield the function that appends a sample to each."""
     with (
         growing(out / "images.npy", np.uint8, (size, size, 3)) as add_image,
         growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
@@ -130,20 +172,17 @@ def _append_samples(
         growing(out / "traits.npy", TRAITS, ()) as add_traits,
         tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
     ):
-        for folder, (prepared, problems) in zip(folders, progress(results, "preprocess", len(folders)), strict=True):
-            if prepared is None:
-                findings.add_unusable(folder.name, problems)
-                continue
-            findings.add_usable(prepared.warnings, prepared.row["foreground"] > 0)
-            add_image(prepared.image)
-            add_mask((prepared.labels > 0).view(np.uint8))
-            add_labels(prepared.labels)
-            add_truth(prepared.truth)
-            add_traits(prepared.traits)
-            for tile in prepared.tiles:
+
+        def add(sample: Prepared) -> None:
+            add_image(sample.image)
+            add_mask((sample.labels > 0).view(np.uint8))
+            add_labels(sample.labels)
+            add_truth(sample.truth)
+            add_traits(sample.traits)
+            for tile in sample.tiles:
                 add_tile(tile)
-            rows.append({"index": len(rows), **prepared.row, "source": sources.get(folder.name, "")})
-    return rows
+
+        yield add
 
 
 def _read_sources(path: Path) -> dict[str, str]:

@@ -11,10 +11,8 @@ import numpy as np
 
 from unetseg.config import DataSettings, ImageSettings
 from unetseg.dataset.arrays import Prepared, prepare
-from unetseg.dataset.problems import Findings, attempt
+from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples
-from unetseg.parallel import in_processes
-from unetseg.progress import progress
 
 INVERTED = 0.9  # share of images with more foreground than background from which masks look inverted
 SPREAD = 4.0  # between the 10th and 90th percentile of object diameters: one magnification stays below
@@ -83,8 +81,7 @@ def check_samples(folder: Path, data: DataSettings, image: ImageSettings) -> Che
     """
     folders, checked = find_samples(folder), Checked(Findings(), [], [])
     read = partial(_check, size=image.size, tiles=image.mode == "tiles", channel=data.channel, project=data.project)
-    results = in_processes(partial(attempt, read), folders)
-    for path, (found, problems) in zip(folders, progress(results, "check", len(folders)), strict=True):
+    for path, found, problems in attempt_each(read, folders, "check"):
         if found is None:
             checked.findings.add_unusable(path.name, problems)
             continue

@@ -1,13 +1,17 @@
 """Collect the problems of many samples, to report them together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from unetseg.errors import InputError
+from unetseg.parallel import in_processes
+from unetseg.progress import progress
 
 MOST_LINES = 50
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -17,6 +21,24 @@ def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tup
         return function(*args, **keywords), []
     except InputError as error:
         return None, str(error).splitlines()
+
+
+def attempt_each(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str
+) -> Iterator[tuple[Item, Result | None, list[str]]]:
+    """Call a function on each item, on all cores, and report the progress.
+
+    Args:
+        function: see `unetseg.parallel.in_processes`.
+        items: what to call it on.
+        title: what is being done, a word or two.
+
+    Yields:
+        Each item in order, and what `attempt` gives.
+    """
+    results = in_processes(partial(attempt, function), items)
+    for item, (result, problems) in zip(items, progress(results, title, len(items)), strict=True):
+        yield item, result, problems
 
 
 @dataclass

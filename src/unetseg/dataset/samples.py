@@ -6,11 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import UInt8
 
-from unetseg.annotations.masks import number_parts
+from unetseg.annotations.masks import Labels, check_count, number_parts, read_labels, read_mask
 from unetseg.dataset.layout import is_clutter
-from unetseg.dataset.merging import merge_masks
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
@@ -37,7 +36,7 @@ class Sample:
     path: Path
     stored: Stored
     image: UInt8[np.ndarray, "height width 3"]
-    labels: UInt16[np.ndarray, "height width"]
+    labels: Labels
     warnings: Sequence[str]
     parts: bool = False
 
@@ -55,7 +54,7 @@ def find_samples(folder: Path) -> list[Path]:
 
 
 def read_sample(folder: Path, channel: Channel = "all", project: Project = "none") -> Sample:
-    """Read the image of a sample folder and merge its masks; see `unetseg.dataset.merging`.
+    """Read the image of a sample folder and merge its masks; see `merge_masks`.
 
     An image without objects has a mask file that is all zero; without any file, the masks may have been forgotten.
 
@@ -80,6 +79,50 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     return Sample(path, stored, image, labels, warnings, parts)
 
 
+def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, list[str]]:
+    """Merge the mask files of an image into one label image.
+
+    Several files are one object each, numbered from 1 in their order; where two overlap, the first keeps the pixel. A
+    single file holds any number of objects: the parts of a mask, or those of a label image; see
+    `unetseg.annotations.masks`.
+
+    Args:
+        paths: one file or more, in one folder.
+        image: what they are the masks of; without it they are only looked through for problems.
+
+    Returns:
+        0 or the object's number, and a line for each oddity that is no error.
+
+    Raises:
+        InputError: with a line for every problem, naming the file, the value and the rule.
+    """
+    if len(paths) == 1:
+        labels = read_labels(paths[0], image)
+        return labels, [] if labels.any() else [f"{paths[0]}: all zero, holds no object"]
+    folder = paths[0].parent
+    check_count(len(paths), folder)
+    labels = np.zeros(image.pixels.shape[:2] if image else (0, 0), np.uint16)
+    problems: list[str] = []
+    warnings: list[str] = []
+    overlaps: list[int] = []
+    for number, path in enumerate(paths, 1):
+        mask, lines = attempt(read_mask, path, image)
+        problems += lines
+        if mask is None or image is None:
+            continue
+        free = mask.inside & (labels[mask.box] == 0)
+        labels[mask.box][free] = number
+        covered = int(np.count_nonzero(mask.inside) - np.count_nonzero(free))
+        overlaps += [covered] if covered else []
+        warnings += [] if mask.inside.size else [f"{path}: all zero, holds no object"]
+    if problems:
+        raise InputError(*problems)
+    if overlaps:
+        count = f"{len(overlaps)} overlap others, on {sum(overlaps)} pixels in all"
+        warnings.append(f"{folder}: of {len(paths)} masks, {count}; the first by name keeps them")
+    return labels, warnings
+
+
 def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     """Tell the kind of an image from its pixels: `colour` (stained), `bright_grey` or `dark_grey` background."""
     red, green, blue = cv2.split(image)
@@ -99,7 +142,7 @@ def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path
     return paths[0], read_stored(paths[0], channel=channel, project=project)
 
 
-def _read_masks(folder: Path, stored: Stored | None) -> tuple[UInt16[np.ndarray, "height width"], list[str]]:
+def _read_masks(folder: Path, stored: Stored | None) -> tuple[Labels, list[str]]:
     paths = _files(folder)
     if not paths:
         raise InputError(f"{folder}: no mask; for an image without objects, add one mask that is all zero")

@@ -1,6 +1,5 @@
 """Cut samples into tiles at native size."""
 
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,12 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
-from unetseg.dataset.growing import growing
-from unetseg.files import read_csv, write_csv
+from unetseg.files import read_csv
 from unetseg.images.polarity import polarity
 from unetseg.images.tiling import lay
-
-COLUMNS = ("index", "id", "row", "column", "mean", "deviation", "polarity")
 
 
 class Tile(NamedTuple):
@@ -43,12 +39,11 @@ def cut(
     border = ((0, max(0, size - height)), (0, max(0, size - width)))
     padded = np.pad(image, (*border, (0, 0)), "symmetric")
     mask = np.pad((labels > 0).view(np.uint8), border, "symmetric")
-    known: dict[str, Any] = {"id": name, "mean": float(image.mean()), "deviation": float(image.std())}
-    known["polarity"] = polarity(image, labels)
+    facts = {"mean": float(image.mean()), "deviation": float(image.std()), "polarity": polarity(image, labels)}
     for row in lay(max(height, size), size, 0, 1).starts:
         for column in lay(max(width, size), size, 0, 1).starts:
             square = np.s_[row : row + size, column : column + size]
-            yield Tile({**known, "row": row, "column": column}, padded[square], mask[square])
+            yield Tile({"id": name, "row": row, "column": column, **facts}, padded[square], mask[square])
 
 
 def whole_images(arrays: Path) -> Callable[[Mapping[str, str]], UInt8[np.ndarray, "height width 3"]]:
@@ -70,21 +65,3 @@ def whole_images(arrays: Path) -> Callable[[Mapping[str, str]], UInt8[np.ndarray
         return image[:height, :width]
 
     return whole
-
-
-@contextlib.contextmanager
-def tiles_file(out: Path, size: int) -> Iterator[Callable[[Tile], None]]:
-    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; yield the function that appends a tile."""
-    rows: list[dict[str, Any]] = []
-    with (
-        growing(out / "tiles.npy", np.uint8, (size, size, 3)) as add_image,
-        growing(out / "tile_masks.npy", np.uint8, (size, size)) as add_mask,
-    ):
-
-        def append(tile: Tile) -> None:
-            add_image(tile.image)
-            add_mask(tile.mask)
-            rows.append({"index": len(rows), **tile.row})
-
-        yield append
-    write_csv(out / "tiles.csv", rows, COLUMNS)

@@ -1,6 +1,5 @@
 """The true masks at the samples' own sizes, a bit for each pixel, one after another in one file."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +25,11 @@ class Truth:
             arrays: the folder of truth.npy and samples.csv.
         """
         self._bytes = np.load(arrays / NAME, mmap_mode="r")
-        self._shapes = [_shape(row) for row in read_csv(arrays / "samples.csv")]
-        self._starts = np.cumsum([0, *map(_size, self._shapes)])
+        self._shapes = [(int(row["height"]), int(row["width"])) for row in read_csv(arrays / "samples.csv")]
+        self._starts = np.cumsum([0, *(-(-height * width // 8) for height, width in self._shapes)])
 
     def __getitem__(self, index: int) -> Bool[np.ndarray, "height width"]:
         """Give the mask of a sample, by its index in samples.csv."""
         height, width = self._shapes[index]
         stored = self._bytes[self._starts[index] : self._starts[index + 1]]
         return np.unpackbits(stored, count=height * width).reshape(height, width).view(np.bool_)
-
-
-def _shape(row: Mapping[str, str]) -> tuple[int, int]:
-    return int(row["height"]), int(row["width"])
-
-
-def _size(shape: tuple[int, int]) -> int:
-    return -(-shape[0] * shape[1] // 8)
