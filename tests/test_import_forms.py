@@ -20,7 +20,7 @@ from forms import (
     make_predictions,
     png,
 )
-from roifile import ImagejRoi
+from roifile import ROI_TYPE, ImagejRoi
 
 from unetseg.cli import main
 from unetseg.files import read_csv, sha256
@@ -228,3 +228,30 @@ def test_two_files_that_were_edited_are_told_apart_by_the_user(tmp_path, capsys)
     status, _, err = lines_of(capsys, out, "--only-changed", "--out", tmp_path / "a.zip")
     assert status == 1
     assert err[0] == f"{out}: cell_0: labels and geojson were changed; keep one of them"
+
+
+def test_what_is_left_out_of_several_files_of_one_image_is_counted_together(tmp_path, capsys):
+    png(tmp_path / "x" / "images" / "a.png", IMAGES["cell_0"][0])
+    (tmp_path / "x" / "rois" / "a").mkdir(parents=True)
+    for number, kind in enumerate((ROI_TYPE.POLYGON, ROI_TYPE.POINT, ROI_TYPE.POLYLINE)):
+        roi = ImagejRoi.frompoints([[4, 4], [14, 4], [14, 14]])
+        roi.roitype = kind
+        (tmp_path / "x" / "rois" / "a" / f"{number}.roi").write_bytes(roi.tobytes())
+    status, out, _ = lines_of(capsys, tmp_path / "x", "--out", tmp_path / "a.zip")
+    assert status == 0
+    assert "1 images with 1 objects" in out[1]
+    assert "left out: 2 ROIs that are no areas" in out[1]
+
+
+def test_groups_and_sources_are_kept_of_names_in_capitals_and_only_of_images_that_are_imported(tmp_path):
+    for name in ("Cell_A", "broken"):
+        png(tmp_path / "x" / f"{name}.png", IMAGES["cell_0"][0])
+        png(tmp_path / "x" / f"{name}_mask.png", IMAGES["cell_0"][1].astype(np.uint16))
+    (tmp_path / "x" / "broken_mask.png").write_bytes(b"")
+    (tmp_path / "x" / "groups.csv").write_text("id,patient\nCell_A,p1\nbroken,p2\n")
+    (tmp_path / "x" / "sources.csv").write_text("id,source\nbroken,lab\n")
+    assert main(["import", str(tmp_path / "x"), "--out", str(tmp_path / "a.zip")]) == 1
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert read_csv(tmp_path / "unpacked" / "groups.csv") == [{"id": "Cell_A", "patient": "p1"}]
+    assert read_csv(tmp_path / "unpacked" / "sources.csv") == [{"id": "Cell_A", "source": "x"}]

@@ -26,7 +26,7 @@ def save(folder, mask):
 def test_an_object_is_written_as_1_or_as_the_largest_value(tmp_path, value, dtype):
     mask = read_mask(save(tmp_path, block(np.s_[2:4], 5, value, dtype)), IMAGE)
     assert mask.box == (slice(2, 4), slice(5, 6))
-    assert mask.inside.all()
+    assert mask.mask.all()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.float32, np.int32])

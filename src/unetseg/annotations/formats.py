@@ -108,3 +108,5 @@ FORMATS = {
     "rle": Format("run lengths of the Data Science Bowl", "rle.csv", write_all=write_bowl, read_all=read_bowl),
 }
 WRITABLE = [name for name in FORMATS if name != "mask"]  # what predict writes besides the masks
+READERS = {name: form.read for name, form in FORMATS.items() if form.read}
+TABLE_READERS = {name: form.read_all for name, form in FORMATS.items() if form.read_all}

@@ -10,15 +10,15 @@ One rule says what a file of values means, whatever its format:
 - Everything else is refused: fractions, negative numbers, transparency that varies, and TIFFs in which 0 is white.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
 from skimage.measure import label
 
-from unetseg.annotations.regions import Annotations, cut
+from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
 from unetseg.images.opening import Stored, read_stored
@@ -34,21 +34,9 @@ Values = Integer[np.ndarray, "height width"]
 Labels = UInt16[np.ndarray, "height width"]
 
 
-class Mask(NamedTuple):
-    """The pixels of a mask file that are not background.
-
-    Attributes:
-        box: the rows and columns around them.
-        inside: which pixels of the box they are.
-    """
-
-    box: tuple[slice, slice]
-    inside: Bool[np.ndarray, "rows columns"]
-
-
 def read_objects(path: Path, height: int, width: int) -> Annotations:
     """Read the only mask file or label image of an image as objects; errors are those of `read_labels`."""
-    return Annotations(list(cut(read_labels(path, blank(height, width)))), [])
+    return Annotations(list(cut(read_labels(path, blank(height, width)))), Counter())
 
 
 def blank(height: int, width: int) -> Stored:
@@ -62,8 +50,8 @@ def is_label_image(labels: Values, objects: int) -> bool:
     return not objects or (not _is_mask(found, labels.dtype) and _grey_picture(labels, objects) is None)
 
 
-def read_mask(path: Path, image: Stored | None) -> Mask:
-    """Read the mask file of one object.
+def read_mask(path: Path, image: Stored | None) -> Region:
+    """Read the mask file of one object; its region is empty if all of the file is background.
 
     Raises:
         InputError: naming the file, if it cannot be decoded, has another size or orientation than the image, or is no
@@ -76,7 +64,7 @@ def read_mask(path: Path, image: Stored | None) -> Mask:
     found = np.unique(values[box])
     if not _is_mask(found[found != 0], values.dtype):
         raise InputError(f"{path}: {'is the image itself' if itself else f'has {_listed(found)}'}; {RULE}")
-    return Mask(box, values[box] > 0)
+    return Region(box[0].start, box[1].start, values[box] > 0)
 
 
 def read_labels(path: Path, image: Stored | None) -> Labels:
@@ -90,9 +78,9 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
             than `MAX_OBJECTS` objects, or is neither a mask nor a label image by the rule above.
     """
     if image and (mask := _read_plain(path, image)):
-        values = np.zeros(image.pixels.shape[:2], np.uint8)
-        values[mask.box] = mask.inside
-        return number_parts(values > 0, path)
+        whole = np.zeros(image.pixels.shape[:2], np.bool_)
+        whole[mask.box] = mask.mask
+        return number_parts(whole, path)
     values, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
     objects, parts = _dense(values)
     if _is_mask(objects, values.dtype):
@@ -137,7 +125,7 @@ def _dense(values: Values) -> tuple[Integer[np.ndarray, " found"], Integer[np.nd
     return np.flatnonzero(there), (np.cumsum(there) * there)[values]
 
 
-def _read_plain(path: Path, image: Stored | None) -> Mask | None:
+def _read_plain(path: Path, image: Stored | None) -> Region | None:
     """Read a mask as nearly all are, and twice as fast; `None` for any other and for one that is wrong."""
     try:
         found = decode_boxed(path.read_bytes(), image.pixels[..., 0].size if image else MAX_PIXELS)
@@ -148,7 +136,7 @@ def _read_plain(path: Path, image: Stored | None) -> Mask | None:
     value = found.values.max(initial=0)
     inside = found.values == value
     plain = value in OBJECT_VALUES and np.count_nonzero(inside) == np.count_nonzero(found.values)
-    return Mask(found.box, inside) if plain or not found.values.size else None
+    return Region(found.box[0].start, found.box[1].start, inside) if plain or not found.values.size else None
 
 
 def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, bool]:

@@ -1,5 +1,6 @@
 """Objects as cut-out masks: the form in which every reader of annotations hands over what a file holds."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,12 +22,18 @@ class Region(NamedTuple):
     column: int
     mask: Bool[np.ndarray, "rows columns"]
 
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """The rows and columns of the image that `mask` covers."""
+        rows, columns = self.mask.shape
+        return slice(self.row, self.row + rows), slice(self.column, self.column + columns)
+
 
 class Annotations(NamedTuple):
-    """What a file says of one image: its objects, and a line for each kind of thing that was left out."""
+    """What a file says of one image: its objects, and how many other things were left out, by what they are."""
 
     regions: list[Region]
-    left_out: list[str]
+    left_out: Counter[str]
 
 
 Reader = Callable[[int, int], Annotations]
@@ -42,8 +49,7 @@ def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] 
         others: how many other things the file holds that are no objects, by what they are.
     """
     regions = [region for region in found if region]
-    counts = {**(others or {}), lost: len(found) - len(regions)}
-    return Annotations(regions, [f"{count} {what}" for what, count in counts.items() if count])
+    return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}))
 
 
 def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
@@ -105,17 +111,15 @@ def union(regions: Iterable[Region | None]) -> Region | None:
     bottom, right = (max(part[axis] + part.mask.shape[axis] for part in parts) for axis in (0, 1))
     mask = np.zeros((bottom - row, right - column), bool)
     for part in parts:
-        rows, columns = part.mask.shape
-        mask[part.row - row :, part.column - column :][:rows, :columns] |= part.mask
+        mask[Region(part.row - row, part.column - column, part.mask).box] |= part.mask
     return Region(row, column, mask)
 
 
 def overlap(regions: Sequence[Region], height: int, width: int) -> bool:
     """Tell whether any two objects of an image share a pixel."""
     taken = np.zeros((height, width), bool)
-    for row, column, mask in regions:
-        box = taken[row : row + mask.shape[0], column : column + mask.shape[1]]
-        if (box & mask).any():
+    for region in regions:
+        if (taken[region.box] & region.mask).any():
             return True
-        box |= mask
+        taken[region.box] |= region.mask
     return False

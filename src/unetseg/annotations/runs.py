@@ -1,6 +1,7 @@
 """Runs of pixels down the columns, as COCO and the Data Science Bowl have them; the Bowl's table, in and out."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -109,7 +110,7 @@ def _read_texts(path: Path, name: str, texts: list[str], height: int, width: int
         found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: {name}: {error}") from error
-    return Annotations([region for region in found if region], [])
+    return Annotations([region for region in found if region], Counter())  # an image without objects has an empty row
 
 
 def _texts(image: Listed) -> Iterator[str]:

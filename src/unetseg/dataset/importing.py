@@ -2,18 +2,15 @@
 
 import csv
 import io
-import tarfile
-import tempfile
 import time
-import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,28 +18,23 @@ from jaxtyping import Shaped
 
 from unetseg.annotations.masks import check_count, is_label_image
 from unetseg.annotations.regions import Region, overlap
-from unetseg.dataset.archive import open_zip, read_member
-from unetseg.dataset.forms import Found, Item, find_items
+from unetseg.dataset.forms import find_items
+from unetseg.dataset.items import Found, Item, nfc
 from unetseg.dataset.layout import id_faults
-from unetseg.dataset.members import INNER, faults, member_name, name_faults
-from unetseg.dataset.problems import attempt
+from unetseg.dataset.members import name_faults
+from unetseg.dataset.problems import attempt_each
 from unetseg.dataset.samples import read_sample
+from unetseg.dataset.unpacking import source_name, unpacked
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, read_csv
 from unetseg.images.inputs import SUFFIXES
 from unetseg.images.intensity import to_rgb
 from unetseg.images.opening import read_stored
 from unetseg.images.stacks import Channel, Project
-from unetseg.parallel import in_processes
-from unetseg.progress import progress
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same images give the same archive
-MOST_MEMBERS = 1_000_000
-MOST_BYTES = 200 * 10**9
-MOST_RATIO = 200
-SMALL = 10**9  # bytes; images of masks may pack as well as a bomb does
-MOST_LINES = 20
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+Table = dict[str, dict[str, str]]  # rows by their ids
 
 
 @dataclass
@@ -66,13 +58,12 @@ class Summary:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     """The files of a sample in the archive, and how many objects it has."""
 
     files: list[tuple[str, bytes]]
     objects: int
-    left_out: list[str]
+    left_out: Counter[str]
 
 
 def import_archive(
@@ -99,49 +90,42 @@ def import_archive(
     Raises:
         InputError: if nothing is left to write; with `strict`, with a line for each problem.
     """
-    begin = time.monotonic()
-    summary = Summary()
-    names: dict[str, str] = {}
-    tables: dict[str, dict[str, dict[str, str]]] = {"groups.csv": {}, "sources.csv": {}}
+    begin, summary = time.monotonic(), Summary()
+    make = partial(_make, channel=channel, project=project)
+    names, written = dict[str, str](), list[str]()
+    tables: dict[str, Table] = {"groups.csv": {}, "sources.csv": {}}
     with ExitStack() as stack, atomic_path(out) as beside, zipfile.ZipFile(beside, "w") as archive:
         for source in sources:
-            root = stack.enter_context(_opened(source, out))
+            root = stack.enter_context(unpacked(source, out))
             found = find_items(root, form, only_changed)
             summary.forms[str(source)] = found.form
             summary.left_out += found.left_out
             summary.problems += [_named(line, root, source) for line in found.problems]
             items = list(_unclashed(found, names, source, summary.problems))
-            made = in_processes(partial(attempt, _make, channel=channel, project=project), items)
-            for item, (sample, problems) in zip(items, progress(made, "import", len(items)), strict=True):
+            for item, sample, problems in attempt_each(make, items, "import"):
                 summary.problems += [_named(line, root, source) for line in problems]
-                if sample is None:
-                    continue
-                for name, content in sample.files:
-                    archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content)
-                summary.images += 1
-                summary.objects += sample.objects
-                summary.left_out += Counter(dict(_counted(line) for line in sample.left_out))
-                tables["sources.csv"][item.name] = {"source": _stem(source)}
+                if sample:
+                    for name, content in sample.files:
+                        archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content)
+                    written.append(item.name)
+                    summary.objects += sample.objects
+                    summary.left_out += sample.left_out
+                    tables["sources.csv"][item.name] = {"source": source_name(source)}
             _add_tables(root if root.is_dir() else root.parent, tables, summary.problems)
-        done = tables["sources.csv"].keys() & names.keys()
-        summary.left_out["rows of groups.csv without an image"] = len(tables["groups.csv"].keys() - done)
-        _write_tables(archive, tables, sorted(done))
-        if not summary.images or (strict and summary.problems):
-            reason = "because of --strict" if summary.images else "there is no image with objects to import"
+        summary.left_out["rows of groups.csv without an image"] = len(tables["groups.csv"].keys() - set(written))
+        _write_tables(archive, tables, sorted(written))
+        summary.images = len(written)
+        if not written or (strict and summary.problems):
+            reason = "because of --strict" if written else "there is no image with objects to import"
             raise InputError(*summary.problems, f"{out}: not written, {reason}")
     summary.seconds = time.monotonic() - begin
     return summary
 
 
-def _counted(line: str) -> tuple[str, int]:
-    count, _, what = line.partition(" ")
-    return what, int(count)
-
-
 def _unclashed(found: Found, names: dict[str, str], source: Path, problems: list[str]) -> Iterator[Item]:
     """Give the items whose names can stand in one archive; names differ if they do without case and Unicode form."""
     for item in found.items:
-        key = unicodedata.normalize("NFC", item.name.casefold())
+        key = nfc(item.name.casefold())
         if rules := [*id_faults(item.name), *name_faults(f"{item.name}/images/{item.name}.tiff")]:
             problems.append(f"{source}: {item.name!r} {rules[0]}; rename it")
         elif key in names:
@@ -173,7 +157,7 @@ def _copy(item: Item, channel: Channel, project: Project) -> _Sample:
     files = sorted(file for file in (folder / "masks").iterdir() if not file.name.startswith("."))
     masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
     objects = len(files) if len(files) > 1 else len(np.unique(sample.labels[sample.labels > 0]))
-    return _Sample([image, *masks], objects, [])
+    return _Sample([image, *masks], objects, Counter())
 
 
 def _image(
@@ -190,9 +174,9 @@ def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple
     """Write one label image, or one file per object where objects overlap; all zero where there are none."""
     labels = np.zeros((height, width), np.uint16)
     if regions and (overlap(regions, height, width) or not _paint(labels, regions)):
-        for number, (row, column, mask) in enumerate(regions, 1):
+        for number, region in enumerate(regions, 1):
             single = np.zeros((height, width), np.uint8)
-            single[row : row + mask.shape[0], column : column + mask.shape[1]][mask] = 255
+            single[region.box][region.mask] = 255
             yield f"{number:05}", _png(single)
     else:
         yield "labels", _png(labels)
@@ -200,8 +184,8 @@ def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple
 
 def _paint(labels: Shaped[np.ndarray, "height width"], regions: Sequence[Region]) -> bool:
     """Number the pixels of objects that do not overlap, and tell whether a reader will take them for a label image."""
-    for number, (row, column, mask) in enumerate(regions, 2 if len(regions) == 1 else 1):  # 1 alone would be a mask
-        labels[row : row + mask.shape[0], column : column + mask.shape[1]][mask] = number
+    for number, region in enumerate(regions, 2 if len(regions) == 1 else 1):  # 1 alone would be a mask
+        labels[region.box][region.mask] = number
     return is_label_image(labels, len(regions))
 
 
@@ -209,92 +193,26 @@ def _png(pixels: Shaped[np.ndarray, "height width *channels"]) -> bytes:
     return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
 
 
-def _add_tables(root: Path, tables: Mapping[str, dict[str, dict[str, str]]], problems: list[str]) -> None:
+def _add_tables(root: Path, tables: Mapping[str, Table], problems: list[str]) -> None:
     """Take over the rows of groups.csv and sources.csv of a source."""
     for name, rows in tables.items():
-        if (path := root / name).is_file():
-            try:
-                for row in read_csv(path):
-                    key = unicodedata.normalize("NFC", row.pop("id"))
-                    rows[key] = rows.get(key, {}) | row
-            except (KeyError, ValueError, AttributeError) as error:
-                problems.append(f"{path}: is not a CSV table in UTF-8 with a column id ({error})")
+        path = root / name
+        try:
+            for row in read_csv(path) if path.is_file() else ():
+                key = nfc(row.pop("id"))
+                rows[key] = rows.get(key, {}) | row
+        except (KeyError, ValueError, AttributeError) as error:
+            problems.append(f"{path}: is not a CSV table in UTF-8 with a column id ({error})")
 
 
-def _write_tables(archive: zipfile.ZipFile, tables: Mapping[str, dict[str, dict[str, str]]], names: list[str]) -> None:
+def _write_tables(archive: zipfile.ZipFile, tables: Mapping[str, Table], names: list[str]) -> None:
     for table, rows in tables.items():
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        if columns:
+        if columns := list(dict.fromkeys(column for row in rows.values() for column in row)):
             text = io.StringIO()
             writer = csv.DictWriter(text, ["id", *columns], restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows({"id": name} | rows.get(name, {}) for name in names)
             archive.writestr(zipfile.ZipInfo(table, LONG_AGO), text.getvalue())
-
-
-@contextmanager
-def _opened(source: Path, out: Path) -> Iterator[Path]:
-    """Give a folder or table as it is; unpack a zip or tar, and zips in it, beside the archive that is written."""
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
-    packed = source.name.lower().endswith((".zip", *TARS))
-    if source.is_dir() or not packed:
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as folder:
-        unpack = _unpack_zip if source.suffix.lower() == ".zip" else _unpack_tar
-        unpack(source, Path(folder))
-        for inner in sorted(Path(folder).rglob("*.zip")):
-            with inner.open("rb") as file, open_zip(file) as archive:
-                rois = any(member.filename.lower().endswith(".roi") for member in archive.infolist())
-            if not rois:
-                _unpack_zip(inner, inner.with_suffix(""))
-                inner.unlink()
-        yield Path(folder)
-
-
-def _unpack_zip(path: Path, folder: Path) -> None:
-    with path.open("rb") as file, open_zip(file) as archive:
-        members = archive.infolist()
-        wrong = [f"{name!r}: {rule}" for name, rule in faults(members, archive.start_dir) if rule != INNER]
-        wrong += _too_much(path, [member.file_size for member in members])
-        if wrong:
-            raise InputError(*(f"{path}: {line}" for line in wrong[:MOST_LINES]))
-        for member in members:
-            target = folder / member_name(member)
-            if member.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as stream:
-                stream.writelines(read_member(archive, member))
-
-
-def _unpack_tar(path: Path, folder: Path) -> None:
-    try:
-        with tarfile.open(path) as archive:
-            wrong = _too_much(path, [member.size for member in archive])
-            if wrong:
-                raise InputError(f"{path}: {wrong[0]}")
-            archive.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be unpacked safely: {error}") from error
-
-
-def _too_much(path: Path, sizes: Sequence[int]) -> list[str]:
-    """Refuse what would fill the disk: the limits are those of params.yaml as it comes."""
-    lines = []
-    if len(sizes) > MOST_MEMBERS:
-        lines.append(f"holds {len(sizes):,} members; at most {MOST_MEMBERS:,} are unpacked")
-    total, packed = sum(sizes), path.stat().st_size
-    if total > min(MOST_BYTES, max(MOST_RATIO * packed, SMALL)):
-        lines.append(f"unpacks from {packed / 1e9:.3g} to {total / 1e9:.3g} GB; unpack it yourself if you trust it")
-    return lines
-
-
-def _stem(source: Path) -> str:
-    name = source.resolve().name
-    return next((name[: -len(suffix)] for suffix in (".zip", *TARS) if name.lower().endswith(suffix)), name)
 
 
 def _named(line: str, root: Path, source: Path) -> str:

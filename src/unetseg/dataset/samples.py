@@ -110,11 +110,11 @@ def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, li
         problems += lines
         if mask is None or image is None:
             continue
-        free = mask.inside & (labels[mask.box] == 0)
+        free = mask.mask & (labels[mask.box] == 0)
         labels[mask.box][free] = number
-        covered = int(np.count_nonzero(mask.inside) - np.count_nonzero(free))
+        covered = int(np.count_nonzero(mask.mask) - np.count_nonzero(free))
         overlaps += [covered] if covered else []
-        warnings += [] if mask.inside.size else [f"{path}: all zero, holds no object"]
+        warnings += [] if mask.mask.size else [f"{path}: all zero, holds no object"]
     if problems:
         raise InputError(*problems)
     if overlaps:
