@@ -115,9 +115,9 @@ def measure_seams(options: argparse.Namespace) -> None:
         write_mosaic(Path(folder, "mosaic.tif"), options.images, options.size)
         with open_image(Path(folder, "mosaic.tif")) as image:
             mosaic = image.rows(0, image.height)
-    once = next(Predictor(model, "tiles", tile=2 * options.size).images([mosaic]))
+    once = Predictor(model, "tiles", tile=2 * options.size).image(mosaic)
     for tile in (256, 512, TILE):
-        tiled = next(Predictor(model, "tiles", tile=tile).images([mosaic]))
+        tiled = Predictor(model, "tiles", tile=tile).image(mosaic)
         most, differing = np.abs(tiled - once).max(), ((tiled >= 0.5) != (once >= 0.5)).mean()
         print(f"tiles of {tile}: probability differs by {most:.5f} at most, the mask in {differing:.4%} of pixels")
 

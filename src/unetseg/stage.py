@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -41,32 +41,39 @@ def run(main: Callable[..., None]) -> None:
         main(load_params(), **arguments)
 
 
-class one_line_errors:  # noqa: N801 - used as a context manager, as contextlib's are named
-    """Turn errors that the user can repair into lines on stderr and exit status 1; leave in order when told to stop."""
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn errors that the user can repair into lines on stderr and exit status 1; leave in order when told to stop.
 
-    def __enter__(self) -> None:
-        """Take SIGTERM and SIGHUP as Ctrl-C, so that blocks which tidy up do so; `nohup` stays in force."""
-        told = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        self._before = {each: signal.getsignal(each) for each in told if signal.getsignal(each) == signal.SIG_DFL}
-        if threading.current_thread() is not threading.main_thread():
-            self._before = {}  # only the main thread may set what signals do
-        for each in self._before:
-            signal.signal(each, _stop)
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Exit with status 1 for bad input and a failing file system; leave any other exception alone."""
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-        if isinstance(error, InputError):
-            print(error, file=sys.stderr)
-        elif isinstance(error, OSError) and error.strerror:
-            where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
-            print(f"{where}{error.strerror}", file=sys.stderr)
-        elif _is_interrupt(error):
-            print("interrupted", file=sys.stderr)
-        else:
-            return
+    SIGTERM and SIGHUP count as Ctrl-C, so that blocks which tidy up do so; `nohup` stays in force. Only bad input, a
+    failing file system and an interrupt are told in a line; any other exception keeps its traceback.
+    """
+    told = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()  # only it may set what signals do
+    changed = [each for each in told if main and signal.getsignal(each) == signal.SIG_DFL]
+    for each in changed:
+        signal.signal(each, _stop)
+    try:
+        try:
+            yield
+        finally:
+            for each in changed:
+                signal.signal(each, signal.SIG_DFL)
+    except BaseException as error:
+        if not (line := _told(error)):
+            raise
+        print(line, file=sys.stderr)
         sys.exit(1)
+
+
+def _told(error: BaseException) -> str | None:
+    """Give what the user is told of an exception; None for a defect."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{where}{error.strerror}"
+    return "interrupted" if _is_interrupt(error) else None
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

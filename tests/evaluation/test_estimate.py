@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unetseg.evaluation.estimate import calibrate, score_estimate
+from unetseg.evaluation.calibration import calibrate, score_estimate
 from unetseg.prediction.quality import Estimate
 
 

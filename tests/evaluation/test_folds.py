@@ -1,8 +1,7 @@
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.evaluation.folds import gather, lines
-from unetseg.evaluation.sweeps import Run
+from unetseg.evaluation.sweeps import Run, fold_lines, gather_folds
 
 
 def run(fold, dice, *, epochs=3, method="kfold", **more):
@@ -11,33 +10,33 @@ def run(fold, dice, *, epochs=3, method="kfold", **more):
 
 
 def test_the_folds_are_gathered_with_mean_and_standard_deviation():
-    (folds,) = gather([run(2, 0.9), run(1, 0.8), run(0, 0.7)])
+    (folds,) = gather_folds([run(2, 0.9), run(1, 0.8), run(0, 0.7)])
     assert folds.missing == []
-    table = list(lines([folds]))
+    table = list(fold_lines([folds]))
     assert table[0] == "3 of 3 folds"
     assert table[2].split() == ["dice.mean", "0.8", "0.1", "0.7", "0.9"]
     assert len(table) == 3
 
 
 def test_the_newest_run_of_a_fold_counts():
-    (folds,) = gather([run(0, 0.9), run(0, 0.5)])
+    (folds,) = gather_folds([run(0, 0.9), run(0, 0.5)])
     assert folds.scores == {0: {"dice.mean": 0.9}}
     assert folds.missing == [1, 2]
-    assert "nan" in list(lines([folds]))[2]
+    assert "nan" in list(fold_lines([folds]))[2]
 
 
 def test_experiments_with_other_parameters_are_told_apart():
-    gathered = gather([run(0, 0.9), run(0, 0.5, epochs=9), run(1, 0.7)])
-    headers = [line for line in lines(gathered) if "of 3" in line]
+    gathered = gather_folds([run(0, 0.9), run(0, 0.5, epochs=9), run(1, 0.7)])
+    headers = [line for line in fold_lines(gathered) if "of 3" in line]
     assert headers == ["2 of 3 folds train.epochs=3", "1 of 3 folds train.epochs=9"]
 
 
 def test_a_number_that_only_some_folds_have_is_left_out():
-    (folds,) = gather([run(0, 0.9, extra=1), run(1, 0.8)])
-    assert not any("extra" in line for line in lines([folds]))
+    (folds,) = gather_folds([run(0, 0.9, extra=1), run(1, 0.8)])
+    assert not any("extra" in line for line in fold_lines([folds]))
 
 
 @pytest.mark.parametrize("runs", [[], [run(0, 0.9, method="grouped")]])
 def test_without_a_scored_fold_the_error_says_how_to_run_them(runs):
     with pytest.raises(InputError, match=r"split\.method=kfold.* unetseg sweep"):
-        gather(runs)
+        gather_folds(runs)

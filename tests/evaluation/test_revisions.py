@@ -1,6 +1,6 @@
 import pytest
 
-from unetseg.evaluation.revisions import unfinished
+from unetseg.evaluation.sweeps import unfinished
 
 LOCK = {
     "stages": {

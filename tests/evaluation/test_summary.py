@@ -5,7 +5,7 @@ import pytest
 
 from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation.summary import score_image, summarise
-from unetseg.prediction.quality import Estimate
+from unetseg.prediction.settings import Tuning
 
 ROW = {"id": "a", "subset": "test", "group": "g", "modality": "dark_grey", "height": "16", "width": "24",
        "objects": "1", "foreground": "0.25"}  # fmt: skip
@@ -23,7 +23,7 @@ def image(truth, predicted, **row):
 def scored(truth, predicted, **row):
     native = np.zeros((16, 24), bool)
     native[:, : 3 * truth] = True
-    return score_image(image(truth, predicted, **row), native, 0.5, 1.0, 1, Estimate())
+    return score_image(image(truth, predicted, **row), native, Tuning(min_size=1))
 
 
 def test_the_row_of_an_image_holds_what_the_worked_example_says():

@@ -4,7 +4,7 @@ from sklearn.metrics import f1_score
 
 from unetseg.dataset.subsets import Subset
 from unetseg.errors import InputError
-from unetseg.evaluation.tuning import Separation, best_separation, best_threshold, threshold_curve
+from unetseg.evaluation.evaluation import Separation, best_separation, best_threshold, threshold_curve
 from unetseg.objects.separation import separated_objects
 
 

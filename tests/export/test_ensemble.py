@@ -25,8 +25,8 @@ def test_the_mean_of_the_members_is_predicted_at_both_scales():
     expected = np.mean([member.predict_on_batch(IMAGES) for member in members], axis=0)
     np.testing.assert_allclose(joined.predict_on_batch(IMAGES), expected, atol=1e-6)
     image = np.random.default_rng(1).integers(0, 256, (40, 24, 3)).astype(np.uint8)
-    expected = np.mean([next(Predictor(member, "tiles").images([image])) for member in members], axis=0)
-    np.testing.assert_allclose(next(Predictor(joined, "tiles").images([image])), expected, atol=1e-6)
+    expected = np.mean([Predictor(member, "tiles").image(image) for member in members], axis=0)
+    np.testing.assert_allclose(Predictor(joined, "tiles").image(image), expected, atol=1e-6)
 
 
 def test_members_agree_on_one_polarity_for_each_image():

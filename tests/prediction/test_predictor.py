@@ -57,16 +57,17 @@ def test_tiles_are_averaged_over_their_views_too():
     kernel[0] = 8 / 9
     lopsided.set_weights([kernel, np.array([-4], np.float32)])
     image = spots(70, 90)
-    averaged = next(Predictor(lopsided, "tiles", tta=True).images([image]))
-    turned = next(Predictor(lopsided, "tiles", tta=True).images([np.ascontiguousarray(image[::-1, ::-1])]))
+    averaged = Predictor(lopsided, "tiles", tta=True).image(image)
+    turned = Predictor(lopsided, "tiles", tta=True).image(np.ascontiguousarray(image[::-1, ::-1]))
     np.testing.assert_allclose(averaged[3:-3, 3:-3], turned[::-1, ::-1][3:-3, 3:-3], atol=1e-5)
-    assert np.abs(averaged - next(Predictor(lopsided, "tiles").images([image]))).max() > 0.01
+    assert np.abs(averaged - Predictor(lopsided, "tiles").image(image)).max() > 0.01
 
 
 def test_an_image_of_the_models_size_gets_the_same_of_either_scale():
     image = fit(spots(50, 70), SIZE)
-    np.testing.assert_allclose(
-        next(Predictor(MODEL).images([image])), next(Predictor(MODEL, "tiles").images([image])), atol=1e-5
+    (
+        np.testing.assert_allclose(Predictor(MODEL).fitted([image])),
+        next(Predictor(MODEL, "tiles").image(image), atol=1e-5),
     )
 
 

@@ -25,7 +25,7 @@ def textured(height, width, mean):
 
 
 def native(model, image, **options):
-    return next(Predictor(model, "tiles", **options).images([image]))
+    return Predictor(model, "tiles", **options).image(image)
 
 
 @pytest.mark.parametrize("stem_stride", [1, 2])

@@ -12,6 +12,7 @@ import pytest
 from unetseg.files import write_csv
 from unetseg.report import page as report
 from unetseg.report.entries import Entry
+from unetseg.report.run import write_scored_report
 
 EVIL = [
     "<script>document.title='taken'</script>.png",
@@ -154,7 +155,7 @@ def test_the_page_of_the_test_subset_is_made_of_what_the_stages_wrote(tmp_path):
     np.save(tmp_path / "probabilities.npy", np.full((1, 16, 16), 0.75, np.float32))
     for table, names in (("samples.csv", ["other", "it"]), ("ids.csv", ["it"])):
         write_csv(tmp_path / table, [{"index": i, "id": name} for i, name in enumerate(names)], ["index", "id"])
-    report.write_scored_report(
+    write_scored_report(
         tmp_path / "page.html",
         tmp_path,
         tmp_path,

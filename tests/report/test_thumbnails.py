@@ -4,7 +4,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from unetseg.report import thumbnails
+from unetseg.report import page as thumbnails
 
 
 def decode(uri):

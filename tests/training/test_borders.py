@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from unetseg.training.borders import REACH, border_weights
+from unetseg.training.batches import REACH, border_weights
 
 
 def squares(*places, size=40):

@@ -11,7 +11,7 @@ from dvc.utils.serialize import parse_yaml
 
 from unetseg.errors import InputError
 from unetseg.evaluation.comparison import compare, parse_scores, verdict
-from unetseg.evaluation.revisions import unfinished
+from unetseg.evaluation.sweeps import unfinished
 from unetseg.files import read_text
 from unetseg.provenance import git_problem
 
@@ -55,7 +55,7 @@ def _read_revision(revision: str) -> str:
 
 
 def not_its_own(revision: str, result: str) -> list[str]:
-    """List what a revision's result was not made from; see `unetseg.evaluation.revisions`."""
+    """List what a revision's result was not made from; see `unetseg.evaluation.sweeps`."""
     rev = None if revision == "workspace" else revision
     files = dvc.api.DVCFileSystem(rev=rev)
     if not files.exists("dvc.lock"):

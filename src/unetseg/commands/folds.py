@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from unetseg.commands.sweep import read_experiments
-from unetseg.evaluation.folds import gather, lines
+from unetseg.evaluation.sweeps import fold_lines, gather_folds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_options: argparse.Namespace) -> int:
-    gathered = gather(read_experiments().runs)
-    print("\n".join(lines(gathered)))
+    gathered = gather_folds(read_experiments().runs)
+    print("\n".join(fold_lines(gathered)))
     for folds in gathered:
         if folds.missing:
             print(f"not yet scored: split.fold={','.join(map(str, folds.missing))}", file=sys.stderr)

@@ -1,11 +1,22 @@
-"""Calibration: whether four in five pixels with probability 0.8 are foreground."""
+"""Calibration: whether four in five pixels with probability 0.8 are foreground, and the estimated Dice of an image.
 
+The estimate is calibrated on the validation images, and scored on the test images as any other prediction.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
+from scipy.stats import spearmanr
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score
+
+from unetseg.prediction.quality import FINE, Estimate
 
 BINS = 15
+FEWEST = 8  # images to calibrate the estimate on; with fewer, the expected Dice is used as it is
+RARE = 0.02  # share of the validation images that may count as unlike themselves
 
 
 def tally(
@@ -42,3 +53,40 @@ def reliability(tallied: Float64[np.ndarray, "3 bins"]) -> list[dict[str, Any]]:
         }
         for index, (pixels, confidence, foreground) in enumerate(tallied.T.tolist())
     ]
+
+
+def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
+    """Fit the Dice of images to the Dice that the model expects of them, by isotonic regression.
+
+    That nothing scores 0 where nothing is expected is added to the images, so that the map reaches down to 0.
+
+    Args:
+        expected: see `unetseg.prediction.quality.expected_dice`.
+        dice: the Dice of each.
+    """
+    if len(expected) < FEWEST:
+        return Estimate()
+    fitted = IsotonicRegression(y_min=0, y_max=1).fit([0.0, *expected], [0.0, *dice])
+    points = [[round(float(value), 4) for value in axis] for axis in (fitted.X_thresholds_, fitted.y_thresholds_)]
+    unlike = round(float(np.quantile(expected, RARE)), 4)
+    return Estimate(expected=tuple(points[0]), dice=tuple(points[1]), unlike=unlike)
+
+
+def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Compare the estimated with the true Dice of images.
+
+    Args:
+        rows: with "estimated_dice" and "dice", at least one.
+
+    Returns:
+        The mean absolute error; Spearman's rank correlation; and the area under the ROC curve with which the estimate
+        finds the images whose Dice is below 0.8. None where a value is not defined.
+    """
+    estimated, true = (np.array([row[name] for row in rows], float) for name in ("estimated_dice", "dice"))
+    poor = true < FINE
+    ranked = np.ptp(estimated) > 0 and np.ptp(true) > 0
+    return {
+        "mae": float(np.abs(estimated - true).mean()),
+        "spearman": float(spearmanr(estimated, true).statistic) if ranked else None,
+        "auc_below_0.8": float(roc_auc_score(poor, -estimated)) if 0 < poor.sum() < len(poor) else None,
+    }

@@ -1,4 +1,7 @@
-"""Predict the subsets with a model, choose on validation, score on test."""
+"""Predict the subsets with a model, choose on validation, score on test.
+
+Threshold and separation are never chosen on the test subset.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +13,34 @@ from jaxtyping import Float32
 from unetseg.dataset.subsets import Prediction, Subset, subset_rows
 from unetseg.dataset.tiles import whole_images
 from unetseg.dataset.truth import Truth
-from unetseg.evaluation.calibration import reliability
-from unetseg.evaluation.estimate import calibrate
-from unetseg.evaluation.scores import count, dice
-from unetseg.evaluation.summary import ImageScore, score_image, summarise
-from unetseg.evaluation.tuning import best_separation, best_threshold, threshold_curve
+from unetseg.errors import InputError
+from unetseg.evaluation import scores
+from unetseg.evaluation.calibration import calibrate, reliability
+from unetseg.evaluation.matching import match_from, mean_average_precision
+from unetseg.evaluation.summary import PIXEL_SCORES, ImageScore, score_image, summarise
 from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
+from unetseg.objects.separation import separated_objects
 from unetseg.parallel import in_parallel
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
+
+THRESHOLDS = tuple(step / 100 for step in range(1, 100))
+
+
+class Separation(NamedTuple):
+    """The parameters of `separated_objects`."""
+
+    depth: float
+    min_size: int
+
+
+# the first of each wins among equals, and serves where there is nothing to choose on
+DEPTHS, MIN_SIZES = (1.0, 0.75, 1.5, 2.0, 3.0), (8, 1, 16)
+SEPARATIONS = tuple(Separation(depth, size) for depth in DEPTHS for size in MIN_SIZES)
 
 
 class Evaluation(NamedTuple):
@@ -83,20 +101,17 @@ def _predict_natives(
 ) -> Iterator[Float32[np.ndarray, "size size"]]:
     natives.mkdir(parents=True)
     images = map(whole_images(arrays), rows)
-    zoomed = predict_zoomed(predictor, zooming, images) if zooming else ()
-    predicted = (probability for _, probability in zoomed) if zooming else predictor.images(images)
+    if zooming:
+        predicted = (probability for _, probability in predict_zoomed(predictor, zooming, images))
+    else:
+        predicted = (predictor.image(image) for image in images)
     for row, probability in zip(rows, predicted, strict=True):
         np.save(natives / f"{row['index']}.npy", probability)
         yield resize(probability, size, size)
 
 
 def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
-    """Give the least and the greatest height or width of the samples, and the zoom at which the model saw most of them.
-
-    Args:
-        samples: samples.csv.
-        predictor: of the model.
-    """
+    """Find in samples.csv the least and greatest height or width, and the zoom at which the model saw most images."""
     sides = np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
     fitted = float(np.median(predictor.size / np.sqrt(sides.prod(axis=1))))
     zoom = round(fitted, 4) if predictor.scale == "resize" else 1.0
@@ -120,8 +135,51 @@ def choose(validation: Subset, threshold: float | Literal["validation"]) -> tupl
     limit = best_threshold(curve) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
     expected = [expected_dice(overlap(image.probability, limit)) for image in validation]
-    true = [float(dice(count(image.mask, image.probability >= np.float32(limit)))) for image in validation]
+    counts = (scores.count(image.mask, image.probability >= np.float32(limit)) for image in validation)
+    true = [float(scores.dice(each)) for each in counts]
     return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(expected, true)), curve
+
+
+def threshold_curve(subset: Subset) -> list[dict[str, Any]]:
+    """Compute the mean scores over the images at each threshold 0.01, 0.02, … 0.99.
+
+    Returns:
+        Rows of subset, threshold, dice, iou, precision and recall; none for an empty subset.
+    """
+    if not len(subset):
+        return []
+    steps = np.array(THRESHOLDS, np.float32)
+    counts = scores.stack([scores.count_at(image.mask, image.probability, steps) for image in subset])
+    columns = [each(counts).mean(axis=0).tolist() for each in PIXEL_SCORES]
+    names = ("subset", "threshold", *(each.__name__ for each in PIXEL_SCORES))
+    return [dict(zip(names, (subset.name, *values), strict=True)) for values in zip(THRESHOLDS, *columns, strict=True)]
+
+
+def best_threshold(curve: list[dict[str, Any]]) -> float:
+    """Find the threshold with the best mean Dice, and of ties the one nearest to 0.5.
+
+    Raises:
+        InputError: if the curve is that of an empty subset.
+    """
+    if not curve:
+        raise InputError("evaluate.threshold: validation: there is no validation image to choose it on; give a number")
+    best = max(curve, key=lambda row: (row["dice"], -abs(row["threshold"] - 0.5)))
+    return float(best["threshold"])
+
+
+def best_separation(subset: Subset, threshold: float) -> Separation:
+    """Find the separation of touching objects with the best mean average precision over the images."""
+    if not len(subset):
+        return SEPARATIONS[0]
+    scored = in_parallel(lambda image: _score_separations(image, threshold), subset)
+    means = np.mean(list(progress(scored, f"separate objects of {subset.name}", len(subset))), axis=0)
+    return SEPARATIONS[int(np.argmax(means))]
+
+
+def _score_separations(image: Prediction, threshold: float) -> list[float]:
+    """Compute the mean average precision of each of `SEPARATIONS`, with one watershed per depth."""
+    parted = (separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS)
+    return [mean_average_precision(found) for labels in parted for found in match_from(image.labels, labels, MIN_SIZES)]
 
 
 def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
@@ -134,10 +192,9 @@ def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed:
         bootstrap: resamples for the 95 % intervals, over groups.
         seed: of the resampling.
     """
-    chosen = tuning.threshold, tuning.depth, tuning.min_size, tuning.estimate
 
     def score_one(image: Prediction) -> ImageScore:
-        return score_image(image, truth[int(image.row["index"])], *chosen)
+        return score_image(image, truth[int(image.row["index"])], tuning)
 
     images = list(progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)))
     summary = {"threshold": tuning.threshold} | summarise(images, bootstrap, seed)

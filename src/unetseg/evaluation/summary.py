@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float64
 
 from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation import matching, scores
-from unetseg.evaluation.calibration import expected_calibration_error, tally
-from unetseg.evaluation.estimate import score_estimate
+from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
 from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.images.resampling import restore
 from unetseg.objects.separation import connected_objects, separated_objects
-from unetseg.prediction.quality import Estimate, expected_dice, overlap
+from unetseg.prediction.quality import expected_dice, overlap
+from unetseg.prediction.settings import Tuning
+
+PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
 
 
 class ImageScore(NamedTuple):
@@ -27,30 +29,20 @@ class ImageScore(NamedTuple):
     tally: Float64[np.ndarray, "3 bins"]
 
 
-def score_image(
-    image: Prediction,
-    native_mask: Bool[np.ndarray, "height width"],
-    threshold: float,
-    depth: float,
-    min_size: int,
-    estimate: Estimate,
-) -> ImageScore:
+def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
     """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size.
 
     Args:
         image: what is known of the image and what was predicted.
         native_mask: its true mask before resizing.
-        threshold: probability from which a pixel is foreground.
-        depth: of `separated_objects`.
-        min_size: of `separated_objects`.
-        estimate: of the Dice, from what the model expects.
+        tuning: threshold, separation of touching objects, calibration of the estimated Dice.
     """
-    limit = np.float32(threshold)
+    threshold, min_size, limit = tuning.threshold, tuning.min_size, np.float32(tuning.threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
     at_native_size = np.load(image.native) if image.native else restore(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
-    matched = matching.match(image.labels, separated_objects(image.probability, threshold, depth, min_size))
+    matched = matching.match(image.labels, separated_objects(image.probability, threshold, tuning.depth, min_size))
     connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
     row = {
         **{name: image.row[name] for name in ("id", "subset", "group", "modality")},
@@ -58,7 +50,7 @@ def score_image(
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
-        "estimated_dice": estimate.dice_of(expected_dice(overlap(image.probability, threshold))),
+        "estimated_dice": tuning.estimate.dice_of(expected_dice(overlap(image.probability, threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),
@@ -69,9 +61,6 @@ def score_image(
         "pq": matching.panoptic_quality(matched),
     }
     return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability))
-
-
-PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
 
 
 def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:

@@ -1,13 +1,21 @@
-"""Gather the scored experiments of a sweep, and summarise Dice by what was varied."""
+"""Gather the scored experiments of DVC: those of a sweep by what was varied, those of a cross-validation by its folds.
+
+DVC shows the files of the commit that an experiment started from for as long as its own are not there: for queued,
+running and failed work, and for experiments that ran only some stages. `unfinished` tells these.
+"""
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from unetseg.config import FOLDED
 from unetseg.errors import InputError
 
 REPEATS = ("split.fold", "split.seed", "train.seed")  # runs that differ in these alone repeat each other
 DICE = "dice.mean"
+METHOD, FOLDS, FOLD = "split.method", "split.folds", "split.fold"
+HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 
 
 class Run(NamedTuple):
@@ -63,7 +71,7 @@ def read_sweep(
     return Sweep(runs, unfinished)
 
 
-def varied(runs: Sequence[Run]) -> list[str]:
+def varied(runs: Sequence["Run | Folds"]) -> list[str]:
     """Name the parameters whose values differ between the runs."""
     names = dict.fromkeys(name for run in runs for name in run.params)
     return [name for name in names if len({repr(run.params.get(name)) for run in runs}) > 1]
@@ -93,6 +101,57 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
         yield "  ".join(f"{value:>{width}}" for value, width in zip(row, widths, strict=True))
 
 
+@dataclass(frozen=True)
+class Folds:
+    """Experiments that differ in nothing but the fold: their common parameters, and the scores of each fold."""
+
+    params: dict[str, Any]
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[int]:
+        """Which folds have not been scored."""
+        return sorted(set(range(self.params[FOLDS])) - self.scores.keys())
+
+
+def gather_folds(runs: Iterable[Run]) -> list[Folds]:
+    """Sort the runs of a cross-validation by their parameters; of several runs of one fold the newest counts.
+
+    Args:
+        runs: scored experiments, the newest first.
+
+    Raises:
+        InputError: if no run has a `split.method` with folds.
+    """
+    found: dict[tuple[tuple[str, str], ...], Folds] = {}
+    for run in runs:
+        if run.params.get(METHOD) in FOLDED:
+            settings = {key: value for key, value in run.params.items() if key != FOLD}
+            folds = found.setdefault(tuple((key, repr(settings[key])) for key in sorted(settings)), Folds(settings))
+            folds.scores.setdefault(run.params[FOLD], run.scores)
+    if not found:
+        raise InputError(f"no scored experiment of this commit has {METHOD}=kfold; run: {HOW}")
+    return list(found.values())
+
+
+def fold_lines(gathered: list[Folds]) -> Iterator[str]:
+    """Print as a table: of each number that every fold has its mean, standard deviation, lowest and highest."""
+    differing = varied(gathered)
+    for folds in gathered:
+        told = [f"{name}={value}" for name, value in folds.params.items() if name in differing]
+        unseen = " over experiments (scores on experiments that the model has not seen)"
+        what = f"folds{unseen if folds.params[METHOD] == 'experiment' else ''}"
+        yield " ".join([f"{len(folds.scores)} of {folds.params[FOLDS]} {what}", *told])
+        names = [name for name in next(iter(folds.scores.values())) if all(name in s for s in folds.scores.values())]
+        width = max(map(len, ["", *names]))
+        yield f"{'':<{width}} {'mean':>10} {'deviation':>10} {'lowest':>10} {'highest':>10}"
+        for name in names:
+            values = [scores[name] for scores in folds.scores.values()]
+            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+            numbers = (statistics.fmean(values), spread, min(values), max(values))
+            yield " ".join([f"{name:<{width}}", *(f"{number:>10.4g}" for number in numbers)])
+
+
 def flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """Name nested values as DVC does, with dots."""
     for key, value in content.items():
@@ -100,3 +159,39 @@ def flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield from flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value
+
+
+def unfinished(lock: Mapping[str, Any], params: Mapping[str, Any], result: str) -> list[str]:
+    """List parameters and stage outputs of a revision that differ from those its result was made from.
+
+    Args:
+        lock: the revision's dvc.lock, parsed.
+        params: the revision's params.yaml, parsed.
+        result: an output, as dvc.yaml names it.
+
+    Returns:
+        A parameter or a path for each difference in the stages that lead to the result; none where they cannot tell.
+    """
+    stages: Mapping[str, Any] = lock.get("stages") or {}
+    made = {out["path"]: (name, out) for name, stage in stages.items() for out in stage.get("outs", ())}
+    return sorted(set(_differences(stages, made, params, made[result][0]))) if result in made else []
+
+
+def _differences(
+    stages: Mapping[str, Any], made: Mapping[str, tuple[str, Mapping[str, Any]]], params: Mapping[str, Any], name: str
+) -> Iterator[str]:
+    for file in stages[name].get("params", {}).values():
+        yield from (key for key, value in file.items() if _lookup(params, key) != value)
+    for dep in stages[name].get("deps", ()):
+        if dep["path"] in made:
+            maker, out = made[dep["path"]]
+            if out.get("md5") != dep.get("md5"):
+                yield dep["path"]
+            yield from _differences(stages, made, params, maker)
+
+
+def _lookup(params: Mapping[str, Any], key: str) -> Any:
+    value: Any = params
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

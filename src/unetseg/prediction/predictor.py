@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.resampling import fit, restore
 from unetseg.model import keras
 from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
 from unetseg.prediction.settings import Trained
@@ -28,7 +27,7 @@ class Predictor:
 
     Attributes:
         size: height and width of the images that the model takes.
-        scale: "resize" fits an image to that size; "tiles" predicts it at its own size, in tiles.
+        scale: "resize" or "tiles": whether the model was trained on images of that size, or on tiles of images.
     """
 
     def __init__(
@@ -46,8 +45,8 @@ class Predictor:
             model: takes float32 (B, size, size, 3) in 0..255, gives probabilities (B, size, size, 1).
             scale: see above.
             tta: whether to average over the 8 flips and quarter turns: eight times the cost.
-            tile: see `TiledModel`.
-            overlap: see `TiledModel`.
+            tile: see `TiledModel`, also for `overlap`.
+            overlap: see above.
 
         Raises:
             InputError: if it does not take RGB images of one size or does not give one probability per pixel, or if it
@@ -58,21 +57,6 @@ class Predictor:
         self._model, self._views, self._tile, self._overlap = model, VIEWS if tta else VIEWS[:1], tile, overlap
         if scale == "tiles":
             _ = self._tiled  # refuses an unsuitable model before any image is read
-
-    def images(self, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[Float32[np.ndarray, "_ _"]]:
-        """Predict images of any size, each at its own size."""
-        if self.scale == "tiles":
-            yield from map(self.image, images)
-            return
-        sizes: list[tuple[int, int]] = []
-
-        def fitted() -> Iterator[UInt8[np.ndarray, "size size 3"]]:
-            for image in images:
-                sizes.append(image.shape[:2])
-                yield fit(image, self.size)
-
-        for seen in self.fitted(fitted()):
-            yield restore(seen, *sizes.pop(0))
 
     def fitted(self, images: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "size size"]]:
         """Predict images of the model's size, always in batches of one shape, so that the model is compiled once."""

@@ -144,11 +144,7 @@ def read_tuning(path: Path) -> Tuning:
 
 
 def _of_facts(facts: dict[str, Any]) -> Tuning:
-    """Use the facts in an older model file; without facts, the model was trained on images of its size."""
-    values: dict[str, Any] = {}
-    if isinstance(threshold := facts.get("threshold"), float) and 0 < threshold < 1:
-        values["threshold"] = threshold
-    image = (facts.get("trained_with") or {}).get("image") or {}
-    if image.get("mode") in ("resize", "tiles"):
-        values["scale"] = image["mode"]
-    return Tuning(**values)
+    """Use the facts in a model file, which are checked; without any, the model was trained on images of its size."""
+    image = facts.get("trained_with", {}).get("image", {})
+    found = {"threshold": facts.get("threshold"), "scale": image.get("mode")}
+    return Tuning(**{name: value for name, value in found.items() if value is not None})

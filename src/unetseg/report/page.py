@@ -1,28 +1,42 @@
-"""Write the report page: one HTML file that needs no network and no server."""
+"""Write the report page: one HTML file that needs no network and no server; its pictures are data URIs."""
 
 import base64
 import contextlib
 import hashlib
 import html
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import cv2
 import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from PIL import Image
 
-from unetseg.files import atomic_path, read_csv
+from unetseg.files import atomic_path
 from unetseg.images.resampling import resize
-from unetseg.report import thumbnails
-from unetseg.report.entries import MOST, Entry, scored_entries, worst_and_sample
+from unetseg.report.entries import Entry
 
 PAGE_BYTES = 12_000_000  # size limit of all pictures together; the fewer images, the larger they are shown
 BYTES_A_PIXEL = 0.28  # of an image with its layers, encoded; measured on BBBC038
 SIDES = (256, 1024)  # smallest and largest longer side of a picture, pixels
+
+# red, green, blue, opacity; the colour-blind can tell these apart (Okabe & Ito 2008, "Color Universal Design")
+FALSE_POSITIVE = (230, 159, 0, 210)
+FALSE_NEGATIVE = (0, 114, 178, 210)
+IN_DOUBT = (0, 229, 255, 235)  # told from tissue as well as from nuclei on a dark ground
+PREDICTED_OUTLINE = (240, 228, 66, 255)
+TRUE_OUTLINE = (255, 255, 255, 255)
+
+DOUBT = 0.1  # probabilities from this to 1 minus this are uncertain
+JPEG_QUALITY = 75
+
+Mask = Bool[np.ndarray, "height width"]
 
 
 def write_report(
@@ -59,71 +73,23 @@ def write_report(
         file.write("\n]}" + after)
 
 
-def write_scored_report(
-    path: Path,
-    arrays: Path,
-    predictions: Path,
-    *,
-    per_image: Sequence[Mapping[str, Any]],
-    scores: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    params: Mapping[str, Any],
-    title: str = "Test subset",
-) -> None:
-    """Write the page of the test subset, from the outputs of earlier stages.
-
-    Args:
-        path: the HTML file to write.
-        arrays: the folder of images.npy, masks.npy and samples.csv.
-        predictions: the folder of probabilities.npy and ids.csv.
-        per_image: the rows of per_image.csv.
-        scores: the content of evaluate.json.
-        history: the rows of history.csv. Their seconds are left out: the same training gives the same page.
-        params: what to show of the parameters, nested.
-        title: what the images are.
-    """
-    threshold, elsewhere = scores["threshold"], predictions / "external"
-    shown = worst_and_sample(per_image)
-    entries: Iterable[Entry] = scored_entries(arrays, predictions, shown, threshold)
-    total, title = len(shown), f"{title}: Dice {scores['dice']['mean']:.3f}"
-    subtitle = "Each test image with its prediction, at the size the model saw; the worst first."
-    if len(shown) < len(per_image):
-        subtitle = f"Of {len(per_image)} test images the {MOST // 2} worst and an even sample of {MOST // 2} others."
-    if elsewhere.is_dir():
-        rows = read_csv(elsewhere / "per_image.csv")
-        rows = [row | {"modality": f"{row['subset']}: {row['modality']}"} for row in worst_and_sample(rows)]
-        entries = chain(entries, scored_entries(elsewhere / "arrays", elsewhere / "predictions", rows, threshold))
-        total += len(rows)
-        title += "".join(f"; {name}: {each['dice']['mean']:.3f}" for name, each in scores["external"].items())
-    write_report(
-        path,
-        entries,
-        total=total,
-        title=title,
-        subtitle=subtitle,
-        metrics=scores,
-        params=params,
-        history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],
-    )
-
-
 def _record(entry: Entry, side: int) -> dict[str, Any]:
     height, width = entry.mask.shape
     height, width = (max(1, round(length * min(1, side / max(height, width)))) for length in (height, width))
-    mask = thumbnails.shrink_mask(entry.mask, height, width)
-    layers = {"prediction": thumbnails.mask_uri(mask)}
+    mask = shrink_mask(entry.mask, height, width)
+    layers = {"prediction": mask_uri(mask)}
     if entry.truth is not None:
-        truth = thumbnails.shrink_mask(entry.truth, height, width)
-        layers |= {"errors": thumbnails.errors_uri(mask, truth), "truth": thumbnails.mask_uri(truth)}
+        truth = shrink_mask(entry.truth, height, width)
+        layers |= {"errors": errors_uri(mask, truth), "truth": mask_uri(truth)}
     else:
         probability = None if entry.probability is None else resize(entry.probability, height, width)
-        layers["outlines"] = thumbnails.outlines_uri(mask, probability)
+        layers["outlines"] = outlines_uri(mask, probability)
     return {
         "id": entry.id,
         "height": height,
         "width": width,
         "scores": _plain(entry.scores),
-        "image": thumbnails.image_uri(resize(entry.image, height, width)),
+        "image": image_uri(resize(entry.image, height, width)),
         "layers": layers,
     }
 
@@ -166,3 +132,59 @@ def _number(value: Any) -> Any:
                     return number
         return value or None
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def image_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
+    """Encode an image as JPEG, with its contrast stretched so that dark images become visible."""
+    low, high = np.percentile(image, (0.1, 99.9))
+    stretched = np.clip((image - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
+    return _encode("jpeg", stretched[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def mask_uri(mask: Mask) -> str:
+    """Encode a mask, white on black, as PNG with one bit per pixel."""
+    return _encode("png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def errors_uri(mask: Mask, truth: Mask) -> str:
+    """Paint the errors of a mask and the outline of the truth on a transparent picture."""
+    return _painted((_outline(truth), TRUE_OUTLINE), (mask & ~truth, FALSE_POSITIVE), (truth & ~mask, FALSE_NEGATIVE))
+
+
+def outlines_uri(mask: Mask, probability: Float32[np.ndarray, "height width"] | None) -> str:
+    """Paint the outline of a mask and its uncertain pixels on a transparent picture."""
+    doubt = np.zeros_like(mask) if probability is None else (probability > DOUBT) & (probability < 1 - DOUBT)
+    return _painted((doubt, IN_DOUBT), (_outline(mask), PREDICTED_OUTLINE))
+
+
+def shrink_mask(
+    mask: UInt8[np.ndarray, "old_height old_width"], height: int, width: int
+) -> Bool[np.ndarray, "{height} {width}"]:
+    """Shrink a mask of 0 and 1: a pixel is foreground if at least half of its area is."""
+    return np.asarray(resize(mask * np.uint8(255), height, width) >= 128)
+
+
+def _outline(mask: Mask) -> Mask:
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(mask & (inside == 0))
+
+
+def _painted(*areas: tuple[Mask, tuple[int, int, int, int]]) -> str:
+    """Paint areas over each other, each given as a mask and its colour."""
+    number = np.zeros(areas[0][0].shape, np.uint8)
+    for index, (where, _) in enumerate(areas, 1):
+        number[where] = index
+    picture = Image.fromarray(number).convert("P")
+    picture.putpalette([0, 0, 0, *(value for _, colour in areas for value in colour[:3])])
+    encoded = io.BytesIO()  # by Pillow: a palette halves the size, and OpenCV writes none
+    picture.save(encoded, "PNG", bits=2, transparency=bytes([0, *(colour[3] for _, colour in areas)]))
+    return _uri("png", encoded.getvalue())
+
+
+def _encode(kind: str, pixels: UInt8[np.ndarray, "height width *channels"], options: list[int]) -> str:
+    _, encoded = cv2.imencode(f".{kind}", pixels, options)
+    return _uri(kind, encoded.tobytes())
+
+
+def _uri(kind: str, encoded: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"

@@ -1,16 +1,16 @@
 """Draw everything that is looked at of an evaluation: the pictures and the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unetseg.files import atomic_path, read_csv
 from unetseg.report.charts import charts
+from unetseg.report.entries import MOST, Entry, scored_entries, worst_and_sample
 from unetseg.report.look import picture
-from unetseg.report.page import write_scored_report
+from unetseg.report.page import write_report
 from unetseg.report.panels import panels
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 def draw_run(
@@ -36,7 +36,7 @@ def draw_run(
         arrays: the folder of images.npy, masks.npy, labels.npy and samples.csv.
         predictions: the folder of probabilities.npy and ids.csv, and of `external`.
         scores: the content of evaluate.json.
-        per_image: the table of that name; likewise `thresholds` and `reliability`.
+        per_image: the table of that name, as are the next two.
         thresholds: see above.
         reliability: see above.
         history: that of the training, if it is known.
@@ -56,3 +56,51 @@ def draw_run(
         for name, draw in drawn.items():
             with picture(folder / f"{name}.png") as figure:
                 draw(figure)
+
+
+def write_scored_report(
+    path: Path,
+    arrays: Path,
+    predictions: Path,
+    *,
+    per_image: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    params: Mapping[str, Any],
+    title: str = "Test subset",
+) -> None:
+    """Write the page of the test subset, from the outputs of earlier stages.
+
+    Args:
+        path: the HTML file to write.
+        arrays: see `draw_run`, as for all others.
+        predictions: see above.
+        per_image: the rows of per_image.csv.
+        scores: see above.
+        history: the rows of history.csv. Their seconds are left out: the same training gives the same page.
+        params: see above.
+        title: see above.
+    """
+    threshold, elsewhere = scores["threshold"], predictions / "external"
+    shown = worst_and_sample(per_image)
+    entries: Iterable[Entry] = scored_entries(arrays, predictions, shown, threshold)
+    total, title = len(shown), f"{title}: Dice {scores['dice']['mean']:.3f}"
+    subtitle = "Each test image with its prediction, at the size the model saw; the worst first."
+    if len(shown) < len(per_image):
+        subtitle = f"Of {len(per_image)} test images the {MOST // 2} worst and an even sample of {MOST // 2} others."
+    if elsewhere.is_dir():
+        rows = read_csv(elsewhere / "per_image.csv")
+        rows = [row | {"modality": f"{row['subset']}: {row['modality']}"} for row in worst_and_sample(rows)]
+        entries = chain(entries, scored_entries(elsewhere / "arrays", elsewhere / "predictions", rows, threshold))
+        total += len(rows)
+        title += "".join(f"; {name}: {each['dice']['mean']:.3f}" for name, each in scores["external"].items())
+    write_report(
+        path,
+        entries,
+        total=total,
+        title=title,
+        subtitle=subtitle,
+        metrics=scores,
+        params=params,
+        history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],
+    )
