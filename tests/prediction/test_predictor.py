@@ -65,10 +65,8 @@ def test_tiles_are_averaged_over_their_views_too():
 
 def test_an_image_of_the_models_size_gets_the_same_of_either_scale():
     image = fit(spots(50, 70), SIZE)
-    (
-        np.testing.assert_allclose(Predictor(MODEL).fitted([image])),
-        next(Predictor(MODEL, "tiles").image(image), atol=1e-5),
-    )
+    fitted, tiled = next(Predictor(MODEL).fitted([image])), Predictor(MODEL, "tiles").image(image)
+    np.testing.assert_allclose(fitted, tiled, atol=1e-5)
 
 
 def test_a_model_that_predicts_nan_is_told_to_the_user():

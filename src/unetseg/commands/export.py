@@ -17,12 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="the file to write: .onnx or .tflite; a folder for savedmodel"
     )
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="float32",
-        help="float16 and int8: only --to litert",
-    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="float16 and int8: only --to litert")
     parser.add_argument(
         "--images",
         type=Path,

@@ -21,13 +21,7 @@ from unetseg.splitting.relatives import find_relatives
 
 
 def evaluate_archive(
-    predictor: Predictor,
-    tuning: Tuning,
-    archive: Path,
-    out: Path,
-    *,
-    data: DataSettings,
-    settings: EvaluateSettings,
+    predictor: Predictor, tuning: Tuning, archive: Path, out: Path, *, data: DataSettings, settings: EvaluateSettings
 ) -> Evaluation:
     """Predict every image of an archive as `unetseg predict` does, and score it.
 

@@ -92,12 +92,7 @@ def predict_subset(
 
 
 def _predict_natives(
-    predictor: Predictor,
-    zooming: Zooming | None,
-    arrays: Path,
-    rows: list[dict[str, str]],
-    natives: Path,
-    size: int,
+    predictor: Predictor, zooming: Zooming | None, arrays: Path, rows: list[dict[str, str]], natives: Path, size: int
 ) -> Iterator[Float32[np.ndarray, "size size"]]:
     natives.mkdir(parents=True)
     images = map(whole_images(arrays), rows)

@@ -84,13 +84,7 @@ class Case:
 
 
 def read_cases(
-    arrays: Path,
-    predictions: Path,
-    rows: Sequence[Mapping[str, str]],
-    *,
-    threshold: float,
-    depth: float,
-    min_size: int,
+    arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]], *, threshold: float, depth: float, min_size: int
 ) -> list[Case]:
     """Read some test images for display.
 

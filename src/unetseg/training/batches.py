@@ -129,13 +129,7 @@ class PlainBatches(keras.utils.PyDataset):
 
 
 def open_batches(
-    arrays: Path,
-    split: Path,
-    *,
-    mode: str,
-    settings: TrainSettings,
-    strength: AugmentSettings,
-    share: Share = ALONE,
+    arrays: Path, split: Path, *, mode: str, settings: TrainSettings, strength: AugmentSettings, share: Share = ALONE
 ) -> tuple[TrainingBatches, PlainBatches]:
     """Open the arrays and return the batches for training and for validation.
 
