@@ -27,12 +27,9 @@ COMMANDS = {  # in the order in which --help shows them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the `unetseg` command.
+    """Run the `unetseg` command with the words after `unetseg`; those of the process if None.
 
     A subcommand's module has `add_arguments(parser)` and `run(options)`, which gives the exit status or None for 0.
-
-    Args:
-        arguments: the words after `unetseg`; those of the process if None.
 
     Returns:
         The exit status: 0 done, 1 some inputs failed (each named on stderr, the others done), 2 unusable arguments.

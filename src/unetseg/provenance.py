@@ -13,11 +13,7 @@ from unetseg.files import sha256
 
 
 def provenance(params: Mapping[str, Any], data: Sequence[Path]) -> dict[str, str]:
-    """Describe a run.
-
-    Args:
-        params: the parameters it read.
-        data: the files it read.
+    """Describe a run by the parameters and the files that it read.
 
     Returns:
         `code`, git's id of this package's folder, with "+" where files differ from it ("unknown" outside git), and

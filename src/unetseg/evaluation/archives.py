@@ -23,16 +23,10 @@ from unetseg.splitting.relatives import find_relatives
 def evaluate_archive(
     predictor: Predictor, tuning: Tuning, archive: Path, out: Path, *, data: DataSettings, settings: EvaluateSettings
 ) -> Evaluation:
-    """Predict every image of an archive as `unetseg predict` does, and score it.
+    """Predict every image of an archive as `unetseg predict` does with these tuned values, and score it.
 
-    Args:
-        predictor: of the model.
-        tuning: what is known of the model; it decides on threshold, objects and zoom, as it does for predictions.
-        archive: a zip in the layout of the pipeline.
-        out: the folder to make, of `arrays` (see `unetseg.dataset.arrays.write_arrays`) and `predictions` (see
-            `predict_subset`).
-        data: how the archive is read.
-        settings: of the 95 % intervals, over fields or the groups of the archive's groups.csv.
+    Makes the folder `out`, of `arrays` (see `unetseg.dataset.arrays.write_arrays`) and `predictions` (see
+    `predict_subset`). The 95 % intervals are over fields, or the groups of the archive's groups.csv.
 
     Raises:
         InputError: naming the archive, if it cannot be read, or with a line for each sample that cannot be used.

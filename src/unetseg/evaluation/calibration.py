@@ -59,10 +59,6 @@ def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
     """Fit the Dice of images to the Dice that the model expects of them, by isotonic regression.
 
     That nothing scores 0 where nothing is expected is added to the images, so that the map reaches down to 0.
-
-    Args:
-        expected: see `unetseg.prediction.quality.expected_dice`.
-        dice: the Dice of each.
     """
     if len(expected) < FEWEST:
         return Estimate()
@@ -73,10 +69,7 @@ def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
 
 
 def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Compare the estimated with the true Dice of images.
-
-    Args:
-        rows: with "estimated_dice" and "dice", at least one.
+    """Compare "estimated_dice" with "dice", the true one, of at least one image.
 
     Returns:
         The mean absolute error; Spearman's rank correlation; and the area under the ROC curve with which the estimate

@@ -73,11 +73,7 @@ def _shorten(text: str, length: int = 40) -> str:
 
 
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
-    """Compare the common images of two evaluations, by a bootstrap of the paired differences over groups.
-
-    Args:
-        first: the scores by id; the groups are those of the first.
-        second: the scores by id.
+    """Compare the common images of two evaluations, by a bootstrap of the paired differences over the first's groups.
 
     Raises:
         InputError: if they share no image.

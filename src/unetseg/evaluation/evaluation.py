@@ -114,11 +114,7 @@ def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
 
 
 def choose(validation: Subset, threshold: float | Literal["validation"]) -> tuple[Tuning, list[dict[str, Any]]]:
-    """Choose on the validation subset what there is to choose.
-
-    Args:
-        validation: what chooses the separation of touching objects, and the threshold if asked to.
-        threshold: probability from which a pixel is foreground; "validation": the one with the best mean Dice there.
+    """Choose the separation of touching objects on the validation subset, and the threshold if asked to.
 
     Returns:
         The values, and the scores at each threshold.
@@ -178,14 +174,9 @@ def _score_separations(image: Prediction, threshold: float) -> list[float]:
 
 
 def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
-    """Score a subset with what was chosen before.
+    """Score a subset of at least one image with what was chosen before.
 
-    Args:
-        subset: at least one image.
-        truth: the masks of all samples at their own size.
-        tuning: threshold, separation of touching objects, calibration of the estimated Dice.
-        bootstrap: resamples for the 95 % intervals, over groups.
-        seed: of the resampling.
+    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals.
     """
 
     def score_one(image: Prediction) -> ImageScore:

@@ -39,13 +39,8 @@ def count_at(
 ) -> Counts:
     """Count the pixels of the masks `probability >= threshold` for many thresholds at the cost of two sorts.
 
-    Args:
-        truth: the true mask.
-        probability: of foreground, 0..1.
-        thresholds: in any order.
-
     Returns:
-        Counts of shape (thresholds,).
+        Counts of shape (thresholds,), in the thresholds' order.
     """
     true, every = np.sort(probability[truth]), np.sort(probability, axis=None)
     positive, reached = (each.size - np.searchsorted(each, thresholds) for each in (true, every))
@@ -87,16 +82,12 @@ def recall(counts: Counts) -> Float[np.ndarray, "..."]:
 def boundary_f1(
     truth: Bool[np.ndarray, "height width"], predicted: Bool[np.ndarray, "height width"], tolerance: int = 2
 ) -> float:
-    """Compute the F1 of the boundaries: a boundary pixel is correct if the other boundary is within the tolerance.
+    """Compute the F1 of the boundaries: a boundary pixel is correct if the other boundary is within `tolerance` pixels.
 
     F1 = 2 P R / (P + R), P the right share of the predicted boundary, R that of the true one (Csurka et al. 2013,
     "What is a good evaluation measure for semantic segmentation?", section 3). The boundary is the foreground with
-    background among its 8 neighbours; outside the image is background, so that a full mask has a boundary.
-
-    Args:
-        truth: the true mask.
-        predicted: the predicted mask.
-        tolerance: in pixels, Euclidean.
+    background among its 8 neighbours; outside the image is background, so that a full mask has a boundary. The distance
+    is Euclidean.
     """
     true_edge, predicted_edge = _boundary(truth), _boundary(predicted)
     true_length, predicted_length = np.count_nonzero(true_edge), np.count_nonzero(predicted_edge)

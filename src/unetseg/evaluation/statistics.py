@@ -16,12 +16,6 @@ def bootstrap_interval(
     Images of one field or patient resemble each other: resampling them one by one would give an interval that is too
     narrow (the cluster bootstrap: Davison & Hinkley 1997, "Bootstrap methods and their application", section 3.8).
 
-    Args:
-        values: a score an image.
-        groups: the group of each image.
-        resamples: how often to draw.
-        seed: of the draws.
-
     Returns:
         The 2.5 and 97.5 % quantiles of the mean over the images of the drawn groups; None for fewer than two groups,
         of which nothing can be said.

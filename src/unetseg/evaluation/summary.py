@@ -30,13 +30,7 @@ class ImageScore(NamedTuple):
 
 
 def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
-    """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size.
-
-    Args:
-        image: what is known of the image and what was predicted.
-        native_mask: its true mask before resizing.
-        tuning: threshold, separation of touching objects, calibration of the estimated Dice.
-    """
+    """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size."""
     threshold, min_size, limit = tuning.threshold, tuning.min_size, np.float32(tuning.threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
@@ -64,12 +58,7 @@ def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"]
 
 
 def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:
-    """Summarise the images for metrics/evaluate.json.
-
-    Args:
-        images: at least one.
-        resamples: of the bootstrap over groups.
-        seed: of the bootstrap.
+    """Summarise at least one image for metrics/evaluate.json, with intervals of a bootstrap over groups.
 
     Returns:
         Means are over images. `low` and `high` bound the 95 % interval of the mean, None for fewer than two groups;
@@ -128,11 +117,7 @@ def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
 
 
 def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Choose the figures that a person looks at first: Dice with its interval, objects, and Dice elsewhere.
-
-    Args:
-        summary: as metrics/evaluate.json holds it.
-    """
+    """Choose of evaluate.json what a person looks at first: Dice with its interval, objects, and Dice elsewhere."""
     dice, objects = summary["dice"], summary["objects"]
     chosen = {"dice": dice["mean"], "dice_low": dice["low"], "dice_high": dice["high"]}
     chosen |= {"objects_f1": objects["f1_50"], "objects_map": objects["map"], "images": summary["images"]}

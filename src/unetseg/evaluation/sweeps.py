@@ -115,10 +115,7 @@ class Folds:
 
 
 def gather_folds(runs: Iterable[Run]) -> list[Folds]:
-    """Sort the runs of a cross-validation by their parameters; of several runs of one fold the newest counts.
-
-    Args:
-        runs: scored experiments, the newest first.
+    """Sort the runs of a cross-validation, newest first, by their parameters; of several of a fold the newest counts.
 
     Raises:
         InputError: if no run has a `split.method` with folds.
@@ -164,10 +161,7 @@ def flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 def unfinished(lock: Mapping[str, Any], params: Mapping[str, Any], result: str) -> list[str]:
     """List parameters and stage outputs of a revision that differ from those its result was made from.
 
-    Args:
-        lock: the revision's dvc.lock, parsed.
-        params: the revision's params.yaml, parsed.
-        result: an output, as dvc.yaml names it.
+    `lock` and `params` are the revision's dvc.lock and params.yaml, parsed; `result` is an output as dvc.yaml names it.
 
     Returns:
         A parameter or a path for each difference in the stages that lead to the result; none where they cannot tell.

@@ -21,11 +21,7 @@ class Parts(NamedTuple):
 
 
 def build_model(size: int, settings: ModelSettings) -> keras.Model:
-    """Build a model of the network that `settings` name, a module of this package.
-
-    Args:
-        size: height and width of images.
-        settings: the section `model` of params.yaml.
+    """Build a model of the network that `settings` name, a module of this package, for images of one height and width.
 
     Returns:
         A model of float32 (B, size, size, 3), RGB in 0…255, to float32 (B, size, size, 1), made by `assemble`.
@@ -77,12 +73,8 @@ def assemble(normalise: keras.Model, network: keras.Model, small: int | None) ->
 def take_apart(model: keras.Model, name: str = "the model") -> Parts:
     """Return the parts that `assemble` joined.
 
-    Args:
-        model: to take apart.
-        name: of the model, for the error.
-
     Raises:
-        InputError: if the model was made otherwise.
+        InputError: if the model was made otherwise; it names the model.
     """
     found = {layer.name: layer for layer in model.layers}
     if not {"normalise", "unet"} <= found.keys():
@@ -99,11 +91,7 @@ def _expected_dice(probability: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
-    """Return the same network with the same weights, for tiles with statistics of the whole image.
-
-    Args:
-        model: of `build_model`.
-        standardize: as it was built.
+    """Return the network of `build_model` with the same weights, for tiles with statistics of the whole image.
 
     Returns:
         A model of "tile", float32 (B, height, width, 3), RGB in 0…255, and "statistics", float32 (B, 3), the whole

@@ -21,12 +21,9 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's first date: a date of its own would 
 
 
 def save_model(path: Path, model: keras.Model, facts: Mapping[str, Any]) -> None:
-    """Save a model for inference, without the state of its training, with facts about its origin.
+    """Save a model of Keras' own layers for inference, without the state of its training, with facts about its origin.
 
-    Args:
-        path: a `.keras` file.
-        model: of Keras' own layers and operations only.
-        facts: JSON; what `unetseg.model.facts.read_facts` gives back.
+    The facts are JSON, which `unetseg.model.facts.read_facts` gives back.
     """
     plain = keras.Model.from_config(model.get_config())  # a loss of ours would not load elsewhere
     plain.set_weights(model.get_weights())

@@ -13,12 +13,7 @@ STEPS = 64  # of dilation, before falling back to the slower reconstruction for 
 def connected_objects(
     probability: Float32[np.ndarray, "height width"], threshold: float, min_size: int
 ) -> Int32[np.ndarray, "height width"]:
-    """Number the connected components of the mask `probability >= threshold`.
-
-    Args:
-        probability: of foreground, 0..1.
-        threshold: probability from which a pixel is foreground.
-        min_size: smaller components, in pixels, become background.
+    """Number the connected components of the mask `probability >= threshold`, but for those of under `min_size` pixels.
 
     Returns:
         0 for background, 1, 2, … for the objects, without gaps.
@@ -32,13 +27,8 @@ def separated_objects(
     """Number the objects of the mask `probability >= threshold`, with touching objects split at their necks.
 
     A watershed of the distance to the background (Vincent & Soille 1991), from those of its peaks that stand out by
-    `depth` (the h-maxima transform: Soille 2003, "Morphological image analysis", section 6.3.4).
-
-    Args:
-        probability: of foreground, 0..1.
-        threshold: probability from which a pixel is foreground.
-        depth: in pixels, over 0: minimum depth of the neck at which touching objects are split; larger: fewer cuts.
-        min_size: smaller objects, in pixels, become background.
+    `depth` (the h-maxima transform: Soille 2003, "Morphological image analysis", section 6.3.4): the minimum depth of a
+    neck in pixels, over 0; a larger one makes fewer cuts. Objects of under `min_size` pixels become background.
 
     Returns:
         0 for background, 1, 2, … for the objects, without gaps.

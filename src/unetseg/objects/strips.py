@@ -17,15 +17,7 @@ Number = Callable[[Float32[np.ndarray, "height width"]], Int32[np.ndarray, "heig
 
 @dataclass(frozen=True)
 class Found:
-    """An object.
-
-    Attributes:
-        label: its number in the image, from 1.
-        row: of the image, where `mask` starts.
-        column: of the image, where `mask` starts.
-        mask: its pixels in its bounding box.
-        probability: mean over its pixels.
-    """
+    """An object: its number from 1, where the box with its pixels starts in the image, and its mean probability."""
 
     label: int
     row: int

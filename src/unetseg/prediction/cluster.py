@@ -50,25 +50,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to predict images.
-
-    Attributes:
-        out: where the results go.
-        settings: how to predict.
-        kinds: see `Results`.
-        tuning: what is known of the model.
-        name: of the model's file.
-        model: the content of that file.
-        large: pixels; all workers predict a larger image together.
-    """
+    """All that a worker needs to predict images."""
 
     out: Place
     settings: Settings
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...]  # see `Results`
     tuning: Tuning
-    name: str
-    model: bytes
-    large: int = LARGE
+    name: str  # of the model's file
+    model: bytes  # the content of that file
+    large: int = LARGE  # pixels; all workers predict a larger image together
 
 
 @contextmanager

@@ -19,14 +19,10 @@ except ImportError:  # Windows
 
 @contextmanager
 def locked(folder: Path, lock: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; the system ends this with the process, however it dies.
-
-    Args:
-        folder: the folder, for the error.
-        lock: the file that is locked; made where it does not exist.
+    """Keep other processes out of a folder by a file; the system ends this with the process, however it dies.
 
     Raises:
-        InputError: naming the process that holds it.
+        InputError: naming the folder and the process that holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+", encoding="utf-8") as file:
@@ -48,12 +44,7 @@ def locked(folder: Path, lock: Path) -> Iterator[None]:
 def check_results(
     results: Mapping[Input, Sequence[Path]], out: Path, final: Callable[[Path], Place]
 ) -> dict[Input, str]:
-    """Refuse images whose results would replace them, each other, or a folder.
-
-    Args:
-        results: the files that are to be written of each image.
-        out: the folder that they are written to.
-        final: tells where a file ends up.
+    """Refuse images whose results would replace them, each other, or a folder; `final` tells where a file ends up.
 
     Returns:
         What is wrong with images whose results would have too long a name.

@@ -49,10 +49,7 @@ class FilePredictor:
     def predict(self, sources: Sequence[Input], results: Results, *, keep: int | None = None) -> Iterator[Outcome]:
         """Predict files and write their results, as the outcomes are asked for.
 
-        Args:
-            sources: the images.
-            results: where they go.
-            keep: pixels; a larger image that would be predicted in tiles is given back, for others to predict.
+        With `keep`, an image of more pixels that would be predicted in tiles is given back, for others to predict.
 
         Returns:
             For each image None, or what is wrong with it; one that cannot be read does not keep the others from being

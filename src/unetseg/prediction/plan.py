@@ -16,19 +16,12 @@ from unetseg.progress import progress
 
 
 class Seen(NamedTuple):
-    """An image in memory, or one that is made as it is read.
+    """An image in memory, or one that is made as it is read: RGB, 0 to 255."""
 
-    Attributes:
-        rows: gives the rows from a first one to one before the last, RGB, 0 to 255.
-        height: in pixels.
-        width: in pixels.
-        pixel: height and width of a pixel in µm, where they are known.
-    """
-
-    rows: Rows
+    rows: Rows  # gives those from a first one to one before the last
     height: int
     width: int
-    pixel: tuple[float, float] | None = None
+    pixel: tuple[float, float] | None = None  # height and width in µm, where they are known
 
 
 Readable = Opened | Seen
@@ -41,19 +34,12 @@ def in_memory(pixels: UInt8[np.ndarray, "height width 3"], pixel: tuple[float, f
 
 @dataclass(frozen=True)
 class Plan:
-    """How an image is predicted in tiles.
-
-    Attributes:
-        height: of the image.
-        width: of the image.
-        grid: the tiles of what the model sees of it.
-        scaling: the factor and the offset by which the model normalises its values.
-    """
+    """How an image of this height and width is predicted in tiles."""
 
     height: int
     width: int
-    grid: Grid
-    scaling: tuple[float, float]
+    grid: Grid  # of what the model sees of it
+    scaling: tuple[float, float]  # the factor and the offset by which the model normalises its values
 
     def join(self, scored: Iterable[Float32[np.ndarray, "tile padded"]]) -> Iterator[Float32[np.ndarray, "_ width"]]:
         """Join the scored rows of tiles, given from the top, to strips of the image's own size."""

@@ -67,12 +67,7 @@ class Predictor:
             yield from self._average(lambda view: forward(self._model, view), batch)[: len(taken)]
 
     def strips(self, image: Readable, zoom: float = 1.0) -> Iterator[Float32[np.ndarray, "_ width"]]:
-        """Predict an image in tiles, strip by strip from the top; its rows are read up to four times.
-
-        Args:
-            image: of any size.
-            zoom: pixels that the model sees for each of the image.
-        """
+        """Predict an image in tiles, at a zoom, strip by strip from the top; it is read up to four times."""
         plan = self.plan(image, zoom)
         return plan.join(self.score(image, plan, top) for top in plan.grid.down.starts)
 

@@ -35,10 +35,8 @@ def overlap(probability: Float32[np.ndarray, "height width"], threshold: float) 
 def expected_dice(overlap: Float64[np.ndarray, "3"]) -> float:
     """Compute 2 Σpm / (Σp + Σm), the Dice to expect if each probability p is true; m is the predicted mask.
 
-    0 where nothing is predicted: a probability that is nowhere high tells nothing of what was missed.
-
-    Args:
-        overlap: see the function of this name.
+    0 where nothing is predicted: a probability that is nowhere high tells nothing of what was missed. `overlap` is what
+    the function of this name gives.
     """
     within, probable, positive = overlap.tolist()
     return 2 * within / (probable + positive) if positive else 0.0

@@ -46,16 +46,10 @@ def write_record(
 ) -> Iterator[Callable[[Strip], None]]:
     """Write one line of JSON for the header, one per object, and one for the certainty of the model.
 
-    Args:
-        path: the file to write.
-        header: what `read_record` gives back.
-        height: of the image.
-        width: of the image.
-        threshold: probability from which a pixel is foreground.
-        runs: whether to keep the objects' pixels, too, as runs down the columns.
+    With `runs` the objects' pixels are kept, too, as runs down the columns.
 
     Yields:
-        A function that takes the next strip.
+        A function that takes the next strip of the image.
     """
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
@@ -106,15 +100,9 @@ def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
 def list_image(
     source: Input, record: Record, out: Path, files: Mapping[str, Path], estimate: Estimate, *, objects: bool
 ) -> dict[str, Any]:
-    """Describe an image as predict.json lists it and `unetseg report` reads it.
+    """Describe an image as predict.json lists it and `unetseg report` reads it, with paths from the folder `out`.
 
-    Args:
-        source: the image.
-        record: of the image.
-        out: the folder of results; paths are relative to it.
-        files: the image's files, by their kind.
-        estimate: of the Dice.
-        objects: whether any were looked for.
+    `objects` says whether any were looked for.
     """
     path = source.path
     if isinstance(path, Path):

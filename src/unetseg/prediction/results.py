@@ -41,14 +41,9 @@ class Results:
     """A folder of results."""
 
     def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
-        """Say what is to be written.
+        """Say what is to be written to a folder, which is made where it does not exist.
 
-        Args:
-            out: the folder; made where it does not exist.
-            settings: how the images are predicted.
-            kinds: of `FORMATS`; masks are always written, and objects.csv if any are looked for.
-            model: the file of the model.
-            estimate: of the Dice, from what the model expects.
+        Of the `kinds` of `FORMATS` masks are always written, and objects.csv if any objects are looked for.
 
         Raises:
             InputError: if a kind is made of objects and none are looked for.
@@ -117,11 +112,7 @@ class Results:
             raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
 
     def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
-        """Write the files of an image.
-
-        Args:
-            known: the image.
-            strips: its probability, rows from the top, any number at a time.
+        """Write the files of an image, given its probability from the top, any number of rows at a time.
 
         Raises:
             InputError: if a file cannot be written, unless the disk is full.
@@ -165,11 +156,7 @@ class Results:
         return number_objects(strips, height, self._settings.number(zoom), self._settings.threshold)
 
     def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
-        """Write the files that are about all images: objects.csv, images.csv, predict.json and those asked for.
-
-        Returns:
-            What predict.json lists of each image.
-        """
+        """Write the tables and other files of all images, and predict.json, whose list of images is returned."""
         objects = self._settings.objects != "none"
         done = [source for source in sources if source in self._done]
         records = {source: record for source in done if (record := read_record(self._record_path(source)))}

@@ -100,11 +100,7 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
     """Read the values that belong to a model, and describe where they come from.
 
     They stand in <name>.json beside <name>.keras, or in tuning.json in the same folder if that was written for this
-    very file; else they are what the model's own facts say, or the defaults.
-
-    Args:
-        model: its file.
-        facts: see `unetseg.model.facts.read_facts`.
+    very file; else they are what the model's own facts say (see `unetseg.model.facts.read_facts`), or the defaults.
 
     Raises:
         InputError: naming the file of values and what is wrong with it.

@@ -22,25 +22,13 @@ LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 @dataclass(frozen=True)
 class Zooming:
-    """The rule for all images of a run.
-
-    Attributes:
-        settings: what was asked for.
-        tuning: what is known of the model.
-    """
+    """The rule for all images of a run: what was asked for, and what is known of the model."""
 
     settings: Settings
     tuning: Tuning
 
     def fits(self, size: int, height: int, width: int, pixel: tuple[float, float] | None) -> bool:
-        """Tell whether an image is fitted to the model's size; for others `decide` finds a zoom.
-
-        Args:
-            size: height and width of the images that the model takes.
-            height: of the image.
-            width: of the image.
-            pixel: height and width of the image's pixels in µm, where they are known.
-        """
+        """Tell whether an image is fitted to the model's size; for others `decide` finds a zoom. `pixel` is in µm."""
         if self.settings.zoom or self.settings.scale != "auto":
             return not self.settings.zoom and self.settings.scale == "resize"
         return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
@@ -71,16 +59,10 @@ def most_certain_zoom(
 ) -> float:
     """Find the zoom with the highest expected Dice, on two crops of as many pixels that the model sees at each zoom.
 
-    From the usual zoom it walks down and up as long as the next zoom is better, which chose as well as trying all of
-    them for half the cost. The cost is bounded, however large the image is. Where nothing is found at any zoom on the
-    way, it is the usual one.
-
-    Args:
-        predictor: the model.
-        image: of any size.
-        threshold: probability from which a pixel is foreground.
-        usual: that of the images that the model was trained on.
-        doubt: what a zoom half or twice the usual one has to gain in expected Dice, and so on.
+    From the usual zoom, that of the images that the model was trained on, it walks down and up as long as the next zoom
+    is better, which chose as well as trying all of them for half the cost. The cost is bounded, however large the image
+    is. Where nothing is found at any zoom on the way, it is the usual one. `doubt` is what a zoom of half or
+    twice the usual one has to gain in expected Dice, and so on.
     """
     score = predictor.scorer(image)
 

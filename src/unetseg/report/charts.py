@@ -35,13 +35,7 @@ def charts(
 ) -> dict[str, Callable[[Figure], None]]:
     """Return the functions that draw the charts of a run into an empty figure, by name.
 
-    Args:
-        history: see above; no rows for a model that was trained elsewhere.
-        per_image: see above.
-        evaluation: metrics/evaluate.json.
-        thresholds: see above.
-        reliability: see above.
-        external: rows of per_image.csv of the external test set.
+    There is no `history` of a model that was trained elsewhere; `external` are the rows of external test sets.
     """
     drawn: dict[str, Callable[[Figure], None]] = {
         **({"training": partial(draw_training, history=history)} if history else {}),

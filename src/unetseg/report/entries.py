@@ -1,4 +1,7 @@
-"""Images with their prediction, truth and scores: the entries of the report page, the cases of the pictures."""
+"""Images with their prediction, truth and scores: the entries of the report page, the cases of the pictures.
+
+The folder `arrays` has images.npy, masks.npy, labels.npy and samples.csv; `predictions` probabilities.npy and ids.csv.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,14 +53,7 @@ def worst_and_sample(rows: Sequence[Row]) -> Sequence[Row]:
 def scored_entries(
     arrays: Path, predictions: Path, per_image: Sequence[Mapping[str, Any]], threshold: float
 ) -> Iterator[Entry]:
-    """Yield the images of the test subset, at the model's size, with their truth.
-
-    Args:
-        arrays: the folder of images.npy, masks.npy and samples.csv.
-        predictions: the folder of probabilities.npy and ids.csv.
-        per_image: the rows of per_image.csv, which say which images and in which order.
-        threshold: probability from which a pixel is foreground.
-    """
+    """Yield the images of the test subset at the model's size, with their truth, in the order of their rows."""
     masks = np.load(arrays / "masks.npy", mmap_mode="r")
     for row, index, image, probability in _predicted(arrays, predictions, per_image):
         scores = {key: value for key, value in row.items() if key != "id"}
@@ -86,16 +82,7 @@ class Case:
 def read_cases(
     arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]], *, threshold: float, depth: float, min_size: int
 ) -> list[Case]:
-    """Read some test images for display.
-
-    Args:
-        arrays: the folder of images.npy, labels.npy and samples.csv.
-        predictions: the folder of probabilities.npy and ids.csv.
-        rows: their rows of metrics/per_image.csv.
-        threshold: probability from which a pixel is foreground.
-        depth: of `unetseg.objects.separation.separated_objects`.
-        min_size: of `unetseg.objects.separation.separated_objects`.
-    """
+    """Read some test images for display; their objects are those of `separated_objects`."""
     labels = np.load(arrays / "labels.npy", mmap_mode="r")
     cases = []
     for row, index, image, probability in _predicted(arrays, predictions, rows):

@@ -49,8 +49,7 @@ LOOK: dict[Any, Any] = {
 def picture(path: Path) -> Iterator[Figure]:
     """Yield an empty figure in the common style and write it as PNG at the end; the same figure gives the same bytes.
 
-    Args:
-        path: the PNG to write, 900 pixels wide; its height is that of the figure.
+    The PNG is 900 pixels wide; its height is that of the figure.
     """
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(WIDTH, WIDTH / 2), dpi=DOTS, layout="constrained")

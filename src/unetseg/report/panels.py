@@ -40,8 +40,8 @@ def panels(
     Args:
         per_image: the rows of metrics/per_image.csv, worst first.
         evaluation: metrics/evaluate.json.
-        arrays: the folder of images.npy, labels.npy and samples.csv.
-        predictions: the folder of probabilities.npy and ids.csv.
+        arrays: see `unetseg.report.entries`, as for the next.
+        predictions: see above.
         examples: how many images are shown of each: highest, middle and lowest Dice.
     """
     objects = evaluation["objects"]
@@ -71,9 +71,8 @@ def _four_of(rows: Sequence[Row]) -> Sequence[Row]:
 def chosen(worst_first: Sequence[Row], examples: int) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
     """Choose the best images and those around the median, the better first, and the worst; none twice.
 
-    Args:
-        worst_first: the rows of the images; of fewer than three, one stands for several.
-        examples: how many to choose of each; fewer where there are not three times as many images.
+    Each are `examples` images, or fewer where there are not three times as many; of fewer than three images, one stands
+    for several.
     """
     count = len(worst_first)
     wanted = min(examples, max(1, count // 3))

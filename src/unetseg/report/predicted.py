@@ -86,12 +86,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
 
 
 def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
-    """Yield the images of a folder of predictions, large ones shrunk while they are read; only masks are in memory.
-
-    Args:
-        folder: that of predict.json.
-        images: as predict.json lists them.
-    """
+    """Yield the images that predict.json lists, large ones shrunk while they are read; only masks are in memory."""
     for image in images:
         scores = {name: value for name, value in image.items() if name not in NOT_SCORES}
         chosen = {key: image[key] for key in ("channel", "project") if key in image}
@@ -107,10 +102,8 @@ def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iter
 def shrink(rows: Rows, height: int, width: int) -> Shaped[np.ndarray, "_ _ *channels"]:
     """Shrink an image by a whole factor to 1024 to 2047 pixels, by area means, while reading it from the top.
 
-    Args:
-        rows: gives its rows from a first one to one before the last.
-        height: of the image; one that is lower and narrower than 2048 stays as it is.
-        width: of the image.
+    One that is lower and narrower than 2048 pixels stays as it is. `rows` gives the rows from a first one to one before
+    the last.
     """
     factor = max(1, max(height, width) // LARGEST)
     strips = _strips(height, width, factor)

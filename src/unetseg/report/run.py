@@ -33,8 +33,8 @@ def draw_run(
     Args:
         out: the folder to make.
         page: the HTML file to write.
-        arrays: the folder of images.npy, masks.npy, labels.npy and samples.csv.
-        predictions: the folder of probabilities.npy and ids.csv, and of `external`.
+        arrays: see `unetseg.report.entries`, as for the next.
+        predictions: see above; it may hold those of `external`, too.
         scores: the content of evaluate.json.
         per_image: the table of that name, as are the next two.
         thresholds: see above.
@@ -69,17 +69,9 @@ def write_scored_report(
     params: Mapping[str, Any],
     title: str = "Test subset",
 ) -> None:
-    """Write the page of the test subset, from the outputs of earlier stages.
+    """Write the page of the test subset, from the outputs of earlier stages; see `draw_run`.
 
-    Args:
-        path: the HTML file to write.
-        arrays: see `draw_run`, as for all others.
-        predictions: see above.
-        per_image: the rows of per_image.csv.
-        scores: see above.
-        history: the rows of history.csv. Their seconds are left out: the same training gives the same page.
-        params: see above.
-        title: see above.
+    The seconds of the history are left out: the same training gives the same page.
     """
     threshold, elsewhere = scores["threshold"], predictions / "external"
     shown = worst_and_sample(per_image)

@@ -10,14 +10,7 @@ from unetseg.report.look import BLUE, GREY, picture
 
 
 def draw_sweep(path: Path, runs: Sequence[Mapping[str, Any]], names: Sequence[str], score: str) -> None:
-    """Draw one panel per varied parameter: each run as a point, and the mean of the runs with one value.
-
-    Args:
-        path: the PNG to write.
-        runs: the values and scores of each run, by name.
-        names: of the parameters that were varied.
-        score: name of the score.
-    """
+    """Draw one panel per varied parameter: each run as a point, and the mean score of the runs with one value."""
     with picture(path) as figure:
         figure.set_size_inches(figure.get_figwidth(), 2.4 * len(names))
         for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharey=True)), names, strict=True):

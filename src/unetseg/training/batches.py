@@ -42,17 +42,10 @@ class TrainingBatches(keras.utils.PyDataset):
         kinds: Sequence[str],
         share: Share = ALONE,
     ) -> None:
-        """Set the samples and select those to use.
+        """Set the samples and select those to use; those after the last full batch are left out, others in each epoch.
 
-        Args:
-            source: of images and masks; with `settings.border` of images and label images, and the extra weights
-                of the gaps between touching objects come as a second channel of the truth.
-            indices: samples to train on.
-            settings: the section `train` of params.yaml. Samples after the last full batch are left out;
-                these differ each epoch.
-            strength: of augmentation.
-            kinds: the kind of each sample in `indices`, for `settings.balance`.
-            share: the part of each batch that this process makes.
+        With `settings.border` the source gives label images, and the extra weights of the gaps between touching objects
+        come as a second channel of the truth. `kinds` holds the kind of each of the `indices`, for `settings.balance`.
 
         Raises:
             ValueError: if there are fewer samples than one batch takes.
@@ -131,15 +124,7 @@ class PlainBatches(keras.utils.PyDataset):
 def open_batches(
     arrays: Path, split: Path, *, mode: str, settings: TrainSettings, strength: AugmentSettings, share: Share = ALONE
 ) -> tuple[TrainingBatches, PlainBatches]:
-    """Open the arrays and return the batches for training and for validation.
-
-    Args:
-        arrays: see `open_source`.
-        split: the table of id and subset.
-        mode: see `open_source`.
-        settings: the section `train` of params.yaml.
-        strength: its section `augment`.
-        share: the part of each batch that this process reads.
+    """Open the arrays and return the batches for training and for validation; `mode` is "resize" or "tiles".
 
     Raises:
         InputError: if the training subset is smaller than a batch.

@@ -48,11 +48,7 @@ class Keeper(keras.callbacks.Callback):
         self.past, self.write = Past(), write
 
     def restore(self, unet: keras.Model) -> int:
-        """Load the newest state into a compiled model, if there is one.
-
-        Returns:
-            The number of finished epochs.
-        """
+        """Load the newest state into a compiled model, if there is one; return the number of finished epochs."""
         unet.optimizer.build(unet.trainable_variables)
         loaded = load_state(self.state)
         if loaded is None:
@@ -114,11 +110,7 @@ class Keeper(keras.callbacks.Callback):
 def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Arrays) -> None:
     """Write the state after an epoch, keep that of the previous epoch, and remove older ones.
 
-    Args:
-        folder: where states are kept.
-        epoch: how many epochs are done; names the file.
-        facts: values that JSON stores exactly.
-        arrays: lists of arrays by name.
+    JSON stores the `facts` exactly; `arrays` are lists by name.
     """
     members: dict[str, Any] = {
         f"{name}/{place:04d}": array for name, group in arrays.items() for place, array in enumerate(group)

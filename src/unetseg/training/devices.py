@@ -92,12 +92,7 @@ class MirroredAdam(keras.optimizers.Adam):
 
 
 def adam(rate: Any, clip_norm: float) -> keras.optimizers.Optimizer:
-    """Make the optimizer for the devices in use.
-
-    Args:
-        rate: learning rate, or its schedule.
-        clip_norm: maximum global norm of the gradients; 0: off.
-    """
+    """Make the optimizer for the devices in use; `clip_norm` is the largest global norm of the gradients, 0: off."""
     if (replicas := _replicas()) > 1:
         return MirroredAdam(rate, global_clipnorm=clip_norm / replicas or None)
     return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)

@@ -31,17 +31,8 @@ def train(
 ) -> tuple[keras.Model, Past]:
     """Train a new U-Net until the epochs are over or validation Dice no longer rises.
 
-    A state is saved after every epoch. Called again with the same arguments after an interruption, it
-    resumes from there and ends with the same bits.
-
-    Args:
-        training: the training batches.
-        validation: the batches that select the best epoch.
-        size: height and width of the images.
-        model: the section `model` of params.yaml.
-        settings: its section `train`.
-        state: folder of the saved states.
-        callbacks: called at the end of an epoch after its state is saved.
+    A state is saved in the folder `state` after every epoch, before `callbacks` are called. Called again with the same
+    arguments after an interruption, it resumes from there and ends with the same bits.
 
     Returns:
         The model with the weights of its best epoch, and the history.

@@ -47,10 +47,7 @@ class Sample(NamedTuple):
 class Tiles:
     """Each sample consists of tiles, of which one is drawn, so that large images cost and count no more.
 
-    Attributes:
-        images: the tiles, RGB in 0…255, usually memory-mapped.
-        masks: of the tiles, 0 or 1.
-        samples: the tiles of each sample.
+    They are RGB in 0…255, usually memory-mapped; their masks are 0 or 1.
     """
 
     images: UInt8[np.ndarray, "n size size 3"]
