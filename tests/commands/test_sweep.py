@@ -1,6 +1,9 @@
 import pytest
 from pipeline import Project
 
+from unetseg.cli import main
+from unetseg.evaluation.sweeps import Run, Sweep
+
 PIPELINE = """
 stages:
   evaluate:
@@ -39,3 +42,11 @@ def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds
     assert (code, err) == (1, "not yet scored: split.fold=2\n")
     assert out.splitlines()[0] == "2 of 3 folds"
     assert out.splitlines()[-1].split() == ["dice.mean", "0.85", "0.07071", "0.8", "0.9"]
+
+
+@pytest.mark.parametrize(("out", "stem"), [("lr0.1", "lr0.1"), ("a", "a"), ("a.csv", "a"), ("a.png", "a")])
+def test_a_dot_in_the_name_of_the_outputs_is_part_of_it(out, stem, tmp_path, monkeypatch):
+    runs = [Run(name, {"train.seed": seed}, {"dice.mean": 0.8}) for seed, name in enumerate("ab")]
+    monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda: Sweep(runs, {}))
+    assert main(["sweep", "--out", str(tmp_path / out)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", f"{stem}.png"}

@@ -88,3 +88,8 @@ def test_names_that_a_table_escapes_are_read_as_they_were(tmp_path):
     text = read_text(tmp_path / "per_image.csv")
     assert "\n'=1+1," in text
     assert parse_scores(text, "x.csv") == {name: Scored(name, 0.5) for name in names}
+
+
+def test_rows_that_are_too_short_for_an_id_are_told():
+    with pytest.raises(InputError, match=r"a.csv:3: id: '' occurs twice"):
+        parse_scores("dice,id,group\n0.5\n0.6\n", "a.csv")

@@ -1,6 +1,6 @@
 from PIL import Image
 
-from unetseg.report.sweep import draw_sweep
+from unetseg.report.charts import draw_sweep
 
 
 def test_each_varied_value_gets_a_panel_numbers_and_words_alike(tmp_path):

@@ -50,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
         | {name: each.scores[name] for name in scores}
         for each in sweep.runs
     ]
-    write_csv(options.out.with_suffix(".csv"), rows, ["name", *names, *scores])
+    stem = options.out.with_suffix("") if options.out.suffix in (".csv", ".png") else options.out
+    write_csv(Path(f"{stem}.csv"), rows, ["name", *names, *scores])
     if names:
-        from unetseg.report.sweep import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
+        from unetseg.report.charts import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
 
-        draw_sweep(options.out.with_suffix(".png"), rows, names, DICE)
+        draw_sweep(Path(f"{stem}.png"), rows, names, DICE)
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)
     return int(bool(sweep.unfinished))

@@ -48,10 +48,10 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
             raise InputError(f"{name}: has no column {', '.join(missing)}: give the per_image.csv of an evaluation")
         for row in rows:
             at = f"{name}:{rows.line_num}"
-            image, group = unescaped(row["id"]), unescaped(row["group"])
+            image, group = (unescaped(row[name] or "") for name in ("id", "group"))
             if image in parsed:
                 raise InputError(f"{at}: id: {_shorten(image)} occurs twice; use the table as evaluate wrote it")
-            parsed[image] = Scored(group or "", _share(row["dice"], at))
+            parsed[image] = Scored(group, _share(row["dice"], at))
     except csv.Error as error:
         raise InputError(f"{name}:{rows.reader.line_num}: is not a CSV table: {error}") from None
     return parsed

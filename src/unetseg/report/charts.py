@@ -1,11 +1,12 @@
-"""Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on.
+"""Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on; and one of a sweep.
 
-Each function fills an empty figure. Its other arguments are the rows of the table below metrics/ that has their name,
-or values of metrics/evaluate.json.
+Each function but the last fills an empty figure. Its other arguments are the rows of the table below metrics/ that has
+their name, or values of metrics/evaluate.json.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from unetseg.report.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE
+from unetseg.report.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, picture
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -178,6 +179,22 @@ def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
     axes.set_title("Effect of the threshold")
     figure.set_figheight(3.3)
     figure.legend(loc="outside right center")
+
+
+def draw_sweep(path: Path, runs: Sequence[Mapping[str, Any]], names: Sequence[str], score: str) -> None:
+    """Draw one panel per varied parameter: each run as a point, and the mean score of the runs with one value."""
+    with picture(path) as figure:
+        figure.set_size_inches(figure.get_figwidth(), 2.4 * len(names))
+        for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharey=True)), names, strict=True):
+            values, scores = ([run[each] for run in runs] for each in (name, score))
+            numeric = all(type(value) in (int, float) for value in values)
+            places = values if numeric else [str(value) for value in values]
+            order = sorted(set(places))
+            means = [np.mean([each for each, at in zip(scores, places, strict=True) if at == value]) for value in order]
+            axes.plot(places, scores, "o", color=GREY, label="a run")
+            axes.plot(order, means, "D-" if numeric else "D", color=BLUE, label="mean")
+            axes.set(xlabel=name, ylabel=score)
+        figure.axes[0].legend()
 
 
 def _scale_by_ratio(axes: Axes, label: str, formatter: Formatter) -> None:
