@@ -52,9 +52,7 @@ def main(
         if any(row["subset"] == "test" for row in read_csv(split)):
             found.append(score(predict("test", out), Truth(arrays), chosen, **chance))
         if not is_empty_zip(external):
-            found.append(
-                evaluate_archive(predictor, values, external, out / "external", data=params.data, settings=asked)
-            )
+            found.append(evaluate_archive(predictor, values, external, out / "external", data=params.data, **chance))
             write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
             scores = {"external": {external.stem: found[-1].summary}}
         if not found:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from unetseg.config import DataSettings, EvaluateSettings
+from unetseg.config import DataSettings
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.files import scratch_folder, write_csv, write_json
 from unetseg.model.facts import read_facts
@@ -45,10 +45,8 @@ def _score(predictor: Predictor, tuning: Tuning, skip_bad: bool, archive: Path, 
         channel="all",
         project="none",
     )
-    chosen = tuning.model_dump(include={"threshold", "tta"})
-    settings = EvaluateSettings(**chosen, bootstrap=2000, seed=0, external=str(archive))
     with scratch_folder(out / ".evaluate.partial") as scratch:
-        found = evaluate_archive(predictor, tuning, archive, scratch / "run", data=data, settings=settings)
+        found = evaluate_archive(predictor, tuning, archive, scratch / "run", data=data, bootstrap=2000, seed=0)
         write_json(out / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():

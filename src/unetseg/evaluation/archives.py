@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unetseg.config import DataSettings, EvaluateSettings
+from unetseg.config import DataSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.groups import TABLE, Rows, read_groups
@@ -21,7 +21,7 @@ from unetseg.splitting.relatives import find_relatives
 
 
 def evaluate_archive(
-    predictor: Predictor, tuning: Tuning, archive: Path, out: Path, *, data: DataSettings, settings: EvaluateSettings
+    predictor: Predictor, tuning: Tuning, archive: Path, out: Path, *, data: DataSettings, bootstrap: int, seed: int
 ) -> Evaluation:
     """Predict every image of an archive as `unetseg predict` does with these tuned values, and score it.
 
@@ -57,8 +57,7 @@ def evaluate_archive(
     subset = predict_subset(
         predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives, zooming=zooming
     )
-    chance = settings.model_dump(include={"bootstrap", "seed"})
-    found = score(subset, Truth(arrays), tuning, **chance)
+    found = score(subset, Truth(arrays), tuning, bootstrap=bootstrap, seed=seed)
     for scratch in (samples, natives):
         shutil.rmtree(scratch)
     for scratch in (split, *arrays.glob("tile*")):
