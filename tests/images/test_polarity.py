@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unetseg.images.polarity import polarity
+from unetseg.images.intensity import polarity
 
 MASK = np.zeros((8, 8), np.uint16)
 MASK[2:4, 3:6] = 7

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from unetseg.errors import InputError
-from unetseg.images import tiffs
+from unetseg.images import tiff_pages
 from unetseg.images.opening import count_images, open_image, read_stored
 
 STACK = np.random.default_rng(0).integers(0, 65536, (4, 30, 40), np.uint16)
@@ -248,7 +248,7 @@ def test_a_claim_of_a_thousand_million_planes_is_refused_at_once(tmp_path):
 
 def test_a_strip_that_unpacks_beyond_the_limit_is_refused(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", GREY, compression="zlib")
-    monkeypatch.setattr(tiffs, "MAX_BYTES", GREY.size - 1)
+    monkeypatch.setattr(tiff_pages, "MAX_BYTES", GREY.size - 1)
     with open_image(tmp_path / "a.tif", large=100) as opened, pytest.raises(InputError, match="in strips or tiles of"):
         opened.rows(0, 8)
 

@@ -3,13 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unetseg.images.tiling import blend, lay
+from unetseg.images.tiling import lay, lay_grid
 
 lengths = st.integers(1, 300)
 
 
 def brightness(tiles):
     return tiles.mean(axis=3, dtype=np.float32) / 255
+
+
+def blend(rows, score, height, width, **options):
+    grid = lay_grid(height, width, **options)
+    return grid.join(grid.score(rows, score, top) for top in grid.down.starts)
 
 
 def whole(image, score, **options):

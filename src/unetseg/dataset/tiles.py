@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from unetseg.files import read_csv
-from unetseg.images.polarity import polarity
+from unetseg.images.intensity import polarity
 from unetseg.images.tiling import lay
 
 

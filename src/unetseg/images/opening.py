@@ -11,9 +11,9 @@ from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.intensity import STRIP, Range, check_values, to_rgb, value_range
-from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, read_raster
+from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
-from unetseg.images.tiffs import MAGIC, in_our_words, open_tiff
+from unetseg.images.tiffs import MAGIC, open_tiff
 from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
@@ -118,8 +118,7 @@ def open_image(
                 check_size(stack.height, stack.width, 1)
             fits = stack.height * stack.width * stack.channels * stack.dtype.itemsize <= MAX_BYTES
             if fits and stack.height * stack.width <= large:
-                held = rows(0, stack.height)
-                rows = lambda start, stop: held[start:stop]  # noqa: E731 - the same name for both
+                rows = _hold(rows(0, stack.height))
             find_span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
 
         def named(start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
@@ -142,6 +141,10 @@ def count_images(path: Path | str, project: Project = "none") -> int:
     """
     with _naming(path), _open(path) as stack:
         return count_planes(stack, project)
+
+
+def _hold(pixels: Shaped[np.ndarray, "height width channels"]) -> Rows:
+    return lambda start, stop: pixels[start:stop]
 
 
 def _span(rows: Rows, stack: Stack) -> Range | None:

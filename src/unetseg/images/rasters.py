@@ -2,7 +2,8 @@
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import imagecodecs
@@ -140,6 +141,17 @@ def _packs(data: bytes) -> bool:
 def reason(error: Exception) -> str:
     """Return the first line of a library's message."""
     return (str(error) or type(error).__name__).splitlines()[0].partition(" <_io")[0]  # Pillow adds an address
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Turn what a library raises into an `InputError`; codecs raise many classes on damaged data."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"is damaged, or of a kind that cannot be read: {reason(error)}") from error
 
 
 def _header(image: Image.Image, data: bytes) -> Header:

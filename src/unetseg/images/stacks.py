@@ -129,7 +129,8 @@ def _project(project: Project, depths: Iterator[Values]) -> Values:
     if project == "max":
         return reduce(np.maximum, depths, first)
     total, count = first.astype(np.float64), 1
-    for count, values in enumerate(depths, 2):  # noqa: B007 - the count is wanted behind
+    for values in depths:
         total += values
+        count += 1
     total /= count
     return (np.rint(total) if first.dtype.kind in "iu" else total).astype(first.dtype)

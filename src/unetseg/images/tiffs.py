@@ -1,39 +1,27 @@
 """Read TIFF files of any size, a few rows at a time: stacks, hyperstacks, OME-TIFF, pyramids."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import tifffile
 from jaxtyping import Shaped, UInt16
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
-from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_encoded, reason
+from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, in_our_words
 from unetseg.images.stacks import Stack, Values
 from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size
+from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
-ENCODED = {  # compressions with sizes of their own, which are checked before memory is taken
-    COMPRESSION.JPEG: "JPEG",
-    COMPRESSION.APERIO_JP2000_YCBC: "JPEG2000",
-    COMPRESSION.APERIO_JP2000_RGB: "JPEG2000",
-    COMPRESSION.JPEG2000: "JPEG2000",
-    COMPRESSION.PNG: "PNG",
-    COMPRESSION.WEBP: "WEBP",
-}
-UNSUMMED = {  # compressions without a checksum: damage shows only in how much they unpack to
-    COMPRESSION.LZW: imagecodecs.lzw_decode,
-    COMPRESSION.PACKBITS: imagecodecs.packbits_decode,
-}
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
 RAMP = 256  # least number of entries of a palette that only says in which colour to display values
@@ -74,17 +62,6 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
             )
         yield opened
-
-
-@contextmanager
-def in_our_words() -> Iterator[None]:
-    """Turn what a library raises into an `InputError`; codecs raise many classes on damaged data."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"is damaged, or of a kind that cannot be read: {reason(error)}") from error
 
 
 class _Series:
@@ -164,13 +141,10 @@ class _Series:
         if self.together:
             return np.asarray(self._whole[tuple(place)][start:stop, :, None])
         number = int(np.ravel_multi_index(place, [length for _, length in self.leading])) if place else 0
-        if self.series.dataoffset is not None and (self.page.planarconfig == 1 or self.page.samplesperpixel == 1):
-            values = self._mapped(number, start, stop)
-        else:
-            values = self._decoded(number, start, stop)
+        values = read_rows(self.series, number, start, stop)
         if not self.alpha:
             return values
-        corner = values[0, 0, -1] if start == 0 else self._decoded(number, 0, 1)[0, 0, -1]
+        corner = values[0, 0, -1] if start == 0 else read_rows(self.series, number, 0, 1)[0, 0, -1]
         check_alpha(values[..., -1], corner)
         return values[..., :-1]
 
@@ -179,67 +153,10 @@ class _Series:
         for index in range(len(self.series)):
             page: Any = self.series[index]
             for segment in range(len(page.dataoffsets)):
-                _place(page, segment)
+                find_segment(page, segment)
         lengths = [length for length in self.series.shape if length > 1]
         values = self.series.asarray().reshape(lengths)
         return np.moveaxis(values, [self.dims.index(axis) for axis in "YX"], [-2, -1])
-
-    def _mapped(self, number: int, start: int, stop: int) -> Values:
-        """Read rows that are stored uncompressed."""
-        page, file = self.page, self.page.parent.filehandle
-        stored = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
-        row = self.width * page.samplesperpixel * stored.itemsize
-        file.seek((self.series.dataoffset or 0) + number * page.nbytes + start * row)
-        values = np.frombuffer(file.read((stop - start) * row), stored)
-        return values.reshape(stop - start, self.width, -1).astype(stored.newbyteorder("="), copy=False)
-
-    def _decoded(self, number: int, start: int, stop: int) -> Values:
-        """Decode the strips or tiles that contain rows."""
-        page: Any = self.series[number]
-        key: Any = self.page
-        file = key.parent.filehandle
-        dtype = np.dtype(key.dtype)
-        apart = key.samplesperpixel if key.planarconfig == 2 else 1
-        down, wide = (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, self.width)
-        together = key.samplesperpixel // apart
-        if (unpacked := min(down, self.height) * wide * together * dtype.itemsize) > MAX_BYTES:
-            rule = f"at most {MAX_BYTES // 2**20} are read; save it in smaller ones"
-            raise InputError(f"is compressed in strips or tiles of {unpacked / 2**20:,.0f} MiB; {rule}")
-        across, rows = -(-self.width // wide), -(-self.height // down)
-        values = np.empty((stop - start, self.width, key.samplesperpixel), dtype)
-        for sample in range(apart):
-            first = sample * rows * across
-            for index in range(first + start // down * across, first + -(-stop // down) * across):
-                offset, length = _place(page, index)
-                file.seek(offset)
-                data = file.read(length)
-                if key.compression in ENCODED:
-                    tables = (page.jpegtables or b"")[:-2]
-                    check_encoded(ENCODED[key.compression], tables + data[2 * bool(tables) :], down * wide)
-                if key.compression in UNSUMMED and key.fillorder == 1:
-                    left = down if key.is_tiled else min(down, self.height - index % (rows * across) * down)
-                    line = -(-wide * together * key.bitspersample // 8)
-                    _check_length(UNSUMMED[key.compression], data, {left * line, down * line})
-                segment, (_, _, row, column, _), _ = key.decode(data, index, jpegtables=page.jpegtables)
-                segment = segment[0, max(0, start - row) : max(0, stop - row), : self.width - column]
-                row = max(0, row - start)
-                part = values[row : row + segment.shape[0], column : column + segment.shape[1]]
-                part[..., sample : sample + together] = segment
-        return values
-
-
-def _check_length(decode: Callable[..., bytes | bytearray], data: bytes, lengths: set[int]) -> None:
-    """Refuse a strip or tile that does not unpack to what it should hold; the last strip may be short or padded."""
-    if (length := len(decode(data, out=max(lengths) + 1))) not in lengths:
-        raise InputError(f"is damaged: a strip or tile unpacks to {length:,} bytes or more, not to {min(lengths):,}")
-
-
-def _place(page: Any, index: int) -> tuple[int, int]:
-    """Return offset and length of a strip or tile; a missing one would be black."""
-    offset, length = int(page.dataoffsets[index]), int(page.databytecounts[index])
-    if not offset or not length:
-        raise InputError(f"is missing pixels: strip or tile {index + 1} of {len(page.dataoffsets)} is empty")
-    return offset, length
 
 
 def _check_kind(page: tifffile.TiffPage, kind: PHOTOMETRIC) -> None:

@@ -98,39 +98,9 @@ class Grid:
 
 
 def lay_grid(height: int, width: int, *, tile: int, overlap: int, multiple: int, batch_pixels: int) -> Grid:
-    """Place the tiles of an image.
-
-    Args:
-        height: of the image.
-        width: of the image.
-        tile: see `lay`.
-        overlap: see `lay`.
-        multiple: see `lay`.
-        batch_pixels: how many pixels to score at once, but never less than one tile.
-    """
+    """Place the tiles of an image; see `lay`, and score `batch_pixels` at once, but never less than one tile."""
     down, across = lay(height, tile, overlap, multiple), lay(width, tile, overlap, multiple)
     return Grid(height, width, down, across, max(1, batch_pixels // (down.tile * across.tile)))
-
-
-def blend(
-    rows: Rows, score: Score, height: int, width: int, *, tile: int, overlap: int, multiple: int, batch_pixels: int
-) -> Iterator[Float32[np.ndarray, "_ width"]]:
-    """Score an image tile by tile and give back strips of blended rows, from the top, as they are finished.
-
-    Memory holds one row of tiles, however high the image is.
-
-    Args:
-        rows: gives the image's rows from a first one to one before the last; they are asked for once or twice.
-        score: the model; tiles in, probabilities out.
-        height: of the image.
-        width: of the image.
-        tile: see `lay`.
-        overlap: see `lay`.
-        multiple: see `lay`.
-        batch_pixels: see `lay_grid`.
-    """
-    grid = lay_grid(height, width, tile=tile, overlap=overlap, multiple=multiple, batch_pixels=batch_pixels)
-    return grid.join(grid.score(rows, score, top) for top in grid.down.starts)
 
 
 def _blend_across(

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from unetseg.errors import InputError
-from unetseg.images.rasters import MAX_BYTES
+from unetseg.images.rasters import MAX_BYTES, in_our_words
 from unetseg.images.stacks import Stack, Values
 from unetseg.images.tiff_metadata import MICRONS
-from unetseg.images.tiffs import in_our_words
 
 VENDORS = {".czi", ".nd2", ".lif"}
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt, UInt8
 
 from unetseg.files import read_csv
-from unetseg.images.polarity import polarity
+from unetseg.images.intensity import polarity
 from unetseg.training.augment import Statistics
 
 
