@@ -8,7 +8,8 @@ import pytest
 import tifffile
 
 from unetseg.errors import InputError
-from unetseg.images.inputs import as_text, find_inputs, from_text
+from unetseg.images.inputs import find_inputs
+from unetseg.images.names import as_text, from_text
 
 
 @pytest.fixture

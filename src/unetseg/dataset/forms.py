@@ -16,7 +16,7 @@ from unetseg.dataset.layout import TABLES, is_clutter
 from unetseg.dataset.pairs import find_pairs
 from unetseg.errors import InputError
 from unetseg.files import sha256
-from unetseg.images.inputs import SUFFIXES
+from unetseg.images.names import SUFFIXES
 
 
 def find_items(root: Path, form: str | None = None, only_changed: bool = False) -> Found:

@@ -27,8 +27,8 @@ from unetseg.dataset.samples import read_sample
 from unetseg.dataset.unpacking import source_name, unpacked
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, read_csv
-from unetseg.images.inputs import SUFFIXES
 from unetseg.images.intensity import to_rgb
+from unetseg.images.names import SUFFIXES
 from unetseg.images.opening import read_stored
 from unetseg.images.stacks import Channel, Project
 

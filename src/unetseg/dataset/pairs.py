@@ -10,7 +10,7 @@ from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import Found, Item, flat, json_kind, nfc
 from unetseg.dataset.layout import TABLES
-from unetseg.images.inputs import SUFFIXES
+from unetseg.images.names import SUFFIXES
 
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
 OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}

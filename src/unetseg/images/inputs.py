@@ -1,30 +1,20 @@
 """Find the images to predict, name their results, and say what was left out."""
 
 import errno
-import re
 import stat
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from glob import has_magic
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 
 from unetseg.errors import InputError, printable
 from unetseg.images.intensity import Range
+from unetseg.images.names import FLAT, SUFFIXES, ZARR, as_text, is_clutter, is_named_mask, matches, without_suffix
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
-from unetseg.images.storage import Place, place, storage, told
-from unetseg.images.volumes import VENDORS
-
-FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
-ZARR = ".zarr"  # a folder that is one image
-SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
-MASK = re.compile(  # how Cellpose, ImageJ's users and this project name what belongs to an image, by the stem
-    r"(.+?)(?:_(?:cp_)?(?:masks?|labels?|seg|flows|outlines)|\.(?:probability|labels|overlay))$", re.IGNORECASE
-)
-NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # how Python holds such a byte of a name
+from unetseg.images.storage import Place, find_urls, place
 
 
 @dataclass(frozen=True)
@@ -105,20 +95,20 @@ def find_inputs(
     """
     found, files = Found(), dict[Place, str]()
     for word in words:
-        before = len(found.failed)
-        below: Mapping[Place, str] = {}
+        before, below = len(found.failed), dict[Place, str]()
         if isinstance(where := place(word), str):
-            below = _find_urls(where, results, found)
+            below, left_out = find_urls(where, results)
+            found.left_out += left_out
         elif word:
             below = _Search(where, Path(out).resolve(), results, found).files()
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word or repr(word)}: no image found; {rule}")
         files |= below
-    stems = Counter(_stem(image) for image in files.values())
+    stems = Counter(map(without_suffix, files.values()))
     named: dict[str, Input] = {}
     for path, image in files.items():
-        base = image if stems[_stem(image)] > 1 else _stem(image)
+        base = image if stems[without_suffix(image)] > 1 else without_suffix(image)
         for plane in _planes(path, project):
             each = Input(path, image, plane, base if plane is None else f"{base}_{plane:04}", channel, project)
             if each.name in named:
@@ -145,12 +135,9 @@ class _Search:
         parts = self.path.parts
         there = next(count for count in range(len(parts), -1, -1) if Path(*parts[:count]).exists())
         base, pattern = Path(*parts[:there]), parts[there:]
-        if not pattern:
-            files = self._walk(base)
-        elif any(map(has_magic, pattern)):
-            files = self._match(base, pattern)
-        else:
+        if pattern and not any(map(has_magic, pattern)):
             return {}
+        files = self._match(base, pattern) if pattern else self._walk(base)
         below = base.resolve() in self.out.parents
         kept: dict[Place, str] = {}
         for file in sorted(files):
@@ -166,13 +153,12 @@ class _Search:
     def _match(self, base: Path, pattern: Sequence[str]) -> Iterator[Path]:
         """Find what matches a pattern below a folder; `**` follows links, as the search of a folder does."""
         deep = pattern.index("**") if "**" in pattern else len(pattern)
-        heads = base.glob("/".join(pattern[:deep])) if deep else [base]
-        for head in heads:
-            if _is_clutter(head.relative_to(base).parts):
+        for head in base.glob("/".join(pattern[:deep])) if deep else [base]:
+            if is_clutter(head.relative_to(base).parts):
                 continue
             if deep < len(pattern):
                 walk = self._walk(head, masks=True)
-                yield from (file for file in walk if _matches(file.relative_to(head).parts, pattern[deep:]))
+                yield from (file for file in walk if matches(file.relative_to(head).parts, pattern[deep:]))
             elif _is_one(head, self._mode(head)):
                 yield head
 
@@ -202,10 +188,13 @@ class _Search:
                     (links if path.is_symlink() else folders).append(path)
 
     def _reason(self, path: Path, stems: Collection[str]) -> str:
-        """Say why a file is no image to predict, by its name and the stems of those around it."""
-        if _is_clutter([path.name]):
+        """Say why a file is no image to predict, by its name and, if masks are none, the stems of those around it."""
+        if is_clutter([path.name]):
             return "hidden"
-        return "masks of images" if stems and _is_mask(path, stems) else ""
+        if not stems:
+            return ""
+        of_sample = path.parent.name == "masks" and path.parent.with_name("images").is_dir()
+        return "masks of images" if of_sample or is_named_mask(path, stems) else ""
 
     def _mode(self, path: Path) -> int:
         """Give the kind of a file, or 0 after noting why it cannot be told."""
@@ -214,84 +203,14 @@ class _Search:
         except OSError as error:
             lost = path.is_symlink() and error.errno == errno.ENOENT
             reason = "it is a link to a file that is not there" if lost else error.strerror
-            if not _is_clutter([path.name]):
+            if not is_clutter([path.name]):
                 self.found.failed.append(f"{path}: cannot be read: {reason}")
             return 0
-
-
-def _find_urls(word: str, results: Collection[Place], found: Found) -> dict[Place, str]:
-    """Find the images that a URL names, and what to call each, as `_Search` does on a disk."""
-    system, root = storage(word)
-    with told(word):
-        one = PurePosixPath(root).suffix.lower() == ZARR or system.isfile(root)
-        paths = [root] if one else system.glob(root) if has_magic(root) else system.find(root)
-    whole = {PurePosixPath(re.sub(r"(?i)(\.zarr)/.*", r"\1", path)) for path in paths}  # of an OME-Zarr, its folder
-    stems: dict[PurePosixPath, set[str]] = defaultdict(set)
-    for path in whole:
-        stems[path.parent].add(path.stem)
-    searched, base = not one and not has_magic(root), PurePosixPath(root)
-    while not searched and (one or has_magic(str(base))):
-        base, one = base.parent, False
-    kept: dict[Place, str] = {}
-    for path in sorted(whole):
-        url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
-        of_sample = path.parent.name == "masks" and path.parent.with_name("images") in stems
-        if url in results:
-            found.left_out["results of an earlier run"] += 1
-        elif _is_clutter(name.parts):
-            found.left_out["hidden"] += 1
-        elif searched and (of_sample or _is_named_mask(path, stems[path.parent])):
-            found.left_out["masks of images"] += 1
-        elif path.suffix.lower() not in SUFFIXES:
-            found.left_out[path.suffix.lower() or "without a suffix"] += 1
-        else:
-            kept[url] = name.as_posix()
-    return kept
-
-
-def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Match the parts of a path, any number of them for `**`."""
-    if not pattern:
-        return not names
-    if pattern[0] == "**":
-        return any(_matches(names[start:], pattern[1:]) for start in range(len(names) + 1))
-    return bool(names) and fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
 
 
 def _is_one(path: Path, mode: int) -> bool:
     """Tell a file, or a folder that is one image."""
     return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and path.suffix.lower() == ZARR)
-
-
-def _is_clutter(parts: Sequence[str]) -> bool:
-    """Tell what archivers and file managers leave beside the images."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-
-def _is_mask(file: Path, stems: Collection[str]) -> bool:
-    """Tell a mask that stands beside its image: in a sample's folder, or named after one of the stems around it."""
-    if file.parent.name == "masks" and file.parent.with_name("images").is_dir():
-        return True
-    return _is_named_mask(file, stems)
-
-
-def _is_named_mask(file: PurePath, stems: Collection[str]) -> bool:
-    named = MASK.match(file.stem)
-    return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image"))
-
-
-def as_text(name: str) -> str:
-    """Write the bytes of a name that are not UTF-8, which no table can hold, as %E4; `from_text` reads them."""
-    return NOT_UTF_8.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", name)
-
-
-def from_text(name: str) -> str:
-    """Undo `as_text`."""
-    return re.sub("%([89A-F][0-9A-F])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
-
-
-def _stem(image: str) -> str:
-    return PurePosixPath(image).with_suffix("").as_posix()
 
 
 def _planes(path: Place, project: Project) -> Sequence[int | None]:

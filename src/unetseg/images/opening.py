@@ -83,8 +83,7 @@ def read_stored(
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
         check_values(pixels)
-        channels = stack.channels + stack.alpha
-        return Stored(pixels, channels, stack.palette, stack.orientation, stack.white_is_zero)
+        return Stored(pixels, stack.channels + stack.alpha, stack.palette, stack.orientation, stack.white_is_zero)
 
 
 @contextmanager
@@ -116,8 +115,8 @@ def open_image(
             rows = choose(stack, plane, channel, project)
             if min(stack.height, stack.width) < MIN_SIDE:
                 check_size(stack.height, stack.width, 1)
-            fits = stack.height * stack.width * stack.channels * stack.dtype.itemsize <= MAX_BYTES
-            if fits and stack.height * stack.width <= large:
+            size = stack.height * stack.width
+            if size <= large and size * stack.channels * stack.dtype.itemsize <= MAX_BYTES:
                 rows = _hold(rows(0, stack.height))
             find_span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
 
@@ -158,11 +157,10 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 
 def _open(path: Path | str) -> AbstractContextManager[Stack]:
     """Open a file according to its content, vendors' files by their suffix; a folder is OME-Zarr."""
-    if isinstance(path, str) and "://" not in path:
-        path = Path(path)
-    if isinstance(path, str) and PurePosixPath(path).suffix.lower() not in ("", ".zarr"):
-        return _open_url(path)
-    if isinstance(path, str) or path.is_dir():
+    if isinstance(path, str) and "://" in path:
+        return open_zarr(path) if PurePosixPath(path).suffix.lower() in ("", ".zarr") else _open_url(path)
+    path = Path(path)
+    if path.is_dir():
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:
         return open_vendor(path)

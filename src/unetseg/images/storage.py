@@ -1,12 +1,16 @@
 """Files on any storage that fsspec knows, such as `s3://…`."""
 
-from collections.abc import Iterator
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from glob import has_magic
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from unetseg.errors import InputError
+from unetseg.images.names import SUFFIXES, ZARR, is_clutter, is_named_mask
 
 Place = Path | str  # a path, or the URL of what is not on a disk
 
@@ -30,6 +34,47 @@ def storage(url: str) -> tuple[Any, str]:
 
         system, path = fsspec.url_to_fs(url)
     return system, str(path)
+
+
+def find_urls(word: str, results: Collection[Place]) -> tuple[dict[Place, str], Counter[str]]:
+    """Find the images that a URL names; see `unetseg.images.inputs.find_inputs`.
+
+    Args:
+        word: the URL of a file, a folder or an OME-Zarr, or a pattern of URLs.
+        results: URLs of files that an earlier run wrote, which are no images.
+
+    Returns:
+        What to call each image, by its URL; and how many files are no images to predict, by the reason.
+
+    Raises:
+        InputError: naming the URL, if the storage cannot be used.
+    """
+    system, root = storage(word)
+    with told(word):
+        one = PurePosixPath(root).suffix.lower() == ZARR or system.isfile(root)
+        paths = [root] if one else system.glob(root) if has_magic(root) else system.find(root)
+    whole = {PurePosixPath(re.sub(r"(?i)(\.zarr)/.*", r"\1", path)) for path in paths}  # of an OME-Zarr, its folder
+    stems: dict[PurePosixPath, set[str]] = defaultdict(set)
+    for path in whole:
+        stems[path.parent].add(path.stem)
+    searched, base = not one and not has_magic(root), PurePosixPath(root)
+    while not searched and (one or has_magic(str(base))):
+        base, one = base.parent, False
+    kept, left_out = dict[Place, str](), Counter[str]()
+    for path in sorted(whole):
+        url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
+        of_sample = path.parent.name == "masks" and path.parent.with_name("images") in stems
+        if url in results:
+            left_out["results of an earlier run"] += 1
+        elif is_clutter(name.parts):
+            left_out["hidden"] += 1
+        elif searched and (of_sample or is_named_mask(path, stems[path.parent])):
+            left_out["masks of images"] += 1
+        elif path.suffix.lower() not in SUFFIXES:
+            left_out[path.suffix.lower() or "without a suffix"] += 1
+        else:
+            kept[url] = name.as_posix()
+    return kept, left_out
 
 
 def state(url: str) -> list[str]:

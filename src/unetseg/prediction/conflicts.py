@@ -8,7 +8,8 @@ from pathlib import Path
 
 from unetseg.errors import InputError
 from unetseg.files import check_output
-from unetseg.images.inputs import ZARR, Input
+from unetseg.images.inputs import Input
+from unetseg.images.names import ZARR
 from unetseg.images.storage import Place
 
 try:

@@ -13,7 +13,8 @@ import numpy as np
 
 from unetseg.annotations.runs import find_runs
 from unetseg.files import write_csv
-from unetseg.images.inputs import Input, as_text
+from unetseg.images.inputs import Input
+from unetseg.images.names import as_text
 from unetseg.objects.strips import Found, Strip
 from unetseg.prediction.quality import Estimate, expected_dice, overlap, uncertainty
 

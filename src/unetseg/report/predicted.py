@@ -12,7 +12,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
 
 from unetseg.errors import InputError
-from unetseg.images.inputs import from_text
+from unetseg.images.names import from_text
 from unetseg.images.opening import open_image
 from unetseg.images.resampling import resize
 from unetseg.images.stacks import Project
