@@ -138,8 +138,7 @@ class _Search:
         if pattern and not any(map(has_magic, pattern)):
             return {}
         files = self._match(base, pattern) if pattern else self._walk(base)
-        below = base.resolve() in self.out.parents
-        kept: dict[Place, str] = {}
+        kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):
             real = file.resolve()
             if real in self.results or (below and self.out in real.parents):
@@ -181,10 +180,9 @@ class _Search:
                 mode, reason = self._mode(path), self._reason(path, set() if masks else stems)
                 if _is_one(path, mode) and not reason:
                     yield path
-                elif not stat.S_ISDIR(mode):
-                    if mode:
-                        self.found.left_out[reason or "no regular files"] += 1
-                elif reason != "hidden" and path.resolve() != self.out:
+                elif mode and not stat.S_ISDIR(mode):
+                    self.found.left_out[reason or "no regular files"] += 1
+                elif mode and reason != "hidden" and path.resolve() != self.out:
                     (links if path.is_symlink() else folders).append(path)
 
     def _reason(self, path: Path, stems: Collection[str]) -> str:
