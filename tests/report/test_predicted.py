@@ -2,6 +2,7 @@ import json
 import os
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 import tifffile
@@ -39,6 +40,14 @@ def test_a_prediction_is_read_with_its_image_mask_and_scores(folder):
     assert without.mask.sum() == 200
     assert without.truth is without.probability is None
     assert without.scores == {"objects": 1}
+
+
+def test_an_image_on_other_storage_is_read_from_there(folder):
+    fsspec.filesystem("memory").pipe("/plates/%41.png", (folder.parent / "cells.png").read_bytes())
+    image = predicted.read_predictions(folder)["images"][0] | {"path": "memory://plates/%41.png"}
+    write_json(folder / "predict.json", {"images": [image]})
+    (entry,) = predicted.predicted_entries(folder, predicted.read_predictions(folder)["images"])
+    assert (entry.image[..., 0] == entry.mask * 200).all()
 
 
 def test_the_uncertainty_is_that_of_the_whole_probability(folder):

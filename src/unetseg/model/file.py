@@ -1,7 +1,6 @@
 """Models on disk: same bytes for same weights, facts of their origin inside, strangers' files read with care."""
 
 import contextlib
-import errno
 import json
 import tempfile
 import zipfile
@@ -12,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from unetseg.errors import InputError
-from unetseg.files import atomic_path
+from unetseg.files import FULL, atomic_path
 from unetseg.model import keras
 from unetseg.model.facts import FACTS, examine, first_line
 
-FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's first date: a date of its own would make each save another file
 
 

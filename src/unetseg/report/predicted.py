@@ -77,9 +77,10 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{listed}: is not what `unetseg predict` writes; predict again") from error
     for image in images:
-        if not (folder / image["path"]).exists():
+        if not _is_url(image["path"]) and not (folder / image["path"]).exists():
             image["path"] = from_text(image["path"])
-    files = [folder / image[key] for image in images for key in ("path", "mask", "probability") if image.get(key)]
+    named = [image[key] for image in images for key in ("path", "mask", "probability") if image.get(key)]
+    files = [folder / name for name in named if not _is_url(name)]
     if gone := [str(file) for file in dict.fromkeys(files) if not file.exists()]:
         raise InputError(*(f"{file}: is gone; put it back or predict again" for file in gone))
     return {**content, "images": images}
@@ -90,7 +91,8 @@ def predicted_entries(folder: Path, images: Sequence[Mapping[str, Any]]) -> Iter
     for image in images:
         scores = {name: value for name, value in image.items() if name not in NOT_SCORES}
         chosen = {key: image[key] for key in ("channel", "project") if key in image}
-        with open_image(folder / image["path"], image.get("plane"), **chosen) as opened:
+        path = image["path"] if _is_url(image["path"]) else folder / image["path"]
+        with open_image(path, image.get("plane"), **chosen) as opened:
             seen = shrink(opened.rows, opened.height, opened.width)
         mask = _read_mask(folder / image["mask"])
         probability = None
@@ -109,6 +111,10 @@ def shrink(rows: Rows, height: int, width: int) -> Shaped[np.ndarray, "_ _ *chan
     strips = _strips(height, width, factor)
     small = (resize(rows(start, stop), -(-(stop - start) // factor), -(-width // factor)) for start, stop in strips)
     return np.concatenate(list(small))
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
 
 
 def _finite(number: str) -> float:
