@@ -43,7 +43,8 @@ def check_output(path: Path, holding: str | None = None) -> None:
     """
     if holding is None and path.exists() and not path.is_file():
         raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name another output")
-    if holding is not None and path.exists() and not (path.is_dir() and ((path / holding).is_file() or _empty(path))):
+    ours = path.is_dir() and ((path / (holding or "")).is_file() or not any(path.iterdir()))
+    if holding is not None and path.exists() and not ours:
         raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
@@ -169,20 +170,12 @@ def is_empty_zip(path: Path) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and FORMULA.match(value) and not _is_number(value):
-        return f"'{value}"
+    if isinstance(value, str) and FORMULA.match(value):
+        try:
+            float(value)
+        except ValueError:
+            return f"'{value}"
     return value
-
-
-def _is_number(text: str) -> bool:
-    with contextlib.suppress(ValueError):
-        float(text)
-        return True
-    return False
-
-
-def _empty(folder: Path) -> bool:
-    return not any(folder.iterdir())
 
 
 def _make_way(path: Path, new: Path, old: Path) -> None:

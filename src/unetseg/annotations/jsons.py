@@ -41,13 +41,7 @@ def list_writer(file: TextIO) -> Callable[[dict[str, Any]], None]:
 def write_objects(
     path: Path, head: dict[str, Any], key: str, describe: Callable[[Found], dict[str, Any]]
 ) -> Iterator[Add]:
-    """Write a JSON object that ends in a list of an image's objects.
-
-    Args:
-        path: the file to write.
-        head: what stands before the list.
-        key: the name of the list.
-        describe: makes an object's item.
+    """Write a JSON object: `head`, and below `key` the list of an image's objects as `describe` puts them.
 
     Yields:
         A function that takes the next strip.

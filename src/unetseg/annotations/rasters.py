@@ -19,13 +19,7 @@ GREY, RGB = 0, 2  # PNG's colour types
 def png_rows(
     path: Path, height: int, width: int, channels: int
 ) -> Iterator[Callable[[UInt8[np.ndarray, "rows width channels"]], None]]:
-    """Write a PNG of 8 bit (PNG specification, third edition, W3C 2025).
-
-    Args:
-        path: the file to write.
-        height: of the image.
-        width: of the image.
-        channels: 1 for grey, 3 for RGB.
+    """Write a PNG of 8 bit, grey or RGB (PNG specification, third edition, W3C 2025).
 
     Yields:
         A function that takes the next rows from the top; `height` in all.
@@ -56,12 +50,6 @@ def tiff_rows(
     path: Path, height: int, width: int, dtype: npt.DTypeLike
 ) -> Iterator[Callable[[Shaped[np.ndarray, "rows width"]], None]]:
     """Write a grey TIFF (BigTIFF where it must be), uncompressed, so that programs can map it into memory.
-
-    Args:
-        path: the file to write.
-        height: of the image.
-        width: of the image.
-        dtype: of its values.
 
     Yields:
         A function that takes the next rows from the top; `height` in all.

@@ -43,10 +43,7 @@ Reader = Callable[[int, int], Annotations]
 def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] | None = None) -> Annotations:
     """Keep the objects that have pixels, and count what is left out.
 
-    Args:
-        found: the objects; None for one without a pixel in the image.
-        lost: what to call those.
-        others: how many other things the file holds that are no objects, by what they are.
+    `lost` is what to call objects without a pixel, None in `found`; `others` counts what else the file holds.
     """
     regions = [region for region in found if region]
     return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}))
@@ -55,8 +52,7 @@ def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] 
 def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
     """Cut each object out of a label image, in the order of their numbers.
 
-    Args:
-        labels: 0 or the object's number; numbers without pixels are passed over, and should be few.
+    Numbers without pixels are passed over, and should be few.
     """
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         if box is not None:
@@ -74,13 +70,9 @@ def trim(mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) 
 def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:
     """Rasterise outlines by the even-odd rule: a pixel is inside if its centre is.
 
-    The outlines of `unetseg.annotations.outlines` give back exactly the mask that they were made of.
-
-    Args:
-        rings: x and y of the corners of each closed ring, in pixels; pixel (row, column) reaches from (column, row) to
-            (column + 1, row + 1). A ring inside another one is a hole.
-        height: of the image.
-        width: of the image.
+    The outlines of `unetseg.annotations.outlines` give back exactly the mask that they were made of. A ring holds x and
+    y of its corners, in pixels; pixel (row, column) reaches from (column, row) to (column + 1, row + 1). A ring inside
+    another one is a hole.
 
     Returns:
         The object, or None if no pixel's centre of the image is inside.

@@ -22,11 +22,7 @@ def find_runs(
 ) -> tuple[Int64[np.ndarray, " runs"], Int64[np.ndarray, " runs"]]:
     """Find the runs of an object's pixels in its image, going down the columns from the left.
 
-    Args:
-        mask: the object, cut out of its image.
-        row: where the mask's first row is in the image.
-        column: where the mask's first column is in the image.
-        image_height: height of the whole image.
+    The object is cut out of its image, so that its mask starts at `row` and `column` there.
 
     Returns:
         The number of pixels before each run's first one, and the run's length.

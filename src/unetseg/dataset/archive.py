@@ -68,10 +68,6 @@ class Contents:
 def opened(path: Path, limits: DataSettings) -> Iterator[Contents]:
     """Open an archive and check all that can be seen without unpacking its members.
 
-    Args:
-        path: the zip file.
-        limits: the section `data` of params.yaml.
-
     Raises:
         InputError: with a line for each member that cannot be used, naming it and the rule.
     """

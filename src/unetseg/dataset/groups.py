@@ -17,13 +17,7 @@ Rows = list[dict[str, str]]
 
 
 def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collection[str]) -> Rows:
-    """Read the table `data.groups`, or where that has no rows the archive's own, if it has one.
-
-    Args:
-        data: the section `data` of params.yaml.
-        archive: of the samples.
-        samples: the folder that the archive was extracted to.
-        ids: all samples of the archive.
+    """Read the table `data.groups`, or where that has no rows the archive's own, extracted with the samples.
 
     Returns:
         The rows, as `read_groups` gives them.
@@ -43,14 +37,11 @@ def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collectio
 
 
 def read_groups(path: Path, ids: Collection[str]) -> Rows:
-    """Read a table of groups.
-
-    Args:
-        path: a CSV file with the column `id` and at least one of `group`, `patient`, `slide`, `plate`.
-        ids: the samples, one row for each.
+    """Read a table of groups: a CSV file with a column `id` and at least one of `group`, `patient`, `slide`, `plate`.
 
     Returns:
-        The rows, values in one Unicode form without needless spaces; none if the file has only a header.
+        A row for each of the samples `ids`, values in one Unicode form without needless spaces; none if the file has
+        only a header.
 
     Raises:
         InputError: with one line per problem: missing columns; unknown, repeated or missing ids.

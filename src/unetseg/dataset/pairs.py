@@ -28,13 +28,7 @@ PAIRED = {
 def find_pairs(folder: Path, files: list[Path], only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
-    Args:
-        folder: the one to import.
-        files: all files in it.
-        only: of `PAIRED`, the kind of objects' files to take besides masks; None: any.
-
-    Returns:
-        The pairs, or None if there is none.
+    Besides masks, `only` one kind of `PAIRED` is taken, or any. The result is None if there is no pair.
     """
     rasters = {(_group(file, folder), nfc(file.stem)) for file in files if file.suffix.lower() in SUFFIXES}
     images: dict[tuple[Path, str], list[Path]] = defaultdict(list)

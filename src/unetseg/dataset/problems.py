@@ -26,15 +26,10 @@ def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tup
 def attempt_each(
     function: Callable[[Item], Result], items: Sequence[Item], title: str
 ) -> Iterator[tuple[Item, Result | None, list[str]]]:
-    """Call a function on each item, on all cores, and report the progress.
-
-    Args:
-        function: see `unetseg.parallel.in_processes`.
-        items: what to call it on.
-        title: what is being done, a word or two.
+    """Call a function on each item, in processes, and report the progress under `title`.
 
     Yields:
-        Each item in order, and what `attempt` gives.
+        Each item in order, and what `attempt` gives for it.
     """
     results = in_processes(partial(attempt, function), items)
     for item, (result, problems) in zip(items, progress(results, title, len(items)), strict=True):
@@ -81,11 +76,7 @@ class Findings:
         return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} lines more: `unetseg check` lists them all"]
 
     def raise_unusable(self, skip_bad: bool) -> None:
-        """Raise an InputError that lists the problems if no usable sample remains.
-
-        Args:
-            skip_bad: whether to go on without the samples that cannot be used.
-        """
+        """Raise an InputError that lists the problems, if no sample or (without `skip_bad`) not every one is usable."""
         if self.foreground and (skip_bad or not self.unusable):
             return
         lines = self.first_lines()

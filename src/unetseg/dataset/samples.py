@@ -57,11 +57,7 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     """Read the image of a sample folder and merge its masks; see `merge_masks`.
 
     An image without objects has a mask file that is all zero; without any file, the masks may have been forgotten.
-
-    Args:
-        folder: of the sample.
-        channel: what of the image to look at; see `unetseg.images.stacks`.
-        project: how its depth becomes one image.
+    For `channel` and `project` see `unetseg.images.stacks`.
 
     Raises:
         InputError: with a line for every problem of the sample, naming the file, the value and the rule.
@@ -80,15 +76,11 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
 
 
 def merge_masks(paths: Sequence[Path], image: Stored | None) -> tuple[Labels, list[str]]:
-    """Merge the mask files of an image into one label image.
+    """Merge the mask files of an image, all in one folder, into one label image.
 
     Several files are one object each, numbered from 1 in their order; where two overlap, the first keeps the pixel. A
     single file holds any number of objects: the parts of a mask, or those of a label image; see
-    `unetseg.annotations.masks`.
-
-    Args:
-        paths: one file or more, in one folder.
-        image: what they are the masks of; without it they are only looked through for problems.
+    `unetseg.annotations.masks`. Without their image the files are only looked through for problems.
 
     Returns:
         0 or the object's number, and a line for each oddity that is no error.

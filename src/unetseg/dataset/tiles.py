@@ -27,13 +27,7 @@ def cut(
     """Cut a sample into the fewest tiles that cover it, evenly placed; smaller ones are mirrored at bottom and right.
 
     The rows hold the mean, the deviation and the polarity of the whole image: that is what a model which predicts an
-    image in tiles normalises them by.
-
-    Args:
-        name: the sample's id.
-        image: RGB, 0 to 255.
-        labels: 0 or the object's number.
-        size: height and width of a tile.
+    image in tiles normalises them by. `image` is RGB, 0 to 255; `labels` are 0 or the object's number.
     """
     height, width = labels.shape
     border = ((0, max(0, size - height)), (0, max(0, size - width)))
@@ -47,11 +41,7 @@ def cut(
 
 
 def whole_images(arrays: Path) -> Callable[[Mapping[str, str]], UInt8[np.ndarray, "height width 3"]]:
-    """Give the function that puts a sample together from its tiles, by its row of samples.csv.
-
-    Args:
-        arrays: the folder of tiles.npy and tiles.csv.
-    """
+    """Give the function that puts a sample together from tiles.npy and tiles.csv, by its row of samples.csv."""
     tiles, places = np.load(arrays / "tiles.npy", mmap_mode="r"), defaultdict(list)
     for row in read_csv(arrays / "tiles.csv"):
         places[row["id"]].append([int(row[name]) for name in ("index", "row", "column")])

@@ -23,9 +23,7 @@ PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 def unpacked(source: Path, beside: Path) -> Iterator[Path]:
     """Give a folder or table as it is; unpack a zip or tar, and zips in it, for as long as the block lasts.
 
-    Args:
-        source: what to import.
-        beside: a file on the disk that has room for what is unpacked.
+    They are unpacked beside the file `beside`, on whose disk there is room.
 
     Raises:
         InputError: naming the source, if there is none, or it is damaged, unsafe or would fill the disk.

@@ -29,11 +29,7 @@ class Boxed(NamedTuple):
 
 
 def decode_boxed(data: bytes, most: int) -> Boxed | None:
-    """Decode a PNG of the simplest kind: grey, 8 bit, one IDAT chunk.
-
-    Args:
-        data: the file's.
-        most: pixels to decode.
+    """Decode a PNG of the simplest kind, grey of 8 bit in one IDAT chunk, if it has at most `most` pixels.
 
     Returns:
         What `unetseg.images.rasters` would find, without the zeros around it; `None` if the file is of another kind,

@@ -72,11 +72,7 @@ def value_range(strips: Iterable[Shaped[np.ndarray, "_ width channels"]], height
 
 
 def polarity(image: UInt8[np.ndarray, "height width 3"], mask: UInt[np.ndarray, "height width"]) -> float:
-    """Compare the mean brightness of objects with that of the background.
-
-    Args:
-        image: RGB, 0 to 255.
-        mask: 0, or 1 or the object's number.
+    """Compare the mean brightness of objects, where `mask` is over 0, with that of the background, both of 0 to 255.
 
     Returns:
         1 if objects are at least as bright as the background, -1 if they are darker. Where there are no objects or

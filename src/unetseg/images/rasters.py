@@ -92,11 +92,7 @@ def check_size(height: int, width: int, bytes_per_pixel: int) -> None:
 
 
 def check_alpha(alpha: Shaped[np.ndarray, "height width"], corner: Shaped[np.ndarray, ""] | np.generic) -> None:
-    """Refuse alpha that is not one value everywhere: what is seen would depend on what lies behind.
-
-    Args:
-        alpha: of some rows.
-        corner: that of the first pixel.
+    """Refuse alpha that differs from that of the first pixel, `corner`: what is seen would depend on what lies behind.
 
     Raises:
         InputError: saying what to do.
@@ -106,15 +102,11 @@ def check_alpha(alpha: Shaped[np.ndarray, "height width"], corner: Shaped[np.nda
 
 
 def check_encoded(kind: str, data: bytes, pixels: int) -> None:
-    """Refuse an encoded image, or a strip or tile of one, that claims to be larger than it should or is damaged.
+    """Refuse an encoded image, or a strip or tile of one, that claims to have more pixels than it should or is damaged.
 
     libjpeg fills damaged pixels with grey and only warns. JPEG XL packs a JPEG losslessly, so every bit of it must have
     a meaning there. A sound JPEG does not pack without its last bytes; a damaged one may end early, with bytes left.
-
-    Args:
-        kind: one of `KINDS` or "WEBP".
-        data: the encoded image.
-        pixels: how many it should hold at most.
+    `kind` is one of `KINDS` or "WEBP".
 
     Raises:
         InputError: if it is damaged, or of a kind that is too rare to be checked.

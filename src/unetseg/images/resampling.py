@@ -13,12 +13,7 @@ TOGETHER = 512  # rows of an image that are resized together, so that memory doe
 
 
 def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Resize an image to the model's input size, as in training.
-
-    Args:
-        image: RGB, 0 to 255.
-        size: height and width to reach; the image's proportions are not kept.
-    """
+    """Resize an image to the model's height and width in pixels, as in training; its proportions are not kept."""
     return resize(image, size, size)
 
 
@@ -34,10 +29,7 @@ def resize(
 ) -> Shaped[np.ndarray, "{height} {width} *channels"]:
     """Resize without aliasing: area means along an axis that shrinks, linear interpolation along one that grows.
 
-    Args:
-        pixels: uint8, uint16 or float32; up to four channels, not a trailing axis of one.
-        height: rows to reach.
-        width: columns to reach.
+    `pixels` are uint8, uint16 or float32, with up to four channels, not a trailing axis of one.
     """
     old_height, old_width = pixels.shape[:2]
     # OpenCV's INTER_AREA takes the nearest pixels where any axis grows, so each kind of change has its own pass
@@ -46,14 +38,7 @@ def resize(
 
 
 def resized_rows(rows: Rows, height: int, new_height: int, new_width: int) -> Rows:
-    """Give the rows of a resized image, of which only those that are asked for are made.
-
-    Args:
-        rows: gives the image's rows from a first one to one before the last.
-        height: of the image.
-        new_height: rows to reach.
-        new_width: columns to reach.
-    """
+    """Give the rows of a resized image, of which only those that are asked for are made; `height` is that before."""
     weights = _weights(height, new_height)
     step = max(1, TOGETHER * new_height // height)
 
@@ -73,11 +58,7 @@ def resized_strips(
 ) -> Iterator[Float32[np.ndarray, "_ new_width"]]:
     """Resize what comes strip by strip from the top, and give it on as it is complete.
 
-    Args:
-        strips: rows, any number at a time.
-        height: rows of all strips together.
-        new_height: rows to reach.
-        new_width: columns to reach.
+    Strips have any number of rows, `height` in all.
     """
     weights, top, done = _weights(height, new_height), 0, 0
     needed = np.array([_support(weights, row, row + 1) for row in range(new_height)])

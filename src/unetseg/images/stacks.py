@@ -11,9 +11,9 @@ from jaxtyping import Shaped
 from unetseg.errors import InputError
 
 Channel = int | str  # a number from 0, a name from the file's metadata, or "all": grey or RGB as it is
-Project = Literal["none", "max", "mean"]
+Project = Literal["none", "max", "mean"]  # how depth becomes one image; "none": each depth is one of its own
 Values = Shaped[np.ndarray, "rows width channels"]  # as stored
-Rows = Callable[[int, int], Values]
+Rows = Callable[[int, int], Values]  # gives the rows of an image from a first one to one before the last
 
 MAX_PLANES = 100_000  # per file; a file may claim any number, and they are listed
 NAMED = 20  # channels listed in an error message
@@ -69,13 +69,7 @@ def count_planes(stack: Stack, project: Project = "none") -> int:
 
 
 def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) -> Rows:
-    """Return a reader of the rows of one image.
-
-    Args:
-        stack: the open file.
-        plane: which image, from 0; None: the only one.
-        channel: see `Channel`.
-        project: how depth becomes one image; "none": each depth is an image of its own.
+    """Return a reader of the rows of one image; `plane` counts from 0, and None is the only one.
 
     Raises:
         InputError: if the file has no such image or channel, or several and none is chosen: nothing is dropped in

@@ -27,13 +27,7 @@ UNSUMMED = {  # compressions without a checksum: damage shows only in how much t
 
 
 def read_rows(series: tifffile.TiffPageSeries, number: int, start: int, stop: int) -> Values:
-    """Read rows of a page of a series, all its samples as stored.
-
-    Args:
-        series: pages of one size and type.
-        number: which of them, from 0.
-        start: the first row.
-        stop: one after the last row.
+    """Read rows of page `number` of a series, from `start` to one before `stop`: all its samples, as stored.
 
     Raises:
         InputError: if the page is damaged, or its strips or tiles are too large.
@@ -63,14 +57,7 @@ def _read_mapped(series: tifffile.TiffPageSeries, number: int, start: int, stop:
 
 
 def _decode(page: Any, key: Any, start: int, stop: int) -> Values:
-    """Decode the strips or tiles that contain rows.
-
-    Args:
-        page: where they are.
-        key: the page that describes all pages of the series.
-        start: the first row.
-        stop: one after the last row.
-    """
+    """Decode the strips or tiles that contain rows; `key` describes all pages of the series."""
     file, height, width, dtype = key.parent.filehandle, key.imagelength, key.imagewidth, np.dtype(key.dtype)
     apart = key.samplesperpixel if key.planarconfig == 2 else 1
     down, wide = (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, width)

@@ -8,7 +8,7 @@ from jaxtyping import Float32, UInt8
 
 DEVIATION = 1 / 12  # of the Gaussian window, in tiles; with nnU-Net's 1/8, seams are nine times as deep here
 
-Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]
+Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]  # from a first one to one before the last
 Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.ndarray, "n tile_height tile_width"]]
 
 
@@ -72,13 +72,7 @@ class Grid:
     batch: int
 
     def score(self, rows: Rows, score: Score, top: int) -> Float32[np.ndarray, "tile padded"]:
-        """Score a row of tiles, blend neighbours, and weight the pixels for `join`.
-
-        Args:
-            rows: gives the image's rows from a first one to one before the last.
-            score: the model; tiles in, probabilities out.
-            top: one of `down.starts`.
-        """
+        """Score the row of tiles that starts at `top`, blend neighbours, and weight the pixels for `join`."""
         image = rows(top, min(top + self.down.tile, self.height))
         mirrored = ((0, self.down.tile - len(image)), (0, self.across.padded - self.width), (0, 0))
         blended = _blend_across(np.pad(image, mirrored, "symmetric"), score, self.across, self.batch)

@@ -25,10 +25,7 @@ CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's f
 
 @contextmanager
 def open_zarr(place: str) -> Iterator[Stack]:
-    """Open an OME-Zarr image of version 0.4 or 0.5 at full resolution.
-
-    Args:
-        place: a folder, or a URL that fsspec knows, such as `https://…` or `s3://…`.
+    """Open an OME-Zarr image of version 0.4 or 0.5 at full resolution: a folder, or a URL that fsspec knows.
 
     Raises:
         InputError: without the place: if it is no such image, or the extra is missing.

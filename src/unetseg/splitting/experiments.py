@@ -21,11 +21,7 @@ STATISTICS = ("q5", "q50", "q95", "q99.5", "colour", "sharpness")
 def given_experiments(
     rows: Sequence[Mapping[str, str]], groups: Sequence[Mapping[str, str]]
 ) -> tuple[dict[str, str], str] | None:
-    """Take the experiments that the user named: column `experiment` of groups.csv, else the sources of the samples.
-
-    Args:
-        rows: of samples.csv.
-        groups: rows of the user's groups.
+    """Take the experiments that the user named: column `experiment` of groups.csv, else the sources in samples.csv.
 
     Returns:
         The experiment of each id ("unknown" where there is none), and where they come from; None if there are none.
@@ -48,13 +44,8 @@ def find_experiments(
     the groups, into as many clusters as have the best silhouette (Rousseeuw 1987), or one where that is below 0.25, its
     limit for "no substantial structure".
 
-    Args:
-        rows: of samples.csv.
-        images: of all samples, in the order of their index.
-        groups: the group of each id.
-
     Returns:
-        The experiment of each id, named by its stratum and a number.
+        The experiment of each id in samples.csv, named by its stratum and a number.
     """
     described = np.array([describe_image(images[int(row["index"])]) for row in rows])
     scaled = StandardScaler().fit_transform(described)

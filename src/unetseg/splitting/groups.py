@@ -12,9 +12,7 @@ from unetseg.dataset.groups import COLUMNS
 def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, str]:
     """Group samples that share a value in any column; an empty field connects its sample to no other.
 
-    Args:
-        rows: of the user's table, see `unetseg.dataset.groups.read_groups`. Those of unused samples are passed over.
-        ids: the samples in use.
+    `rows` are those of the user's table, see `unetseg.dataset.groups.read_groups`; only the samples `ids` are in use.
 
     Returns:
         The group of each id, named after its first member.
@@ -26,11 +24,7 @@ def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, s
 
 
 def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Group samples that are connected by a chain of pairs.
-
-    Args:
-        ids: the samples; their order does not matter.
-        pairs: two ids that belong together.
+    """Group samples that are connected by a chain of pairs, whatever their order.
 
     Returns:
         The group of each id, named after its first member in alphabetical order.

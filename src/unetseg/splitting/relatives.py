@@ -29,12 +29,7 @@ class Relatives:
 
 
 def find_relatives(ids: Sequence[str], traits: Shaped[np.ndarray, " n"]) -> Relatives:
-    """Find neighbours and copies among images.
-
-    Args:
-        ids: the name of each image; their order does not matter.
-        traits: what `unetseg.images.fingerprint.traits` says of each.
-    """
+    """Find neighbours and copies among images, given by their names, in any order, and their fingerprints."""
     order = sorted(range(len(ids)), key=lambda number: ids[number])
     copies = find_duplicates(traits["thumbnail"][order])
     repeated = {second for (_, second), unturned in copies.items() if unturned}

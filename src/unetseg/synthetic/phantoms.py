@@ -65,12 +65,7 @@ def scatter_nuclei(
 ) -> UInt16[np.ndarray, "height width"]:
     """Scatter `count` nuclei; about 40 % touch another one, and none covers more than a seventh of another.
 
-    Args:
-        rng: random generator.
-        height: of the field in pixels.
-        width: of the field in pixels.
-        count: number of nuclei to place; a nucleus without a place after twenty tries is left out.
-        radius: smallest and largest mean radius in pixels.
+    The range of mean radii is in pixels. A nucleus without a place after twenty tries is left out.
 
     Returns:
         0, or the nucleus' number from 1 to `count`.

@@ -80,9 +80,7 @@ def make_elsewhere() -> Iterator[Tile]:
 def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile]:
     """Paint each slide and cut it into tiles, row by row.
 
-    Args:
-        slides: what to paint.
-        seed: the same seed and slides give the same tiles; a slide's tiles do not depend on the slides after it.
+    The same seed and slides give the same tiles; a slide's tiles do not depend on the slides after it.
     """
     for number, slide in enumerate(slides):
         rng = np.random.default_rng((seed, number))
@@ -98,12 +96,7 @@ def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile
 
 
 def write_archive(path: Path, tiles: Iterable[Tile]) -> None:
-    """Write tiles as <name>/images/<name>.png, <name>/masks/<number>.png (0 or 255) for each nucleus, and sources.csv.
-
-    Args:
-        path: the zip to write; an existing one is replaced.
-        tiles: what to put into it, in this order.
-    """
+    """Write a zip of <name>/images/<name>.png and, a nucleus each, <name>/masks/<number>.png (0 or 255); sources.csv."""
     sources: list[str] = []
     with atomic_path(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for tile in tiles:
