@@ -62,12 +62,12 @@ PALETTE.putpalette([10, 20, 30, 200, 150, 100])
         (
             encode(PALETTE, "PNG"),
             np.where((GREY > 50)[..., None], (200, 150, 100), (10, 20, 30)),
-            Header(10, 12, 3, palette=True),
+            Header(10, 12, 3),
         ),
         (
             encode(PALETTE, "BMP"),
             np.where((GREY > 50)[..., None], (200, 150, 100), (10, 20, 30)),
-            Header(10, 12, 3, palette=True),
+            Header(10, 12, 3),
         ),
         (encode(GREY > 50, "PNG"), (GREY > 50)[..., None] * np.uint8(255), Header(10, 12, 1)),
         (

@@ -52,13 +52,9 @@ def find_layout(names: Iterable[str]) -> Layout:
             found.faults.append((name, "is in a folder where a file should be"))
         elif not name.endswith("/"):
             found.left_out.append(name)
-    found.faults.extend(_id_faults(found))
-    return found
-
-
-def _id_faults(found: Layout) -> Iterator[tuple[str | None, str]]:
     for name in found.ids:
-        yield from ((name, f"is the id of a sample and {rule}; rename its folder") for rule in id_faults(name))
+        found.faults.extend((name, f"is the id of a sample and {rule}; rename its folder") for rule in id_faults(name))
+    return found
 
 
 def id_faults(name: str) -> Iterator[str]:

@@ -26,14 +26,12 @@ class Stored:
     Attributes:
         pixels: of any type, grey or RGB, without alpha.
         channels: of the file.
-        palette: whether the colours come from a palette.
         orientation: as Exif has it, 1 to 8; the pixels are as stored, so that a mask drawn on them fits.
         white_is_zero: whether the file stores white as 0; the pixels have 0 as black.
     """
 
     pixels: Shaped[np.ndarray, "height width channels"]
     channels: int = 1
-    palette: bool = False
     orientation: int = 1
     white_is_zero: bool = False
 
@@ -83,7 +81,7 @@ def read_stored(
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
         check_values(pixels)
-        return Stored(pixels, stack.channels + stack.alpha, stack.palette, stack.orientation, stack.white_is_zero)
+        return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero)
 
 
 @contextmanager
@@ -203,7 +201,6 @@ def _raster(data: bytes) -> Stack:
             pixels[start:stop] if len(chosen) == channels else pixels[start:stop, :, list(chosen)]
         ),
         alpha=header.channels > channels,
-        palette=header.palette,
         orientation=header.orientation,
     )
 

@@ -41,7 +41,6 @@ class Header:
     height: int
     width: int
     channels: int
-    palette: bool = False
     orientation: int = 1
 
 
@@ -157,9 +156,8 @@ def _header(image: Image.Image, data: bytes) -> Header:
         raise InputError("is animated; animated images are not supported")
     tagged = image.format != "PNG" or b"eXIf" in data or b"exif" in data  # Pillow decodes a PNG to look for it
     orientation = int(image.getexif().get(ORIENTATION, 1)) if tagged else 1
-    palette = image.mode == "P"
-    channels = 3 if palette else len(image.getbands())
-    return Header(image.height, image.width, channels, palette, orientation if 1 <= orientation <= 8 else 1)
+    channels = 3 if image.mode == "P" else len(image.getbands())
+    return Header(image.height, image.width, channels, orientation if 1 <= orientation <= 8 else 1)
 
 
 def _png(data: bytes, image: Image.Image) -> Shaped[np.ndarray, "height width *channels"]:

@@ -35,7 +35,6 @@ class Stack:
         pixel: height and width of a pixel in µm, where the file has them.
         read: gives rows from a first one to one before the last, of a time, a depth and some channels, as stored.
         alpha: whether the file has alpha besides; it is one value everywhere, or reading fails.
-        palette: whether the colours come from a palette.
         orientation: as Exif has it, 1 to 8; the pixels are taken as stored.
         white_is_zero: whether the file stores white as 0; `read` gives it the other way round.
     """
@@ -51,7 +50,6 @@ class Stack:
     pixel: tuple[float, float] | None
     read: Callable[[int, int, Sequence[int], int, int], Values]
     alpha: bool = False
-    palette: bool = False
     orientation: int = 1
     white_is_zero: bool = False
 

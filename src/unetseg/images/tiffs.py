@@ -58,7 +58,6 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 pixel=pixel_size(tiff),
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
-                palette=first.palette is not None,
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
             )
         yield opened

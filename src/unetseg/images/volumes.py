@@ -54,7 +54,8 @@ def open_zarr(place: str) -> Iterator[Stack]:
         axes = [axis if isinstance(axis, str) else axis["name"] for axis in image.get("axes", FORMER_AXES)]
         if len(axes) != array.ndim or not {"y", "x"} <= set(axes) <= set(FORMER_AXES):
             raise InputError(f"has the axes {', '.join(axes)}; read are {', '.join(FORMER_AXES)}")
-        stack = _zarr_stack(array, axes, [each.get("label", "") for each in _omero(told)], _zarr_pixel(image, axes))
+        names = [each.get("label", "") for each in (told.get("omero") or {}).get("channels") or []]
+        stack = _zarr_stack(array, axes, names, _zarr_pixel(image, axes))
     yield stack
 
 
@@ -94,10 +95,6 @@ def _check_codecs(metadata: Any) -> None:
             if name not in CODECS:
                 raise InputError(f"is packed by the codec {name!r}, which is not read")
             _check_codecs(codec.get("configuration", {}))
-
-
-def _omero(told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return list((told.get("omero") or {}).get("channels") or [])
 
 
 def _zarr_pixel(image: Mapping[str, Any], axes: Sequence[str]) -> tuple[float, float] | None:

@@ -96,7 +96,7 @@ def make_tiles(slides: Sequence[Slide] = SAMPLE, seed: int = 0) -> Iterator[Tile
 
 
 def write_archive(path: Path, tiles: Iterable[Tile]) -> None:
-    """Write a zip of <name>/images/<name>.png and, a nucleus each, <name>/masks/<number>.png (0 or 255); sources.csv."""
+    """Write a zip of <name>/images/<name>.png and, per nucleus, <name>/masks/<number>.png (0 or 255); sources.csv."""
     sources: list[str] = []
     with atomic_path(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for tile in tiles:
