@@ -20,9 +20,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from unetseg.files import read_csv
 from unetseg.images.fingerprint import TRAITS, traits
-from unetseg.splitting.fields import find_neighbours
 from unetseg.splitting.groups import connected
-from unetseg.splitting.relatives import find_duplicates, find_relatives
+from unetseg.splitting.relatives import find_duplicates, find_neighbours, find_relatives
 from unetseg.splitting.splits import grouped_split, stratum
 
 Result = TypeVar("Result")

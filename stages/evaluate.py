@@ -5,8 +5,7 @@ from typing import Any
 
 from unetseg import stage
 from unetseg.config import Params
-from unetseg.dataset.subsets import Subset
-from unetseg.dataset.truth import Truth
+from unetseg.dataset.subsets import Subset, Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes

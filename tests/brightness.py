@@ -5,8 +5,8 @@ import keras
 import numpy as np
 
 from unetseg.dataset.arrays import tiles_file
+from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import cut
-from unetseg.dataset.truth import NAME, packed
 from unetseg.files import write_csv
 
 SIZE = 16
@@ -44,7 +44,7 @@ def write_samples(folder, subsets):
     for name, array in (("images", images), ("masks", (labels > 0).astype(np.uint8)), ("labels", labels)):
         np.save(arrays / f"{name}.npy", array)
     write_csv(arrays / "samples.csv", rows, list(rows[0]))
-    np.save(arrays / NAME, np.concatenate([packed(native) for native in natives]))
+    np.save(arrays / TRUTH, np.concatenate([packed(native) for native in natives]))
     with tiles_file(arrays, SIZE) as add:
         for row, native in zip(rows, natives, strict=True):
             for tile in cut(row["id"], np.stack([native] * 3, axis=2), native.astype(np.uint16), SIZE):

@@ -1,15 +1,15 @@
 import numpy as np
 
 from unetseg.dataset.arrays import tiles_file
+from unetseg.dataset.subsets import TRUTH, Truth, packed
 from unetseg.dataset.tiles import cut, whole_images
-from unetseg.dataset.truth import NAME, Truth, packed
 from unetseg.files import write_csv
 
 
 def test_masks_of_any_size_are_read_back_as_they_were_written(tmp_path):
     rng = np.random.default_rng(0)
     masks = [rng.integers(0, 2, shape, np.uint8) for shape in ((3, 5), (8, 8), (1, 17), (30, 2))]
-    np.save(tmp_path / NAME, np.concatenate([packed(mask) for mask in masks]))
+    np.save(tmp_path / TRUTH, np.concatenate([packed(mask) for mask in masks]))
     rows = [{"id": index, "height": mask.shape[0], "width": mask.shape[1]} for index, mask in enumerate(masks)]
     write_csv(tmp_path / "samples.csv", rows, list(rows[0]))
     truth = Truth(tmp_path)

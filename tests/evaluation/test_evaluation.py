@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from brightness import SIZE, brightness_model, write_samples
 
-from unetseg.dataset.truth import Truth
+from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import choose, predict_subset, score
 from unetseg.files import read_csv

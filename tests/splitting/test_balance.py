@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetseg.splitting.balance import choose_groups
+from unetseg.splitting.groups import choose_groups
 
 
 def _data(sizes: list[int], kinds: list[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from unetseg.images.fingerprint import LENGTH, SIDES, TRAITS, kept, traits
-from unetseg.splitting.fields import LOOSEST, Matches, Neighbours, find_neighbours, loosest_threshold
+from unetseg.splitting.relatives import LOOSEST, Matches, Neighbours, find_neighbours, loosest_threshold
 
 
 def _field(seed: int, height: int, width: int) -> np.ndarray:

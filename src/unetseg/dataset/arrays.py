@@ -17,9 +17,8 @@ from unetseg import files
 from unetseg.annotations.masks import number_parts
 from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples, modality, read_sample
+from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import Tile, cut
-from unetseg.dataset.truth import NAME as TRUTH
-from unetseg.dataset.truth import packed
 from unetseg.errors import InputError
 from unetseg.images import resampling
 from unetseg.images.fingerprint import TRAITS, traits

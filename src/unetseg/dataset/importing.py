@@ -153,11 +153,10 @@ def _copy(item: Item, channel: Channel, project: Project) -> _Sample:
     """Take a sample folder as it is, once it is known that the archive's reader accepts it."""
     folder = item.image.parent.parent
     sample = read_sample(folder, channel, project)
-    image = _image(item, sample.stored.pixels, channel, project)
     files = sorted(file for file in (folder / "masks").iterdir() if not file.name.startswith("."))
     masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
     objects = len(files) if len(files) > 1 else len(np.unique(sample.labels[sample.labels > 0]))
-    return _Sample([image, *masks], objects, Counter())
+    return _Sample([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter())
 
 
 def _image(

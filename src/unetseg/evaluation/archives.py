@@ -9,7 +9,7 @@ from unetseg.config import DataSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.groups import TABLE, Rows, read_groups
-from unetseg.dataset.truth import Truth
+from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
 from unetseg.files import read_csv, write_csv

@@ -10,9 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from unetseg.dataset.subsets import Prediction, Subset, subset_rows
+from unetseg.dataset.subsets import Prediction, Subset, Truth, subset_rows
 from unetseg.dataset.tiles import whole_images
-from unetseg.dataset.truth import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation import scores
 from unetseg.evaluation.calibration import calibrate, reliability

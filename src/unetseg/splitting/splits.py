@@ -13,7 +13,7 @@ from typing import Any
 from sklearn.model_selection import train_test_split
 
 from unetseg.errors import InputError
-from unetseg.splitting.balance import choose_groups
+from unetseg.splitting.groups import choose_groups
 
 SUBSETS = ("train", "validation", "test")
 
