@@ -139,3 +139,12 @@ def test_told_to_stop_check_leaves_no_copy_behind(signal_, monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("\ninterrupted\n")
     assert not list(Path("temporary").iterdir())
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_check_fails_where_the_table_of_sources_has_other_columns(capsys):
+    archive = pack("sources.zip", **many(20))
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("train/sources.csv", "name,lab\ns0,a\n")
+    status, _, err = check(capsys, archive)
+    assert status == 1
+    assert "sources.csv: has the columns name, lab; needed are id,source" in err

@@ -9,6 +9,7 @@ import numpy as np
 
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.arrays import read_sources
 from unetseg.dataset.checking import Checked, check_samples
 from unetseg.dataset.groups import Rows, find_groups
 from unetseg.dataset.problems import attempt
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
             extract(contents, samples)
         checked = check_samples(samples, params.data, params.image)
         together, wrong = attempt(find_groups, params.data, options.archive, samples, contents.ids)
-        stopping = wrong or _what_stops(params, checked, len(contents.ids), together or [])
+        _, lines = attempt(read_sources, samples)
+        stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
     findings = checked.findings
     warnings = [*findings.warnings, *checked.warnings()]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground

@@ -1,6 +1,5 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
-import csv
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from unetseg import files
 from unetseg.annotations.masks import number_parts
+from unetseg.dataset.items import nfc
 from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.dataset.subsets import TRUTH, packed
@@ -70,7 +70,7 @@ def write_arrays(
             if nothing usable is left.
     """
     folders, findings = find_samples(samples), Findings()
-    sources = _read_sources(samples / SOURCES)
+    sources = read_sources(samples)
     read = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
     rows: list[dict[str, Any]] = []
     with files.atomic_path(out) as beside:
@@ -115,6 +115,19 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
     known_by = traits(sample.stored.pixels)
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)
     return Prepared(row, image, labels, truth, known_by, list(sample.warnings), squares)
+
+
+def read_sources(samples: Path) -> dict[str, str]:
+    """Read from sources.csv which source each sample has; without the file, or without a row, it has none.
+
+    Raises:
+        InputError: if it is no CSV file with the columns id and source.
+    """
+    path = samples / SOURCES
+    rows = files.read_csv(path) if path.is_file() else []
+    if rows and not {"id", "source"} <= rows[0].keys():
+        raise InputError(f"{path}: has the columns {', '.join(map(str, rows[0]))}; needed are id,source")
+    return {nfc(row["id"] or ""): row["source"] or "" for row in rows}
 
 
 @contextmanager
@@ -182,16 +195,3 @@ def _arrays(out: Path, size: int, tiles: bool) -> Iterator[Callable[[Prepared], 
                 add_tile(tile)
 
         yield add
-
-
-def _read_sources(path: Path) -> dict[str, str]:
-    """Read which source each sample has; without the file, or without a row, it has none."""
-    if not path.is_file():
-        return {}
-    try:
-        rows = files.read_csv(path)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is no CSV file in UTF-8: {error}; needed are the columns id,source") from error
-    if rows and not {"id", "source"} <= rows[0].keys():
-        raise InputError(f"{path}: has the columns {', '.join(map(str, rows[0]))}; needed are id,source")
-    return {row["id"] or "": row["source"] or "" for row in rows}
