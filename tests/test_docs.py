@@ -32,6 +32,8 @@ def project(finished, tmp_path, monkeypatch):
     project = finished.copy(tmp_path / "project")
     project.commit()
     folder = project.folder
+    pretrained = folder / "src" / "unetseg" / "pretrained"  # the model that the pages predict with: a small one
+    pretrained.mkdir()
     for name in ("my_labelled", "my_folder"):
         shutil.copytree(folder / "data" / "unzipped", folder / name)
     shutil.copy(folder / "data" / "sample" / "nuclei.zip", folder / "old.zip")
@@ -40,8 +42,9 @@ def project(finished, tmp_path, monkeypatch):
     (folder / "my_images").mkdir()
     for sample in sorted((folder / "data" / "unzipped").iterdir())[:2]:
         shutil.copy(next((sample / "images").iterdir()), folder / "my_images")
-    for name in ("src/unetseg/pretrained", "presets"):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / "presets").symlink_to(ROOT / "presets")
+    shutil.copy(folder / "models" / "unet_model.keras", pretrained / "nuclei.keras")
+    shutil.copy(folder / "models" / "tuning.json", pretrained / "nuclei.json")
     program = tmp_path / "bin" / "unetseg"
     program.parent.mkdir()
     program.write_text(UNETSEG)

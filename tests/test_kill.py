@@ -15,7 +15,7 @@ import psutil
 import pytest
 from pipeline import remove
 
-KILLS = {"unzip": 8, "preprocess": 8, "split": 6, "train": 4, "evaluate": 3, "plot": 3}  # as each takes its time
+KILLS = {"unzip": 6, "preprocess": 6, "split": 4, "train": 3, "evaluate": 2, "plot": 2}  # as each takes its time
 FULL_AT = {"unzip": 50, "preprocess": 5000, "split": 100, "train": 5000, "evaluate": 300, "plot": 5000}  # bytes a file
 START_TRAINING_AGAIN = {"train": {"epochs": 200}}
 
@@ -127,9 +127,3 @@ def test_told_to_stop_dvc_takes_the_stage_with_it(training):
     dvc.terminate()
     _, living = psutil.wait_procs(below, timeout=60)  # far more than it takes: the computer may be busy
     assert not living
-
-
-def test_the_same_parameters_and_data_give_the_same_bytes(fresh, finished, tmp_path):
-    again = fresh.copy(tmp_path / "project")
-    again.dvc("repro")
-    assert again.contents() == finished.contents()

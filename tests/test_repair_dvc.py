@@ -29,7 +29,7 @@ def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finishe
     project = finished.copy(tmp_path / "project")
     lock = project.folder / "dvc.lock"
     whole = lock.read_text()
-    for length in (0, 10, whole.index("md5:") + 2):
+    for length in (0, whole.index("md5:") + 2):
         lock.write_text(whole[:length])
         assert project.try_run("dvc", "repro")[0] != 0, length
         told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
@@ -42,13 +42,13 @@ def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finishe
 
 def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    project.change({"evaluate": {"threshold": 0.4}})
+    project.change({"plot": {"examples": 2}})
     note = project.folder / ".dvc" / "tmp" / "rwlock"
     note.write_text("")
     assert "corrupted" in project.try_run("dvc", "repro")[1]
     told = subprocess.run(MEND, cwd=project.folder, check=True, capture_output=True, text=True).stderr
     assert told.startswith(".dvc/tmp/rwlock: was left incomplete by a kill")
-    assert ran(project.dvc("repro")) == ["evaluate", "plot"]
+    assert ran(project.dvc("repro")) == ["plot"]
 
 
 def test_a_file_that_a_running_dvc_finishes_meanwhile_stays(tmp_path, monkeypatch):

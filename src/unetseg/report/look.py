@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from unetseg.files import atomic_path
@@ -52,8 +53,9 @@ def picture(path: Path) -> Iterator[Figure]:
     The PNG is 900 pixels wide; its height is that of the figure.
     """
     with mpl.rc_context(LOOK):
-        figure = Figure(figsize=(WIDTH, WIDTH / 2), dpi=DOTS, layout="constrained")
+        figure = Figure(figsize=(WIDTH, WIDTH / 2), dpi=DOTS)
         yield figure
+        ConstrainedLayoutEngine().execute(figure)  # as a setting of the figure, it would be drawn twice
         drawn = io.BytesIO()
         figure.savefig(drawn)
     with Image.open(drawn) as image, atomic_path(path) as beside:
