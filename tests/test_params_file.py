@@ -95,6 +95,11 @@ def test_weights_of_gaps_between_objects_are_refused_for_tiles(tmp_path):
     )
 
 
+def test_negatives_are_refused_for_a_model_that_decides_no_polarity(tmp_path):
+    (problem,) = problems(tmp_path, ("negative: 0.0", "negative: 0.1"), ("standardize: true", "standardize: false"))
+    assert "augment.negative: 0.1 needs model.standardize: true" in problem
+
+
 @pytest.mark.parametrize("crop", [100, 512])
 def test_crops_that_the_model_cannot_take_are_refused(tmp_path, crop):
     (problem,) = problems(tmp_path, ("crop: 128", f"crop: {crop}"), ("crop_epochs: 10", "crop_epochs: 3"))

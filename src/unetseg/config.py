@@ -114,6 +114,7 @@ class AugmentSettings(Section):
     levels: Share
     jpeg: Share
     invert: Share
+    negative: Share
 
 
 class TrainSettings(Section):

@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from unetseg.config import ImageSettings, ModelSettings, Params, TrainSettings
+from unetseg.config import AugmentSettings, ImageSettings, ModelSettings, Params, TrainSettings
 from unetseg.errors import InputError
 
 LARGEST = 1_000_000  # bytes
@@ -173,6 +173,7 @@ def _problems_between(
     image: ImageSettings | None = None,
     model: ModelSettings | None = None,
     train: TrainSettings | None = None,
+    augment: AugmentSettings | None = None,
     **_others: Any,
 ) -> Iterator[tuple[str, str]]:
     if image and model:
@@ -184,6 +185,8 @@ def _problems_between(
             yield "train.crop", f"{rule} and at most image.size"
     if image and train and image.mode == "tiles" and train.border:
         yield "train.border", "needs image.mode: resize; tiles have no label maps"
+    if augment and model and augment.negative and not model.standardize:
+        yield "augment.negative", "needs model.standardize: true; other models see both polarities alike"
 
 
 def _message(keys: Keys, detail: Any) -> str:

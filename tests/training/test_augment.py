@@ -15,6 +15,7 @@ STRENGTHS = st.builds(
     channel=st.floats(0, 0.9), stain=st.floats(0, 0.9), recolour=st.floats(0, 1), shading=st.floats(0, 1),
     statistics=st.floats(0, 4), blur=st.floats(0, 1), blur_pixels=st.floats(0, 4), shrink=st.floats(0, 1),
     noise=st.floats(0, 1), levels=st.floats(0, 1), jpeg=st.floats(0, 1), invert=st.floats(0, 1),
+    negative=st.floats(0, 1),
 )  # fmt: skip
 
 
@@ -73,6 +74,15 @@ def test_the_same_seed_gives_the_same_variation(strength, seed):
     second = varied(image, mask, strength, np.random.default_rng(seed))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_a_negative_has_nothing_to_find():
+    image, mask = scene(2)
+    strength = no_augmentation(negative=1.0)
+    after, mask_after, statistics = augment(image, mask, (50.0, 20.0, 1.0), strength, np.random.default_rng(0))
+    np.testing.assert_allclose(after, image, atol=1e-4)
+    assert not mask_after.any()
+    assert statistics == (50.0, 20.0, -1.0)
 
 
 def test_flips_and_turns_reach_all_eight_positions_and_change_no_value():

@@ -53,6 +53,8 @@ def augment(
         shift, stretch = rng.uniform(-1, 1, 2)
         mean += 0.5 * shift * settings.statistics * slope * deviation
         deviation *= float(np.exp(stretch * np.log1p(settings.statistics)))
+    if settings.negative and rng.random() < settings.negative:
+        mask, polarity = np.zeros_like(mask), -polarity
     return after, mask, (mean, slope * deviation, polarity)
 
 
