@@ -12,7 +12,7 @@ LEVELS = (8, 64)  # number of grey levels of a reduced image
 QUALITY = (30, 95)  # of JPEG
 SHRINK = 4.0  # largest factor of the reduction
 
-Statistics = tuple[float, float, float]  # an image's mean and deviation, and its polarity; see images.polarity
+Statistics = tuple[float, float, float]  # an image's mean and deviation, and its polarity; see images.intensity
 
 
 def augment(
