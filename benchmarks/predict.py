@@ -24,8 +24,8 @@ import tifffile
 
 from unetseg import predict
 from unetseg.dataset.samples import read_sample
+from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.evaluation.scores import count, dice, stack
-from unetseg.evaluation.statistics import bootstrap_interval
 from unetseg.files import read_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.images.opening import open_image, read_image

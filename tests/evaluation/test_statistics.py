@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from unetseg.evaluation.statistics import bootstrap_interval
+from unetseg.evaluation.comparison import bootstrap_interval
 
 
 def test_the_interval_of_ungrouped_values_is_that_of_the_normal_theory():
@@ -39,7 +39,7 @@ def test_of_a_single_group_there_is_no_interval():
 def test_the_interval_of_many_groups_takes_little_memory_and_has_the_same_draws(monkeypatch):
     values, names = np.random.default_rng(4).random(500), [str(index) for index in range(500)]
     whole = bootstrap_interval(values, names, 300, 0)
-    monkeypatch.setattr("unetseg.evaluation.statistics.MOST_DRAWN", 1100)  # two resamples at a time
+    monkeypatch.setattr("unetseg.evaluation.comparison.MOST_DRAWN", 1100)  # two resamples at a time
     tracemalloc.start()
     assert bootstrap_interval(values, names, 300, 0) == whole
     assert tracemalloc.get_traced_memory()[1] < 300_000  # the 150,000 draws alone would take 600,000

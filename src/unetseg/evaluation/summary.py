@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
-from unetseg.evaluation.statistics import bootstrap_interval
+from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.images.resampling import restore
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.prediction.quality import expected_dice, overlap
