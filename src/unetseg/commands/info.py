@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from unetseg import __version__
-from unetseg.model.facts import read_facts
 
 PACKAGES = ("dvc", "keras", "numpy", "opencv-python-headless", "scikit-image", "tensorflow")
 
@@ -19,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if options.model:
+        from unetseg.model.facts import read_facts  # noqa: PLC0415 - takes longer than all the rest
+
         facts = read_facts(options.model)
     else:
         facts = {"unetseg": __version__, "python": platform.python_version(), "platform": platform.platform()}
