@@ -93,9 +93,7 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
     yield f"{len(runs)} run{'s' * (len(runs) > 1)}; varied: {', '.join(names) or 'nothing'}"
     rows = [[*told, "runs", DICE, "deviation", "lowest", "highest"]]
     for values, dice in sorted(alike.items(), key=lambda item: -statistics.fmean(item[1])):
-        spread = statistics.stdev(dice) if len(dice) > 1 else float("nan")
-        numbers = (statistics.fmean(dice), spread, min(dice), max(dice))
-        rows.append([*values, str(len(dice)), *(f"{number:.4g}" for number in numbers)])
+        rows.append([*values, str(len(dice)), *(f"{number:.4g}" for number in _spread(dice))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(f"{value:>{width}}" for value, width in zip(row, widths, strict=True))
@@ -143,10 +141,14 @@ def fold_lines(gathered: list[Folds]) -> Iterator[str]:
         width = max(map(len, ["", *names]))
         yield f"{'':<{width}} {'mean':>10} {'deviation':>10} {'lowest':>10} {'highest':>10}"
         for name in names:
-            values = [scores[name] for scores in folds.scores.values()]
-            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-            numbers = (statistics.fmean(values), spread, min(values), max(values))
+            numbers = _spread([scores[name] for scores in folds.scores.values()])
             yield " ".join([f"{name:<{width}}", *(f"{number:>10.4g}" for number in numbers)])
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """Give mean, standard deviation, least and greatest of some numbers."""
+    deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
+    return statistics.fmean(values), deviation, min(values), max(values)
 
 
 def flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
