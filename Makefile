@@ -16,7 +16,7 @@ repro: .venv/run
 	$(if $(WORKERS),UNETSEG_WORKERS=$(WORKERS) dvc exp run -S train.distribute=data_parallel,dvc repro)
 
 test: .venv/dev
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev
 	ruff check . && ruff format --check . && mypy && lint-imports && codespell

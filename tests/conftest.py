@@ -2,6 +2,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,7 +93,9 @@ def once(folder: Path, make: Callable[[Path], object]) -> Project:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run dvc as slow."""
+    """Mark the tests that run dvc as slow, and begin with the files of slow tests: several processes share the rest."""
     for item in items:
         if {"fresh", "finished", "programs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    count = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -count[item.path])
