@@ -58,6 +58,22 @@ def test_fewer_bits_make_a_smaller_file_that_still_predicts(tmp_path, model, who
     assert (tmp_path / "small.tflite").stat().st_size != larger.stat().st_size
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_eight_bits_divide_by_no_zero_where_the_model_finds_nothing(tmp_path, model):
+    pytest.importorskip(PACKAGES["litert"])
+    sure = keras.models.clone_model(model)
+    sure.set_weights(model.get_weights())
+    head = [layer for layer in sure.get_layer("unet").layers if layer.weights][-1]
+    head.kernel.assign(1000 * head.kernel)
+    head.bias.assign([-20.0])
+    images = np.concatenate([IMAGES, np.full((1, 32, 32, 3), 99, np.uint8)])
+    found = sure.predict_on_batch(images.astype(np.float32))
+    assert found[:3].max() > 0.9
+    assert found[3].max() < 0.01
+    export_model(sure, tmp_path / "m.tflite", to="litert", precision="int8", images=images, allow_loss=True)
+
+
 def test_an_export_that_predicts_something_else_is_refused_and_not_left(tmp_path, model, monkeypatch):
     monkeypatch.setattr(model, "export", lambda path, **_: Path(path).mkdir())
     nothing = export.EXPORTS["savedmodel"]._replace(runtime=lambda _: lambda _: np.zeros((1, 32, 32, 1), np.float32))

@@ -9,6 +9,7 @@ from unetseg.model import keras
 
 layers, ops = keras.layers, keras.ops
 
+LEAST = 0.004  # smallest divisor, as a share of the image; below half a step of an int8 export it would become 0
 FLAT = 1.0  # smallest deviation that is scaled to one, in steps of 0…255; below it an image is noise
 
 
@@ -87,7 +88,7 @@ def _expected_dice(probability: keras.KerasTensor) -> keras.KerasTensor:
     """Compute 2Σp·m / (Σp + Σm) with m = p ≥ 0.5: the Dice of mask m if p is right; 0 without foreground."""
     mask = ops.cast(probability >= 0.5, "float32")
     total = _mean(probability) + _mean(mask)
-    return 2.0 * _mean(probability * mask) / ops.maximum(total, 1e-7)
+    return 2.0 * _mean(probability * mask) / ops.maximum(total, LEAST)
 
 
 def for_tiles(model: keras.Model, standardize: bool) -> keras.Model:
