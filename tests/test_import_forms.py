@@ -219,6 +219,23 @@ def test_only_images_whose_objects_were_edited_are_taken_back_from_predictions(t
     assert "left out: 6 not changed since they were predicted" in capsys.readouterr().out
 
 
+def test_predictions_of_one_channel_or_of_a_projection_are_imported_with_what_was_predicted(tmp_path):
+    out = make_predictions(tmp_path)
+    listing = json.loads((out / "predict.json").read_text())
+    image, labels = next(iter(IMAGES.values()))
+    channels, depth = np.stack([image // 2, image, image // 3]), np.stack([image, image // 2])
+    for entry, array, axes, chosen in zip(
+        listing["images"], (channels, depth), ("CYX", "ZYX"), ({"channel": 1}, {"project": "max"}), strict=False
+    ):
+        tifffile.imwrite(out / entry["path"], array, imagej=True, metadata={"axes": axes})
+        tifffile.imwrite(out / f"{entry['image']}.labels.tif", labels.astype(np.uint16))
+        entry |= chosen
+    (out / "predict.json").write_text(json.dumps(listing))
+    samples = list(imported(tmp_path, out).values())
+    for sample in samples[:2]:
+        assert np.array_equal(sample.image[..., 0], image)
+
+
 def test_two_files_that_were_edited_are_told_apart_by_the_user(tmp_path, capsys):
     out = make_predictions(tmp_path)
     seal(out)

@@ -4,12 +4,13 @@
 
 First presets/laptop.yaml on stage1_train; from its weights presets/travel.yaml on crops of both data sets; then the
 epochs of WHOLE on whole tiles: about an hour and a half on two idle cores. The grouped test subset of stage1_train
-(seed 0) and a fifth of NuInsSeg are held out; `split.csv` in the work folder names them. Called again after an
-interruption, training goes on where it was.
+(seed 0) and a fifth of NuInsSeg are held out, as stage1_test.zip and nuinsseg_test.zip in the work folder. Called again
+after an interruption, training goes on where it was.
 """
 
 import argparse
 import hashlib
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -96,12 +97,25 @@ def halve(folders: tuple[Path, Path]) -> None:
         cv2.imwrite(str(out / name / f"{out.name}.png"), pixels)
 
 
+def pack(folder: Path, names: list[str], out: Path) -> None:
+    """Write the samples of these names into an archive, for `unetseg evaluate`."""
+    if out.exists():
+        return
+    with atomic_path(out) as beside, zipfile.ZipFile(beside, "w") as archive:
+        for name in sorted(names):
+            for file in sorted((folder / name).glob("*/*")):
+                archive.write(file, file.relative_to(folder))
+
+
 def prepare(stage1: Path, nuinsseg: Path, work: Path, params: Params) -> None:
     """Write the arrays and the split to train on."""
     folders = [unpack(archive, work / name) for archive, name in ((stage1, "stage1_train"), (nuinsseg, "nuinsseg"))]
     subsets = grouped(folders[0], work / "stage1_arrays", params) | hashed(folders[1])
     rows = [{"id": name, "subset": subset, "group": name, "stratum": ""} for name, subset in subsets.items()]
     write_csv(work / "split.csv", rows, ["id", "subset", "group", "stratum"])
+    for folder, name in zip(folders, ("stage1_test", "nuinsseg_test"), strict=True):
+        own = [sample.name for sample in find_samples(folder)]
+        pack(folder, [each for each in own if subsets[each] == "test"], work / f"{name}.zip")
     if not (work / "samples").exists():
         with atomic_path(work / "samples") as beside:
             pairs = [(sample, beside / sample.name) for folder in folders for sample in find_samples(folder)]

@@ -69,7 +69,8 @@ def _find_predictions(folder: Path, _files: list[Path], only_changed: bool = Fal
             elif kinds:
                 path = folder / Path(image["path"])
                 kind, file = next(iter(changed.items() or kinds.items()))
-                found.items.append(Item(flat(image["image"]), path, partial(READERS[kind], file), image.get("plane")))
+                seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
+                found.items.append(Item(flat(image["image"]), path, partial(READERS[kind], file), **seen))
             else:
                 found.problems.append(f"{folder}: {image['image']}: its files are gone")
     except (TypeError, KeyError, AttributeError) as error:

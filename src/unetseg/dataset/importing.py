@@ -136,7 +136,9 @@ def _unclashed(found: Found, names: dict[str, str], source: Path, problems: list
 
 
 def _make(item: Item, channel: Channel, project: Project) -> _Sample:
-    """Read an image and its objects, and make the files of its sample."""
+    """Read an image and its objects, and make the files of its sample; what is not asked for is as in prediction."""
+    channel = item.channel if channel == "all" else channel
+    project = item.project if project == "none" else project
     if item.read is None:
         return _copy(item, channel, project)
     stored = read_stored(item.image, item.plane, channel=channel, project=project)

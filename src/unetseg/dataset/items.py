@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unetseg.annotations.regions import Reader
+from unetseg.images.stacks import Channel, Project
 
 JSON_KINDS = {"labelme": (b'"shapes"',), "geojson": (b'"Feature',), "coco": (b'"annotations"', b'"file_name"')}
 HEAD = 2**16  # bytes of a file that are looked at to see what it is
@@ -20,12 +21,16 @@ class Item:
         image: its file.
         read: reads its objects; None for a sample folder of the pipeline's layout, which is taken as it is.
         plane: which image of a stack, from 0.
+        channel: what of the image its objects were found on; see `unetseg.images.stacks`.
+        project: how its depth became one image.
     """
 
     name: str
     image: Path
     read: Reader | None
     plane: int | None = None
+    channel: Channel = "all"
+    project: Project = "none"
 
 
 @dataclass
