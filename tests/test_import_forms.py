@@ -229,7 +229,7 @@ def test_predictions_of_one_channel_or_of_a_projection_are_imported_with_what_wa
     ):
         tifffile.imwrite(out / entry["path"], array, imagej=True, metadata={"axes": axes})
         tifffile.imwrite(out / f"{entry['image']}.labels.tif", labels.astype(np.uint16))
-        entry |= chosen
+        entry.update(chosen)
     (out / "predict.json").write_text(json.dumps(listing))
     samples = list(imported(tmp_path, out).values())
     for sample in samples[:2]:
