@@ -42,8 +42,10 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
     with ExitStack() as stack:
         with in_our_words():
             tiff = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
-            if tiff.ome_metadata and is_implausible(tiff.ome_metadata, len(tiff.pages)):
+            pages = len(tiff.pages)  # ends a chain that leads back to itself, which `series` would follow for ever
+            if tiff.ome_metadata and is_implausible(tiff.ome_metadata, pages):
                 tiff = stack.enter_context(tifffile.TiffFile(file, is_ome=False))
+                _ = len(tiff.pages)
             parts = _alike(tiff)
             first = parts[0]
             opened = Stack(
