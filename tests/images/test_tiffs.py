@@ -409,3 +409,12 @@ def test_an_error_of_the_caller_stays_what_it_is(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
     with pytest.raises(ZeroDivisionError), open_image(tmp_path / "a.tif", 0):
         raise ZeroDivisionError
+
+
+@pytest.mark.timeout(20)
+def test_a_chain_of_pages_that_leads_back_to_itself_is_refused(tmp_path):
+    first = struct.pack("<IHHHIII", 8, 1, 256, 4, 1, 8, 26)  # only a width; the next page is at 26
+    second = struct.pack("<HI", 0, 26)  # nothing; the next page is itself
+    (tmp_path / "ring.tif").write_bytes(b"II*\0" + first + second)
+    with pytest.raises(InputError, match=r"ring\.tif: is damaged"):
+        read_stored(tmp_path / "ring.tif", None)
