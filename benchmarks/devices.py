@@ -17,8 +17,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from unetseg.stage import one_line_errors  # noqa: E402
-from unetseg.workers import is_worker, start_workers  # noqa: E402
+from unetseg.stage import one_line_errors  # noqa: E402 - found through the path above
+from unetseg.workers import is_worker, start_workers  # noqa: E402 - found through the path above
 
 
 def run_all(folder: Path) -> None:

@@ -3,7 +3,7 @@
     python tools/pretrained.py data/stage1_train.zip data/nuinsseg.zip
 
 First presets/laptop.yaml on stage1_train; from its weights presets/travel.yaml on crops of both data sets; then the
-epochs of WHOLE on whole tiles: about an hour and a half on two idle cores. The grouped test subset of stage1_train
+epochs of WHOLE on whole tiles. The grouped test subset of stage1_train
 (seed 0) and a fifth of NuInsSeg are held out, as stage1_test.zip and nuinsseg_test.zip in the work folder. Called again
 after an interruption, training goes on where it was.
 """
