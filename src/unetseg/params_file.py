@@ -156,7 +156,7 @@ def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, st
     for name, field in Params.model_fields.items():
         if name in content:
             try:
-                sections[name] = pydantic.TypeAdapter(field.annotation).validate_python(content[name])
+                sections[name] = pydantic.TypeAdapter(field.rebuild_annotation()).validate_python(content[name])
             except pydantic.ValidationError as error:
                 for detail in error.errors():
                     if not (partial and detail["type"] == "missing"):

@@ -18,6 +18,7 @@ from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.training.average import Average
 from unetseg.training.batches import TrainingBatches
+from unetseg.training.devices import keep_freed_memory
 
 Arrays = Mapping[str, Sequence[np.ndarray]]
 Logs = dict[str, float] | None
@@ -73,6 +74,12 @@ class Keeper(keras.callbacks.Callback):
         del logs
         self.training.epoch = epoch
         self.started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Undo what TensorFlow set for the memory when it fetched the first batch."""
+        del logs
+        if batch == 0:
+            keep_freed_memory()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Record the epoch, keep its weights if they are the best, stop if out of patience, save the state."""
