@@ -59,4 +59,4 @@ def picture(path: Path) -> Iterator[Figure]:
         drawn = io.BytesIO()
         figure.savefig(drawn)
     with Image.open(drawn) as image, atomic_path(path) as beside:
-        image.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE).save(beside, optimize=True)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(beside, optimize=True)
