@@ -5,8 +5,7 @@ is killed and started again at once, kill after kill, and at last left to end. B
 looks at the files that dvc writes in place, as in `make repro`: a kill may cut one off. A kill falls into a stage
 drawn at random (dvc's own start is one more), at a random moment of the CPU time that the stage usually takes, with
 what dvc does after it. It hits the whole process group, dvc alone or the stage alone, by SIGKILL or SIGTERM. Then
-every file of data/, models/ and metrics/ is compared, byte by byte; only the seconds of an epoch in history.csv may
-differ.
+every file of data/, models/ and metrics/ is compared, byte by byte.
 
     python benchmarks/kill.py --kills 100 --chain 10
     python benchmarks/kill.py --stage train --kills 20
@@ -131,15 +130,9 @@ def make_clone(source: Path, folder: Path) -> Path:
 
 
 def outputs(clone: Path) -> dict[str, bytes]:
-    """Read every file that the pipeline made, and any that it left behind, without the seconds of an epoch."""
+    """Read every file that the pipeline made, and any that it left behind."""
     files = [file for part in ("data", "models", "metrics") for file in (clone / part).rglob("*") if file.is_file()]
-    return {str(file.relative_to(clone)): without_seconds(file) for file in sorted(files)}
-
-
-def without_seconds(file: Path) -> bytes:
-    """Leave out the last column of the history."""
-    content = file.read_bytes()
-    return re.sub(rb",[0-9.]+$", b"", content, flags=re.MULTILINE) if file.name == "history.csv" else content
+    return {str(file.relative_to(clone)): file.read_bytes() for file in sorted(files)}
 
 
 def usual_seconds(run: Run) -> dict[str, float]:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from unetseg.files import read_csv, write_csv
+from unetseg.training.checkpoint import load_state
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ROOT / "metrics"
@@ -59,7 +60,9 @@ def main() -> None:
             for file in [*METRICS.glob("*.*"), *(METRICS / "plots").iterdir(), ROOT / "models" / "unet_model.keras"]:
                 shutil.copy(file, kept)
             best = json.loads((METRICS / "train.json").read_text(encoding="utf-8"))["best"]
-            seconds = sum(float(row["seconds"]) for row in read_csv(METRICS / "history.csv"))
+            (state,) = (ROOT / ".unetseg" / "training").iterdir()
+            facts, _ = load_state(state) or ({"history": []}, None)
+            seconds = sum(row["seconds"] for row in facts["history"])
             found = {
                 "minutes": seconds / 60,
                 "val_dice": best["val_dice"],

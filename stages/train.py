@@ -14,6 +14,8 @@ from unetseg.training.devices import devices
 from unetseg.training.fit import train
 from unetseg.workers import is_worker, start_workers
 
+HISTORY = ("epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate")  # no seconds: the same run, the same file
+
 
 def main(
     params: Params, arrays: Path, split: Path, starts: Path, model: Path, history: Path, metrics: Path, state: Path
@@ -44,10 +46,10 @@ def _train(
     if share.rank:
         return  # the first process writes
     best = past.history[past.best_epoch - 1]
-    scores = {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}
+    scores = {name: best[name] for name in HISTORY[:-1]}
     trained_with = wanted | {"data": {"channel": params.data.channel, "project": params.data.project}}
-    save_model(model, unet, {"run": origin, "trained_with": trained_with, "best": scores})  # no seconds: always equal
-    write_csv(history, past.history, list(best))
+    save_model(model, unet, {"run": origin, "trained_with": trained_with, "best": scores})
+    write_csv(history, [{name: row[name] for name in HISTORY} for row in past.history], HISTORY)
     write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
     forget_others(state)
 

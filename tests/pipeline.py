@@ -134,7 +134,7 @@ class Project:
         return [self.folder / out["path"] for stage in stages or known for out in known[stage]["outs"]]
 
     def contents(self, *stages: str) -> dict[str, dict[str, bytes]]:
-        """Read the outputs that are there, each a file or a folder of files, but for how long each epoch took."""
+        """Read the outputs that are there, each a file or a folder of files."""
         return {str(out.relative_to(self.folder)): _files(out) for out in self.outs(*stages) if out.exists()}
 
     def clear(self, *stages: str) -> None:
@@ -203,9 +203,4 @@ def restored(printed: str) -> list[str]:
 
 def _files(out: Path) -> dict[str, bytes]:
     files = sorted(file for file in out.rglob("*") if file.is_file()) if out.is_dir() else [out]
-    return {str(file.relative_to(out)): _without_seconds(file) for file in files}
-
-
-def _without_seconds(file: Path) -> bytes:
-    content = file.read_bytes()
-    return re.sub(rb",[0-9.]+$", b"", content, flags=re.MULTILINE) if file.name == "history.csv" else content
+    return {str(file.relative_to(out)): file.read_bytes() for file in files}

@@ -50,6 +50,11 @@ def test_a_change_runs_what_depends_on_it_and_no_more(project, change, expected)
     assert ran(project.dvc("repro")) == expected
 
 
+def test_the_same_training_once_more_leaves_a_clone_clean(project):
+    project.dvc("repro", "--force", "--single-item", "train")
+    assert project.run("git", "status", "--short") == ""
+
+
 def test_a_comment_in_params_runs_nothing(project):
     file = project.folder / "params.yaml"
     file.write_text("# mine\n" + file.read_text())

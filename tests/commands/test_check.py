@@ -67,6 +67,18 @@ def test_check_fails_where_there_are_too_few_samples_for_the_pipeline(capsys, co
     assert all(line.count(f"{count} samples") <= 1 for line in err)
 
 
+@pytest.mark.parametrize(("sources", "status"), [(["a", "b"], 1), (["a", "b", "c", "d", "e"], 0)])
+def test_check_fails_where_there_are_fewer_experiments_than_folds(capsys, sources, status):
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("method: grouped", "method: experiment"))
+    with zipfile.ZipFile(pack("labs.zip", **many(25)), "a") as archive:
+        rows = [f"s{number},{sources[number % len(sources)]}" for number in range(25)]
+        archive.writestr("sources.csv", "\n".join(["id,source", *rows]))
+    found, _, err = check(capsys, Path("labs.zip"))
+    assert found == status
+    rule = "needs at least as many experiments, but the 25 samples are of 2; lower split.folds"
+    assert any(line.endswith(rule) for line in err) == bool(status)
+
+
 def test_check_names_what_would_spoil_the_result(capsys):
     inverted = np.full_like(SPOT, 255)
     inverted[2:4, 2:4] = 0

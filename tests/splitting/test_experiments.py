@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from unetseg.errors import InputError
+from unetseg.images.appearance import appearance
 from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments
 from unetseg.splitting.splits import experiment_split
 
@@ -20,12 +21,10 @@ def row(index, source="", size=256):
 
 
 def test_images_of_two_microscopes_are_told_apart_and_no_field_falls_apart():
-    images = np.array(
-        [image(20 + index % 3, 3) for index in range(8)] + [image(120 + index % 3, 30) for index in range(8)]
-    )
+    images = [image(20 + index % 3, 3) for index in range(8)] + [image(120 + index % 3, 30) for index in range(8)]
     rows = [row(index) for index in range(16)]
     groups = {each["id"]: each["id"] for each in rows} | {"i1": "i0", "i15": "i0"}  # one field of both looks
-    found = find_experiments(rows, images, groups)
+    found = find_experiments(rows, np.array([appearance(each) for each in images]), groups)
     assert found["i0"] == found["i1"] == found["i15"]
     assert len({found[f"i{index}"] for index in range(2, 8)}) == 1
     assert len({found[f"i{index}"] for index in range(8, 15)}) == 1
@@ -34,7 +33,7 @@ def test_images_of_two_microscopes_are_told_apart_and_no_field_falls_apart():
 
 def test_images_of_another_size_are_another_experiment():
     rows = [row(0), row(1, size=1024), row(2)]
-    found = find_experiments(rows, np.array([image(20, 3)] * 3), {each["id"]: each["id"] for each in rows})
+    found = find_experiments(rows, np.array([appearance(image(20, 3))] * 3), {each["id"]: each["id"] for each in rows})
     assert found["i0"] == found["i2"] != found["i1"]
 
 

@@ -15,9 +15,7 @@ from unetseg.dataset.groups import Rows, find_groups
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.params_file import load_params
-from unetseg.splitting.groups import connected, joined
-from unetseg.splitting.relatives import find_relatives
-from unetseg.splitting.splits import share_out, stratum
+from unetseg.splitting.division import divide
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
             extract(contents, samples)
         checked = check_samples(samples, params.data, params.image)
         together, wrong = attempt(find_groups, params.data, options.archive, samples, contents.ids)
-        _, lines = attempt(read_sources, samples)
+        sources, lines = attempt(read_sources, samples)
+        for row in checked.rows:
+            row["source"] = (sources or {}).get(row["id"], "")
         stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
     findings = checked.findings
     warnings = [*findings.warnings, *checked.warnings()]
@@ -56,11 +56,7 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:
-    strata = {row["id"]: stratum(row["modality"], row["height"], row["width"]) for row in checked.rows}
-    if given:
-        groups = joined(given, strata)
-    else:
-        groups = connected(strata, find_relatives(list(strata), np.stack(checked.traits)).pairs)
-    subsets = list(share_out(groups, strata, **params.split.model_dump()).values())
-    if (trained := subsets.count("train")) < params.train.batch_size:
+    traits, appearances = (np.stack(each) for each in (checked.traits, checked.appearances))
+    subsets = divide(params.split, checked.rows, given, traits, lambda: appearances).subsets
+    if (trained := list(subsets.values()).count("train")) < params.train.batch_size:
         raise InputError(f"train.batch_size: {params.train.batch_size} is more than the {trained} training images")

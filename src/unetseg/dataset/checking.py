@@ -13,6 +13,7 @@ from unetseg.config import DataSettings, ImageSettings
 from unetseg.dataset.arrays import Prepared, prepare
 from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples
+from unetseg.images.appearance import appearance
 
 INVERTED = 0.9  # share of images with more foreground than background from which masks look inverted
 SPREAD = 4.0  # between the 10th and 90th percentile of object diameters: one magnification stays below
@@ -26,11 +27,13 @@ class Checked:
         findings: problems and warnings of single samples.
         rows: of each usable sample, what samples.csv says of it, and `survivors`: objects left at the model's size.
         traits: the fingerprint of each.
+        appearances: what `unetseg.images.appearance` says of each.
     """
 
     findings: Findings
     rows: list[dict[str, Any]]
     traits: list[np.ndarray]
+    appearances: list[np.ndarray]
 
     def warnings(self) -> Iterator[str]:
         """Tell what would spoil the result though nothing stops."""
@@ -79,22 +82,23 @@ def check_samples(folder: Path, data: DataSettings, image: ImageSettings) -> Che
     Raises:
         InputError: if there is no sample.
     """
-    folders, checked = find_samples(folder), Checked(Findings(), [], [])
+    folders, checked = find_samples(folder), Checked(Findings(), [], [], [])
     read = partial(_check, size=image.size, tiles=image.mode == "tiles", channel=data.channel, project=data.project)
     for path, found, problems in attempt_each(read, folders, "check"):
         if found is None:
             checked.findings.add_unusable(path.name, problems)
             continue
-        row, traits, warnings = found
+        row, traits, appears, warnings = found
         checked.findings.add_usable(warnings, row["foreground"] > 0)
         checked.rows.append(row)
         checked.traits.append(traits)
+        checked.appearances.append(appears)
     return checked
 
 
-def _check(folder: Path, *, tiles: bool, **how: Any) -> tuple[dict[str, Any], np.ndarray, list[str]]:
+def _check(folder: Path, *, tiles: bool, **how: Any) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[str]]:
     """Give what is small of a prepared sample; its arrays stay in the process that read it."""
     sample: Prepared = prepare(folder, tiles=False, **how)
     survivors = int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:]))
     row = sample.row | {"survivors": sample.row["objects"] if tiles else survivors}
-    return row, sample.traits, sample.warnings
+    return row, sample.traits, appearance(sample.image), sample.warnings

@@ -69,10 +69,7 @@ def write_scored_report(
     params: Mapping[str, Any],
     title: str = "Test subset",
 ) -> None:
-    """Write the page of the test subset, from the outputs of earlier stages; see `draw_run`.
-
-    The seconds of the history are left out: the same training gives the same page.
-    """
+    """Write the page of the test subset, from the outputs of earlier stages; see `draw_run`."""
     threshold, elsewhere = scores["threshold"], predictions / "external"
     shown = worst_and_sample(per_image)
     entries: Iterable[Entry] = scored_entries(arrays, predictions, shown, threshold)
@@ -94,5 +91,5 @@ def write_scored_report(
         subtitle=subtitle,
         metrics=scores,
         params=params,
-        history=[{name: value for name, value in row.items() if name != "seconds"} for row in history],
+        history=history,
     )

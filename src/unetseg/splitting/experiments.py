@@ -4,23 +4,20 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
 from unetseg.splitting.splits import stratum
 
+Rows = Sequence[Mapping[str, Any]]  # of samples.csv
+
 MOST = 20  # experiments that are looked for
-QUANTILES = (0.05, 0.5, 0.95, 0.995)
-STATISTICS = ("q5", "q50", "q95", "q99.5", "colour", "sharpness")
 
 
-def given_experiments(
-    rows: Sequence[Mapping[str, str]], groups: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, str], str] | None:
+def given_experiments(rows: Rows, groups: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], str] | None:
     """Take the experiments that the user named: column `experiment` of groups.csv, else the sources in samples.csv.
 
     Returns:
@@ -35,7 +32,7 @@ def given_experiments(
 
 
 def find_experiments(
-    rows: Sequence[Mapping[str, str]], images: UInt8[np.ndarray, "n size size 3"], groups: Mapping[str, str]
+    rows: Rows, appearances: Float[np.ndarray, "n statistics"], groups: Mapping[str, str]
 ) -> dict[str, str]:
     """Tell experiments apart by kind, image size, intensities, colour and sharpness.
 
@@ -44,11 +41,12 @@ def find_experiments(
     the groups, into as many clusters as have the best silhouette (Rousseeuw 1987), or one where that is below 0.25, its
     limit for "no substantial structure".
 
+    `appearances` are what `unetseg.images.appearance` says of the image of each row.
+
     Returns:
-        The experiment of each id in samples.csv, named by its stratum and a number.
+        The experiment of each id, named by its stratum and a number.
     """
-    described = np.array([describe_image(images[int(row["index"])]) for row in rows])
-    scaled = StandardScaler().fit_transform(described)
+    scaled = StandardScaler().fit_transform(appearances)
     strata: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, row in enumerate(rows):
         kind = stratum(row["modality"], int(row["height"]), int(row["width"]))
@@ -61,22 +59,11 @@ def find_experiments(
     return found
 
 
-def describe_image(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, " statistics"]:
-    """Give the `STATISTICS` of an image: quantiles of grey, distance of the channels, and sharpness.
-
-    Sharpness is the logarithm of the Laplacian's deviation over that of the image.
-    """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    means = image.reshape(-1, 3).mean(axis=0)
-    sharpness = np.log((cv2.Laplacian(grey, cv2.CV_32F).std() + 0.1) / (grey.std() + 0.1))
-    return np.array([*np.quantile(grey, QUANTILES), np.ptp(means), sharpness], np.float64)
-
-
 def describe_experiments(
-    rows: Sequence[Mapping[str, str]], experiments: Mapping[str, str], subsets: Mapping[str, str], origin: str
+    rows: Rows, experiments: Mapping[str, str], subsets: Mapping[str, str], origin: str
 ) -> dict[str, Any]:
     """Say of each experiment how many images it has, of which kinds and sizes, and in which subsets they are."""
-    members: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    members: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         members[experiments[row["id"]]].append(row)
     return {

@@ -1,0 +1,68 @@
+"""Divide a data set as params.yaml asks: group what belongs together, then share the groups out over the subsets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from unetseg.config import SplitSettings
+from unetseg.splitting.experiments import Rows, describe_experiments, find_experiments, given_experiments
+from unetseg.splitting.groups import connected, joined
+from unetseg.splitting.relatives import Relatives, find_relatives
+from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
+
+
+class Division(NamedTuple):
+    """The subset, the group and the stratum of each id, and how far the split can be believed."""
+
+    subsets: dict[str, str]
+    groups: dict[str, str]
+    strata: dict[str, str]
+    report: dict[str, Any]
+
+
+def divide(
+    settings: SplitSettings,
+    rows: Rows,
+    given: Sequence[Mapping[str, str]],
+    traits: Shaped[np.ndarray, " n"],
+    appearances: Callable[[], Float[np.ndarray, "n statistics"]],
+) -> Division:
+    """Divide the samples into train, validation and test.
+
+    Args:
+        settings: the section `split`.
+        rows: what samples.csv says of each.
+        given: the user's table of groups; without rows, images of one field are found by their `traits`.
+        traits: what `unetseg.images.fingerprint` says of each.
+        appearances: gives what `unetseg.images.appearance` says of each, for experiments that nobody named.
+
+    Raises:
+        InputError: if there are too few samples, groups or experiments.
+    """
+    strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
+    relatives = find_relatives(list(strata), traits)
+    groups = joined(given, strata) if given else connected(strata, relatives.pairs)
+    wanted, told = settings.model_dump(), dict[str, Any]()
+    if settings.method == "experiment":
+        experiments, origin = given_experiments(rows, given) or (
+            find_experiments(rows, appearances(), groups),
+            "kind, size, intensity, colour and sharpness",
+        )
+        del wanted["method"], wanted["test"]
+        subsets = experiment_split(experiments, groups, strata, **wanted)
+        told = describe_experiments(rows, experiments, subsets, origin)
+    else:
+        subsets = share_out(groups, strata, **wanted)
+    told |= {"method": settings.method, "grouped_by": "groups.csv" if given else "fields", **_told(relatives)}
+    return Division(subsets, groups, strata, told | describe(subsets, groups, strata, relatives.pairs, settings.seed))
+
+
+def _told(relatives: Relatives) -> dict[str, Any]:
+    return {
+        "images_with_neighbour": relatives.images_with_neighbour,
+        "control": relatives.control,
+        "threshold": relatives.threshold,
+        "duplicates": len(relatives.duplicates),
+    }
