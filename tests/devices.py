@@ -1,15 +1,10 @@
-"""Show that trainings on several devices end as one device does: 2 and 4 processes, a killed one, mirrored CPUs.
-
-    python benchmarks/devices.py
-
-Prints the largest difference of losses, scores and weights. Needs jax. Each training compiles for half a minute.
-"""
+"""Train a tiny model on several devices: `python devices.py DISTRIBUTE FOLDER DIE`, see `run`."""
 
 import os
 import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,36 +15,37 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from unetseg.stage import one_line_errors  # noqa: E402 - found through the path above
 from unetseg.workers import is_worker, start_workers  # noqa: E402 - found through the path above
 
-
-def run_all(folder: Path) -> None:
-    """Run every training in processes of its own, and compare."""
-    run(folder / "one", "data_parallel", 1)
-    run(folder / "killed", "data_parallel", 2, die=1)
-    run(folder / "killed", "data_parallel", 2)  # resumes
-    run(folder / "four", "data_parallel", 4)
-    run(folder / "cpu", "none", 1)
-    run(folder / "mirrored", "mirrored", 1)
-    for name, other in (("killed", "one"), ("four", "one"), ("mirrored", "cpu")):
-        with np.load(folder / name / "result.npz") as found, np.load(folder / other / "result.npz") as expected:
-            losses = np.abs(found["losses"] - expected["losses"]).max()
-            weights = max(np.abs(found[key] - expected[key]).max() for key in found.files if "weights" in key)
-            print(f"{name}, {found['devices']} devices: losses and scores {losses:.1e}, weights {weights:.1e}")
+SETTINGS = {"batch_size": 4, "epochs": 2, "crop_epochs": 0, "ema": 0.5, "clip_norm": 0.1}
 
 
-def run(folder: Path, distribute: str, workers: int, die: int = -1) -> None:
-    """Train in new processes; with `die` the last of them is killed when that epoch begins."""
+def start(
+    folder: Path, distribute: str, own: Mapping[str, str], die: int = -1, *before: str
+) -> "subprocess.Popen[str]":
+    """Start a training in a new process; `own` are its variables, `before` comes before the command.
+
+    With `die` the last process of the training is killed when that epoch, from 0, begins.
+    """
     folder.mkdir(exist_ok=True)
-    environment = os.environ | {"UNETSEG_WORKERS": str(workers)}
-    command = [sys.executable, __file__, distribute, str(folder), str(die)]
-    subprocess.run(command, env=environment, check=die < 0)
+    quick = {  # compiling takes longer than training: do less of it, and once
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    command = [*before, sys.executable, __file__, distribute, str(folder), str(die)]
+    return subprocess.Popen(
+        command, env=os.environ | quick | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
-def main() -> None:
-    """Run all, or one training: DISTRIBUTE FOLDER DIE."""
-    if not sys.argv[1:]:
-        with tempfile.TemporaryDirectory() as folder:
-            return run_all(Path(folder))
-    distribute, folder, die = sys.argv[1:]
+def difference(folder: Path, other: Path) -> float:
+    """Give the largest difference of losses, scores and weights of two trainings."""
+    with np.load(folder / "result.npz") as found, np.load(other / "result.npz") as expected:
+        return max(float(np.abs(found[name] - expected[name]).max()) for name in expected.files)
+
+
+def main(distribute: str, folder: str, die: str) -> None:
+    """Run one training, or start its workers."""
     if distribute == "data_parallel":
         if not is_worker():
             return start_workers()
@@ -77,7 +73,7 @@ def train_tiny(distribute: str, folder: Path, die: int) -> None:
     rng = np.random.default_rng(0)
     masks = (rng.random((15, 32, 32)) < 0.4).astype(np.uint8)
     source = WholeImages((masks[..., None] * 150 + rng.integers(0, 90, (15, 32, 32, 3))).astype(np.uint8), masks)
-    settings = train_settings(crop_epochs=0, batch_size=4, epochs=2, ema=0.5, clip_norm=0.1)
+    settings = train_settings(**SETTINGS)
     with devices(distribute, settings.batch_size) as share:
 
         def on_epoch_begin(epoch: int, _logs: object = None) -> None:
@@ -96,9 +92,9 @@ def train_tiny(distribute: str, folder: Path, die: int) -> None:
     if share.rank == 0:
         losses = [[row[name] for name in ("loss", "dice", "val_loss", "val_dice")] for row in past.history]
         weights = {f"weights {place}": weight for place, weight in enumerate(unet.get_weights())}
-        np.savez(folder / "result.npz", losses=losses, devices=share.devices, **weights)
+        np.savez(folder / "result.npz", losses=losses, **weights)
 
 
 if __name__ == "__main__":
     with one_line_errors():
-        main()
+        main(*sys.argv[1:])
