@@ -1,8 +1,50 @@
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from unetseg.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (["predict", "a.png", "--out", "mine"], "a.png"),
+        (["predict", "a.png", "--out", "mine"], "objects.csv"),
+        (["evaluate", "a.zip", "--model", "m.keras", "--out", "mine"], "report.html"),
+    ],
+)
+def test_a_file_of_somebody_else_in_the_place_of_a_result_is_told_before_any_work_and_stays(
+    words, file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine", file).write_text("mine")
+    cv2.imwrite("a.png", np.zeros((32, 32), np.uint8))
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    assert status in {1, 2}
+    rule = f"mine/{file}: is there already and not of an earlier run; move it or name another output\n"
+    assert capsys.readouterr().err.endswith(rule)
+    assert Path("mine", file).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"),
+    [
+        (["--threshold", "2"], "argument --threshold: '2' is not a number between 0 and 1"),
+        (["--zoom", "0"], "argument --zoom: '0' is not auto, or a number from 1/64 to 64"),
+        (["--depth", "-1"], "argument --depth: '-1' is not a number over 0"),
+        (["--pixel-size", "x"], "argument --pixel-size: 'x' is not a number over 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_rule(option, rule, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "a.png", "--out", "o", *option])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(rule)
 
 
 @pytest.mark.parametrize("words", [["sample", "thesis"], ["ensemble", "m.keras", "--out", "thesis"]])

@@ -112,6 +112,7 @@ def test_an_orientation_is_told_and_turns_nothing(kind):
         (b"\xff\xd8\xff\0" + bytes(30), "is damaged or cut off"),
         (b"BM\0\0", "is damaged or cut off"),
         (encode(Image.fromarray(RGB).convert("CMYK"), "JPEG"), "is a CMYK image; save it as RGB"),
+        (encode(RGB, "MPO", save_all=True, append_images=[Image.fromarray(RGB)]), "holds several pictures"),
         (encode(np.dstack([RGB, GREY]), "PNG"), "has an alpha channel that varies; save it flat"),
         (encode(np.dstack([GREY, GREY]), "PNG"), "has an alpha channel that varies"),
     ],

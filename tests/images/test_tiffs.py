@@ -15,6 +15,9 @@ STACK = np.random.default_rng(0).integers(0, 65536, (4, 30, 40), np.uint16)
 COLOUR = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
 GREY = np.arange(64 * 48, dtype=np.uint8).reshape(64, 48)
 OME = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{}</OME>'
+PIXELS = (
+    '<Image ID="Image:0"><Pixels ID="P" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="64" {}</Pixels></Image>'
+)
 
 
 def planes(path, **options):
@@ -52,6 +55,20 @@ def test_pages_written_one_by_one_are_planes(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for page in STACK:
             file.write(page, contiguous=False)
+    assert np.array_equal(planes(tmp_path / "a.tif")[..., 0], STACK)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(f"ImageJ=1.53t\nimages={images}\nslices={images}\n" for images in ("1", "2", "x")),
+        *(OME.format(PIXELS.format(f'SizeZ="{depths}" SizeC="1" SizeT="1"><TiffData/>')) for depths in (1, 2)),
+    ],
+)
+def test_pages_that_the_metadata_leave_out_are_planes_all_the_same(tmp_path, told):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for number, page in enumerate(STACK):
+            file.write(page, contiguous=False, description=None if number else told, metadata=None)
     assert np.array_equal(planes(tmp_path / "a.tif")[..., 0], STACK)
 
 
@@ -179,9 +196,6 @@ def ome(path, xml):
     tifffile.imwrite(path, GREY, description=OME.format(xml), metadata=None)
 
 
-PIXELS = (
-    '<Image ID="Image:0"><Pixels ID="P" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="64" {}</Pixels></Image>'
-)
 ONE = 'SizeZ="1" SizeC="1" SizeT="1"'
 
 

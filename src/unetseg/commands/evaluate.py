@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 from unetseg.errors import InputError
+from unetseg.prediction.conflicts import check_ours
+
+WRITTEN = ("per_image.csv", "thresholds.csv", "reliability.csv", "plots", "report.html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +28,16 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")
     if options.threshold is not None and not 0 < options.threshold < 1:
         raise InputError(f"--threshold: {options.threshold:g} is not between 0 and 1")
+    folders = [options.out / name if len(names) > 1 else options.out for name in names]
+    for folder in folders:
+        check_ours(folder, "evaluate.json", (folder / name for name in WRITTEN))
     from unetseg.commands.scoring import open_scorer  # noqa: PLC0415 - takes seconds; a typo is told before
 
     score = open_scorer(options.model, tta=options.tta, threshold=options.threshold, skip_bad=options.skip_bad)
     failed = 0
-    for archive in options.archives:
+    for archive, folder in zip(options.archives, folders, strict=True):
         try:
-            print(score(archive, options.out / archive.stem if len(names) > 1 else options.out))
+            print(score(archive, folder))
         except InputError as error:
             print(error, file=sys.stderr)
             failed = 1

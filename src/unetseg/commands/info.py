@@ -18,9 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if options.model:
-        from unetseg.model.facts import read_facts  # noqa: PLC0415 - takes longer than all the rest
+        from unetseg.model.facts import examine, read_facts  # noqa: PLC0415 - takes longer than all the rest
 
-        facts = read_facts(options.model)
+        examine(options.model)
+        facts = read_facts(options.model) or {"origin": "unknown: not saved by unetseg"}
     else:
         facts = {"unetseg": __version__, "python": platform.python_version(), "platform": platform.platform()}
         facts |= {package: _version(package) for package in PACKAGES}

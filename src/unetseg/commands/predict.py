@@ -1,11 +1,14 @@
 """`unetseg predict`: masks, objects and tables for new images."""
 
 import argparse
+import contextlib
 from contextlib import ExitStack
 from pathlib import Path
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.images.storage import place
+
+SMALLEST = 1e-9  # of a number that has to be more than 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,21 +68,22 @@ def _channel(word: str) -> int | str:
 def _zoom(word: str) -> float | None:
     if word == "auto":
         return None
-    if not 1 / 64 <= float(word) <= 64:
-        raise ValueError(word)
-    return float(word)
+    return _number(word, 1 / 64, 64.0, "auto, or a number from 1/64 to 64")
 
 
 def _share(word: str) -> float:
-    if not 0 < float(word) < 1:
-        raise ValueError(word)
-    return float(word)
+    return _number(word, SMALLEST, 1 - SMALLEST, "a number between 0 and 1")
 
 
 def _over_zero(word: str) -> float:
-    if not 0 < float(word) < float("inf"):
-        raise ValueError(word)
-    return float(word)
+    return _number(word, SMALLEST, 1 / SMALLEST, "a number over 0")
+
+
+def _number(word: str, least: float, most: float, rule: str) -> float:
+    with contextlib.suppress(ValueError):
+        if least <= (number := float(word)) <= most:
+            return number
+    raise argparse.ArgumentTypeError(f"{word!r} is not {rule}")
 
 
 def _kinds(words: str) -> list[str]:

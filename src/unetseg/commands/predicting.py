@@ -62,7 +62,8 @@ def predict(options: argparse.Namespace, held: ExitStack) -> int:
     if edited:
         some = printable(str(next(iter(edited.values()))[0]))
         kept = f"edited since and kept: {len(edited)} images, such as {some}"
-        print(f"{kept}; remove a file to predict it again", file=sys.stderr)
+        stale = "the tables have them as they were predicted"
+        print(f"{kept}; {stale}; remove a file to predict it again", file=sys.stderr)
     for line in (*inputs.failed, *refused.values()):
         print(printable(line), file=sys.stderr)
     failed = int(bool(inputs.failed or refused))

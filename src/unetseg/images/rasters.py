@@ -152,6 +152,8 @@ def _header(image: Image.Image, data: bytes) -> Header:
     check_size(image.height, image.width, bands * (2 if deep or image.mode.startswith("I;16") else 1))
     if image.mode == "CMYK":
         raise InputError("is a CMYK image; save it as RGB")
+    if image.format == "MPO":
+        raise InputError("holds several pictures, as cameras of phones write them; save the one you need as PNG")
     if image.format == "PNG" and getattr(image, "is_animated", False):
         raise InputError("is animated; animated images are not supported")
     tagged = image.format != "PNG" or b"eXIf" in data or b"exif" in data  # Pillow decodes a PNG to look for it

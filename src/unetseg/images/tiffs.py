@@ -43,8 +43,8 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
         with in_our_words():
             tiff = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
             pages = len(tiff.pages)  # ends a chain that leads back to itself, which `series` would follow for ever
-            if tiff.ome_metadata and is_implausible(tiff.ome_metadata, pages):
-                tiff = stack.enter_context(tifffile.TiffFile(file, is_ome=False))
+            if (tiff.is_ome or tiff.is_imagej) and not _told_rightly(tiff, pages):
+                tiff = stack.enter_context(tifffile.TiffFile(file, is_ome=False, is_imagej=False))
                 _ = len(tiff.pages)
             parts = _alike(tiff)
             first = parts[0]
@@ -63,6 +63,16 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
             )
         yield opened
+
+
+def _told_rightly(tiff: tifffile.TiffFile, pages: int) -> bool:
+    """Tell whether what OME or ImageJ say of the pages fits: no more than there are, and none left out."""
+    if tiff.ome_metadata and is_implausible(tiff.ome_metadata, pages):
+        return False
+    try:
+        return sum(each.size // each.keyframe.size for each in tiff.series) >= pages
+    except (TypeError, ValueError, KeyError, IndexError):
+        return False
 
 
 class _Series:

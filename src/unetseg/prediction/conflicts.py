@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,6 +72,16 @@ def check_results(
         if folder in written or (folder.exists() and not folder.is_dir()):
             raise InputError(f"{folder}: would be a file and a folder of results; predict into two folders")
     return too_long
+
+
+def check_ours(folder: Path, mark: str, outputs: Iterable[Path]) -> None:
+    """Refuse to replace files of somebody else: of a folder that lacks `mark`, which every earlier run has left there.
+
+    Raises:
+        InputError: naming the first of `outputs` that is there already.
+    """
+    if not (folder / mark).exists() and (path := next((path for path in outputs if path.exists()), None)):
+        raise InputError(f"{path}: is there already and not of an earlier run; move it or name another output")
 
 
 def _longest_name(folder: Path) -> int:

@@ -17,7 +17,7 @@ from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
-from unetseg.prediction.conflicts import check_results, locked
+from unetseg.prediction.conflicts import check_ours, check_results, locked
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import list_image, read_record, write_images, write_objects, write_record
 from unetseg.prediction.settings import Settings
@@ -65,8 +65,11 @@ class Results:
         """Refuse images whose results would spoil others; see `unetseg.prediction.conflicts.check_results`."""
         paths = {each: [*self.files(each).values(), self._record_path(each), self._seal_path(each)] for each in sources}
         too_long = check_results(paths, self._out, self._final)
-        for name in ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]:
+        names = ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]
+        for name in names:
             check_output(self._out / name)
+        each_image = (path for source in sources for path in self.files(source).values())
+        check_ours(self._out, RECORDS, [*(self._out / name for name in names), *each_image])
         return too_long
 
     def files(self, source: Input) -> dict[str, Path]:
