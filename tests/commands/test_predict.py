@@ -79,7 +79,10 @@ def test_a_result_that_was_edited_is_kept_and_told(capsys):
     edited[3:9, 3:9] = 1
     tifffile.imwrite("out/b.labels.tif", edited)
     predict("--write", "labels", "--threshold", "0.6", "--resume", "images")
-    assert "edited since and kept: 1 images, such as out/b.labels.tif; remove a file" in capsys.readouterr().err
+    assert (
+        "edited since and kept: 1 images, such as out/b.labels.tif; the tables have them as they were predicted;"
+        in capsys.readouterr().err
+    )
     np.testing.assert_array_equal(tifffile.imread("out/b.labels.tif"), edited)
     assert [each["image"] for each in json.loads(Path("out/predict.json").read_text())["images"]] == ["a", "b", "c"]
     Path("out/b.labels.tif").unlink()
