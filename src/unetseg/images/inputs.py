@@ -1,7 +1,5 @@
 """Find the images to predict, name their results, and say what was left out."""
 
-import errno
-import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +13,7 @@ from unetseg.images.names import FLAT, SUFFIXES, ZARR, as_text, is_clutter, is_n
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
 from unetseg.images.storage import Place, find_urls, place
+from unetseg.images.walking import is_image_or_file, kind, walk
 
 
 @dataclass(frozen=True)
@@ -156,59 +155,20 @@ class _Search:
             if is_clutter(head.relative_to(base).parts):
                 continue
             if deep < len(pattern):
-                walk = self._walk(head, masks=True)
-                yield from (file for file in walk if matches(file.relative_to(head).parts, pattern[deep:]))
-            elif _is_one(head, self._mode(head)):
+                below = self._walk(head, masks=True)
+                yield from (file for file in below if matches(file.relative_to(head).parts, pattern[deep:]))
+            elif is_image_or_file(head, kind(head, self.found.failed)):
                 yield head
 
     def _walk(self, base: Path, *, masks: bool = False) -> Iterator[Path]:
-        """Find all files below a folder, each folder once, however many links lead to it."""
-        folders, links, seen = [base], list[Path](), set[tuple[int, int]]()
-        while folders or links:
-            folder = folders.pop() if folders else links.pop()
-            try:
-                status, paths = folder.stat(), sorted(folder.iterdir())
-            except OSError as error:
-                self.found.failed.append(f"{folder}: cannot be read: {error.strerror}")
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                self.found.left_out["link to a folder that was searched"] += 1
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            stems = {path.stem for path in paths}
-            for path in paths:
-                mode, reason = self._mode(path), self._reason(path, set() if masks else stems)
-                if _is_one(path, mode) and not reason:
-                    yield path
-                elif mode and not stat.S_ISDIR(mode):
-                    self.found.left_out[reason or "no regular files"] += 1
-                elif mode and reason != "hidden" and path.resolve() != self.out:
-                    (links if path.is_symlink() else folders).append(path)
-
-    def _reason(self, path: Path, stems: Collection[str]) -> str:
-        """Say why a file is no image to predict, by its name and, if masks are none, the stems of those around it."""
-        if is_clutter([path.name]):
-            return "hidden"
-        if not stems:
-            return ""
-        of_sample = path.parent.name == "masks" and path.parent.with_name("images").is_dir()
-        return "masks of images" if of_sample or is_named_mask(path, stems) else ""
-
-    def _mode(self, path: Path) -> int:
-        """Give the kind of a file, or 0 after noting why it cannot be told."""
-        try:
-            return path.stat().st_mode
-        except OSError as error:
-            lost = path.is_symlink() and error.errno == errno.ENOENT
-            reason = "it is a link to a file that is not there" if lost else error.strerror
-            if not is_clutter([path.name]):
-                self.found.failed.append(f"{path}: cannot be read: {reason}")
-            return 0
-
-
-def _is_one(path: Path, mode: int) -> bool:
-    """Tell a file, or a folder that is one image."""
-    return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and path.suffix.lower() == ZARR)
+        """Find all files below a folder, without masks of other images unless they are wanted."""
+        found = self.found
+        for path, stems in walk(base, lambda name: is_clutter([name]), found.failed, found.left_out, self.out):
+            of_sample = path.parent.name == "masks" and path.parent.with_name("images").is_dir()
+            if not masks and (of_sample or is_named_mask(path, stems)):
+                found.left_out["masks of images"] += 1
+            else:
+                yield path
 
 
 def _planes(path: Place, project: Project) -> Sequence[int | None]:
