@@ -67,9 +67,63 @@ def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
     assert found.left_out == {"features that are no polygons": 2, "polygons without a pixel in the image": 1}
 
 
+def square(left, top, side):
+    right, bottom = left + side, top + side
+    return [[[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]]
+
+
+def feature(coordinates, kind="detection", **more):
+    shape = "Polygon" if isinstance(coordinates[0][0][0], int) else "MultiPolygon"
+    geometry = {"type": shape, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": {"objectType": kind}} | more
+
+
+def read(folder, *features):
+    (folder / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    found = read_geojson(folder / "a.geojson", 64, 64)
+    return [int(region.mask.sum()) for region in found.regions], found.left_out
+
+
+def test_parts_that_overlap_are_joined_and_a_hole_stays_one(tmp_path):
+    pierced = [*square(0, 0, 20), *square(5, 5, 2)]
+    assert read(tmp_path, feature([square(5, 5, 20), square(15, 15, 20)])) == ([700], {})
+    assert read(tmp_path, feature([pierced, square(30, 30, 10)])) == ([400 - 4 + 100], {})
+
+
+def test_an_annotation_around_other_objects_is_left_out_and_counted(tmp_path):
+    inside = [feature(square(5, 5, 10)), feature(square(30, 30, 10), "annotation")]
+    assert read(tmp_path, feature(square(1, 1, 60), "annotation"), *inside) == (
+        [100, 100],
+        {"annotations around other objects": 1},
+    )
+    old = feature(square(1, 1, 60), id="PathAnnotationObject")
+    del old["properties"]
+    assert read(tmp_path, old, *inside)[0] == [100, 100]
+
+
+def test_annotations_that_hold_no_other_object_are_objects(tmp_path):
+    apart = [feature(square(5, 5, 10), "annotation"), feature(square(10, 5, 10), "annotation")]
+    assert read(tmp_path, *apart) == ([100, 100], {})
+    assert read(tmp_path, apart[0], apart[0]) == ([100, 100], {})
+    pierced = feature([*square(0, 0, 30), *square(5, 5, 12)], "annotation")
+    assert read(tmp_path, pierced, apart[0]) == ([900 - 144, 100], {})
+
+
+def test_a_cell_is_its_outline_and_its_nucleus_is_counted(tmp_path):
+    nucleus = {"type": "Polygon", "coordinates": square(10, 10, 5)}
+    assert read(tmp_path, feature(square(5, 5, 20), "cell", nucleusGeometry=nucleus)) == (
+        [400],
+        {"nuclei of cells, whose own outlines were taken": 1},
+    )
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[3]", '{"features": 3}', "[" * 100_000, '[{"geometry": {"type": "Polygon", "coordinates": [[1]]}}]'],
+    [
+        *("", "{", "[3]", '{"features": 3}', "[" * 100_000),
+        '[{"geometry": {"type": "Polygon", "coordinates": [[1]]}}]',
+        f'[{{"geometry": {{"type": "Polygon", "coordinates": [[[1, 1], [9, 1], [{10**400}, 9]]]}}}}]',
+    ],
 )
 def test_what_is_no_geojson_is_told_in_one_line(tmp_path, text):
     (tmp_path / "a.geojson").write_text(text)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from labelled import in_two_goes, label_images, painted, ring_and_dot
-from roifile import ROI_TYPE, ImagejRoi, roiread
+from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiread
 
 from unetseg.annotations.imagej import read_roi, write_roi
 from unetseg.errors import InputError
@@ -57,6 +57,53 @@ def test_rectangles_and_ovals_are_areas_and_lines_and_points_are_left_out(tmp_pa
     assert (rectangle.row, rectangle.column, rectangle.mask.shape, rectangle.mask.sum()) == (2, 3, (10, 12), 120)
     assert oval.mask.sum() == pytest.approx(np.pi / 4 * 120, rel=0.05)
     assert found.left_out == {"ROIs that are no areas": 1}
+
+
+@pytest.mark.parametrize("kind", [ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE])
+def test_text_and_pictures_are_no_areas(tmp_path, kind):
+    roi = ImagejRoi(roitype=ROI_TYPE.RECT, subtype=kind, top=2, left=3, bottom=12, right=15)
+    (tmp_path / "a.roi").write_bytes(roi.tobytes())
+    assert read_roi(tmp_path / "a.roi", 20, 20) == ([], {"ROIs that are no areas": 1})
+
+
+def composite(*path):
+    return ImagejRoi(
+        roitype=ROI_TYPE.RECT, bottom=9, right=9, shape_roi_size=len(path), multi_coordinates=np.array(path, np.float32)
+    ).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (composite(0, 5, 5, 3, 5, 9, 9, 9, 9, 5, 4), "curves; choose Edit > Selection > Interpolate"),
+        (composite(7, 5, 5), "RuntimeError"),
+        (composite(0, 5), "IndexError"),
+        (composite(np.inf), "OverflowError"),
+        (ImagejRoi.frompoints([[1, 1], [5, 5], [1, 5]]).tobytes()[:66], "TypeError"),
+    ],
+)
+def test_what_cannot_be_drawn_of_a_roi_is_told_in_one_line(tmp_path, content, reason):
+    (tmp_path / "a.roi").write_bytes(content)
+    with pytest.raises(InputError, match=f"a.roi: is not a file of ImageJ's ROIs, or damaged .*{reason}") as caught:
+        read_roi(tmp_path / "a.roi", 20, 20)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_zip_with_any_damaged_byte_is_told_in_one_line_or_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.roi", composite(0, 5, 5, 1, 9, 5, 1, 9, 9, 4) + bytes(range(200)))
+    sound = (tmp_path / "a.zip").read_bytes()
+    refused = 0
+    for place in range(len(sound)):
+        damaged = bytearray(sound)
+        damaged[place] ^= 0xFF
+        (tmp_path / "a.zip").write_bytes(damaged)
+        try:
+            read_roi(tmp_path / "a.zip", 20, 20)
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1
+            refused += 1
+    assert refused > len(sound) / 2
 
 
 def test_a_single_roi_is_an_object_cut_at_the_border_of_the_image(tmp_path):

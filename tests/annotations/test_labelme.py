@@ -1,9 +1,13 @@
+import base64
+import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from labelled import in_two_goes, label_images, painted
+from PIL import Image
 
 from unetseg.annotations.labelme import read_labelme, write_labelme
 from unetseg.errors import InputError
@@ -21,6 +25,42 @@ def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
 def read(folder, *shapes):
     (folder / "a.json").write_text(json.dumps({"shapes": shapes}))
     return read_labelme(folder / "a.json", 20, 20)
+
+
+def mask_of(height, width, points=((0, 0), (5, 5)), damage=None):
+    file = io.BytesIO()
+    Image.new("1", (width, height), 1).save(file, "PNG")
+    content = bytearray(file.getvalue())
+    if damage:
+        content[damage] ^= 0xFF
+    return {"shape_type": "mask", "points": points, "mask": base64.b64encode(content).decode()}
+
+
+def test_objects_of_an_image_of_another_size_are_refused(tmp_path):
+    content = {"shapes": [], "imageHeight": 256, "imageWidth": 256}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert read_labelme(tmp_path / "a.json", 256, 256) == ([], {})
+    with pytest.raises(InputError, match=r"a.json: is 256x256 there, its file 20x20"):
+        read_labelme(tmp_path / "a.json", 20, 20)
+
+
+def test_a_mask_larger_than_the_image_is_refused_before_it_is_decoded(tmp_path):
+    tracemalloc.start()
+    with pytest.raises(InputError, match="a mask of 21x9000 pixels in an image of 20x20"):
+        read(tmp_path, mask_of(21, 9000))
+    assert tracemalloc.get_traced_memory()[1] < 21 * 9000
+    tracemalloc.stop()
+
+
+def test_a_mask_with_any_damaged_byte_is_told_in_one_line_or_read(tmp_path):
+    refused = 0
+    for place in range(1, 69):
+        try:
+            read(tmp_path, mask_of(6, 6, damage=place))
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1
+            refused += 1
+    assert refused > 40
 
 
 def test_rectangles_and_circles_are_areas(tmp_path):
@@ -47,7 +87,16 @@ def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
     assert found.left_out == {"shapes that are no areas": 1, "shapes without a pixel in the image": 1}
 
 
-@pytest.mark.parametrize("shapes", [[3], [{"points": "x"}], [{"shape_type": "mask", "points": [[0, 0]], "mask": "x"}]])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [3],
+        [{"points": "x"}],
+        [{"shape_type": "mask", "points": [[0, 0]], "mask": "x"}],
+        [mask_of(6, 6, [[float("inf"), 1], [5, 5]])],
+        [{"points": [[10**400, 1], [2, 2], [3, 3]]}],
+    ],
+)
 def test_what_is_damaged_is_told_in_one_line(tmp_path, shapes):
     with pytest.raises(InputError, match=r"a.json: is not LabelMe's JSON, or damaged") as caught:
         read(tmp_path, *shapes)

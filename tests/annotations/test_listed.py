@@ -87,7 +87,8 @@ def test_images_of_one_name_in_two_folders_are_told_apart_in_the_bowls_rows(tmp_
 def test_what_was_written_is_read_back_to_the_pixel(tmp_path, records, write, read):
     write(tmp_path / "all", records)
     found = read(tmp_path / "all")
-    for record, each in zip(records, found.values(), strict=True):
+    assert found.problems == []
+    for record, each in zip(records, found.readers.values(), strict=True):
         assert np.array_equal(painted(each(12, 14), (12, 14)), record.labels)
         assert each(12, 14).left_out == {}
 
@@ -104,7 +105,7 @@ def test_compressed_counts_are_read_as_pycocotools_packs_them(tmp_path):
     packed = [pycoco.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
     packed = [{"size": [12, 14], "counts": each["counts"].decode()} for each in packed]
     (tmp_path / "a.json").write_text(coco_of(*packed))
-    found = read_coco(tmp_path / "a.json")["a.png"](12, 14).regions
+    found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14).regions
     for (row, column, mask), expected in zip(found, masks, strict=True):
         whole = np.zeros((12, 14), bool)
         whole[row : row + mask.shape[0], column : column + mask.shape[1]] = mask
@@ -115,31 +116,103 @@ def test_polygons_of_one_instance_are_parts_of_one_object(tmp_path):
     (tmp_path / "a.json").write_text(coco_of([[1, 1, 4, 1, 4, 3, 1, 3], [8, 8, 10, 8, 10, 10, 8, 10]]))
     expected = np.zeros((12, 14))
     expected[1:3, 1:4] = expected[8:10, 8:10] = 1
-    assert np.array_equal(painted(read_coco(tmp_path / "a.json")["a.png"](12, 14), (12, 14)), expected)
+    assert np.array_equal(painted(read_coco(tmp_path / "a.json").readers["a.png"](12, 14), (12, 14)), expected)
 
 
 @pytest.mark.parametrize(
     ("segmentation", "rule"),
     [
         ({"size": [3, 3], "counts": [0, 9]}, "has the size"),
-        ({"size": [12, 14], "counts": [0, 999]}, "a run leaves the image"),
+        ({"size": [12, 14], "counts": [0, 999]}, "add up to the 168 pixels"),
+        ({"size": [12, 14], "counts": [100, 30]}, "add up to the 168 pixels"),
+        ({"size": [12, 14], "counts": [0, -2, 170]}, "not whole numbers"),
+        ({"size": [12, 14], "counts": [0.5, 167.5]}, "not whole numbers"),
+        ({"size": [12, 14], "counts": [float("inf")]}, "not whole numbers"),
+        ({"size": [12, 14], "counts": [10**400]}, "add up to the 168 pixels"),
+        ({"size": [12, 14], "counts": None}, "NoneType"),
         ({"size": [12, 14], "counts": "o"}, "cut off"),
-        (None, "subscriptable"),
+        ({"size": [12, 14], "counts": "\xff\xff"}, "hold 'ÿ' where none of COCO's digits"),
+        ({"size": [12, 14], "counts": "o" * 10_000}, "hold 'o' where none of COCO's digits"),
+        ({"counts": [0, 168]}, "size"),
+        ([[10**400, 1, 1, 2, 3, 4]], "too large"),
+        (None, "its segmentation is None, neither polygons nor run lengths"),
     ],
 )
 def test_what_is_wrong_with_an_instance_is_told_with_the_image(tmp_path, segmentation, rule):
     (tmp_path / "a.json").write_text(coco_of(segmentation))
-    with pytest.raises(InputError, match=f"a.json: a.png: .*{rule}"):
-        read_coco(tmp_path / "a.json")["a.png"](12, 14)
+    with pytest.raises(InputError, match=f"a.json: a.png: annotation 0 .*{rule}") as caught:
+        read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_an_image_of_another_size_than_coco_says_is_refused(tmp_path):
     (tmp_path / "a.json").write_text(coco_of())
     with pytest.raises(InputError, match=r"a.png: is 12x14 there, its file 24x28"):
-        read_coco(tmp_path / "a.json")["a.png"](24, 28)
+        read_coco(tmp_path / "a.json").readers["a.png"](24, 28)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '{"images": [], "annotations": [{"image_id": 3}]}'])
+@pytest.mark.parametrize(("height", "shown"), [("tall", "tall"), ([12], r"\[12\]"), (10**400, "10000000000000000000")])
+def test_a_height_that_coco_does_not_state_as_a_number_is_shown(tmp_path, height, shown):
+    (tmp_path / "a.json").write_text(coco_of(size=(height, 14)))
+    with pytest.raises(InputError, match=rf"a.png: is {shown}x14 there, its file 12x14$"):
+        read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
+
+
+@pytest.mark.parametrize("size", [("12", "14"), (12.0, 14.0), (None, None)])
+def test_a_size_that_coco_states_as_text_or_not_at_all_is_that_of_the_image(tmp_path, size):
+    (tmp_path / "a.json").write_text(coco_of([[1, 1, 4, 1, 4, 3, 1, 3]], size=size))
+    assert len(read_coco(tmp_path / "a.json").readers["a.png"](12, 14).regions) == 1
+
+
+def write_images(path, images, owners):
+    """Write COCO with one square for each of the images that own one."""
+    square = [[1, 1, 4, 1, 4, 3, 1, 3]]
+    annotations = [{"id": 50 + n, "image_id": owner, "segmentation": square} for n, owner in enumerate(owners)]
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return read_coco(path)
+
+
+@pytest.mark.parametrize(
+    ("twins", "rule"),
+    [
+        ([{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "a.png"}], "is the file_name of 2 images"),
+        ([{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}], "has the id 1, as another image has"),
+        ([{"id": n, "file_name": "a.png", "plane": n} for n in (1, 2)], "an entry per plane; import the folder"),
+    ],
+)
+def test_images_that_share_a_name_or_id_are_refused_and_the_others_are_not(tmp_path, twins, rule):
+    found = write_images(tmp_path / "a.json", [*twins, {"id": 9, "file_name": "c.png"}], [1, 2, 9])
+    for name in {each["file_name"] for each in twins}:
+        with pytest.raises(InputError, match=f"a.json: {name}: .*{rule}"):
+            found.readers[name](12, 14)
+    assert len(found.readers["c.png"](12, 14).regions) == 1
+
+
+def test_the_planes_of_a_stack_that_was_written_are_not_mixed_when_read(tmp_path, records):
+    planes = [replace(each, header=each.header | {"image": "s.tif", "plane": n}) for n, each in enumerate(records)]
+    write_coco(tmp_path / "coco.json", planes)
+    with pytest.raises(InputError, match=r"s.tif: has an entry per plane"):
+        read_coco(tmp_path / "coco.json").readers["s.tif"](12, 14)
+
+
+def test_annotations_of_no_image_are_a_problem_and_the_others_are_read(tmp_path):
+    found = write_images(tmp_path / "a.json", [{"id": 1, "file_name": "a.png"}], [77, 1, "1"])
+    assert found.problems == [
+        f"{tmp_path / 'a.json'}: 2 annotations are of no image that it lists, first 50, of image 77"
+    ]
+    assert len(found.readers["a.png"](12, 14).regions) == 1
+
+
+def test_a_crowd_is_left_out_and_counted(tmp_path):
+    content = json.loads(coco_of([[1, 1, 4, 1, 4, 3, 1, 3]], {"size": [12, 14], "counts": [0, 168]}))
+    content["annotations"][1]["iscrowd"] = 1
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
+    assert [region.mask.sum() for region in found.regions] == [6]
+    assert found.left_out == {"crowds of instances": 1}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '{"images": [], "annotations": [3]}'])
 @pytest.mark.parametrize("read", [read_coco, read_bowl])
 def test_what_is_no_such_file_is_told_in_one_line(tmp_path, read, text):
     (tmp_path / "a").write_text(text)
@@ -152,4 +225,29 @@ def test_what_is_no_such_file_is_told_in_one_line(tmp_path, read, text):
 def test_run_lengths_that_leave_the_image_are_refused(tmp_path, text):
     (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels\na,{text}\n")
     with pytest.raises(InputError, match=r"a.csv: a: "):
-        read_bowl(tmp_path / "a.csv")["a"](12, 14)
+        read_bowl(tmp_path / "a.csv").readers["a"](12, 14)
+
+
+def test_an_image_with_a_row_that_is_cut_off_is_refused_and_the_others_are_not(tmp_path):
+    (tmp_path / "a.csv").write_text("ImageId,EncodedPixels\na,1 5\nb,1 5\nb\n")
+    found = read_bowl(tmp_path / "a.csv")
+    assert len(found.readers["a"](12, 14).regions) == 1
+    with pytest.raises(InputError, match=r"a.csv: line 4 has fewer cells than the header"):
+        found.readers["b"](12, 14)
+    assert found.problems == []
+
+
+def test_a_row_that_is_cut_off_before_its_image_is_a_problem(tmp_path):
+    (tmp_path / "a.csv").write_text("EncodedPixels,ImageId\n1 5,a\n1 5\n")
+    found = read_bowl(tmp_path / "a.csv")
+    assert found.problems == [f"{tmp_path / 'a.csv'}: line 3 has fewer cells than the header"]
+    assert len(found.readers["a"](12, 14).regions) == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [("Height", "Width"), ("height", "width")])
+def test_run_lengths_of_an_image_of_another_size_are_refused(tmp_path, height, width):
+    (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels,{height},{width}\na,1 5,12,14\nb,1 5,24,7\nc,1 5,,\n")
+    found = read_bowl(tmp_path / "a.csv").readers
+    assert [len(found[name](12, 14).regions) for name in "ac"] == [1, 1]
+    with pytest.raises(InputError, match=r"a.csv: b: is 24x7 there, its file 12x14"):
+        found["b"](12, 14)

@@ -65,7 +65,72 @@ def test_each_colour_but_black_is_an_object_of_the_only_file_and_too_many_for_a_
     assert read_mask(path, IMAGE).box == (slice(2, 3), slice(5, 6))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int32, np.float32])
+COLOURS = np.random.default_rng(0).integers(30, 256, (20, 3))
+
+
+def save_palette(folder, indices, colours, kind):
+    """Save indices with the colours of the first ones; the rest are black."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(colours)] = colours
+    if kind == "tif":
+        colormap = palette.T.astype(np.uint16) * 257
+        tifffile.imwrite(folder / "0.tif", indices, photometric="palette", colormap=colormap)
+    else:
+        image = Image.fromarray(indices)
+        image.putpalette(palette.ravel().tolist())
+        image.save(folder / f"0.{kind}")
+    return folder / f"0.{kind}"
+
+
+def grid():
+    """Give 30 objects of 4 pixels that do not touch."""
+    indices = np.zeros((20, 18), np.uint8)
+    for number in range(30):
+        indices[4 * (number // 6) :, 3 * (number % 6) :][:2, :2] = number + 1
+    return indices
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
+def test_objects_whose_colours_a_palette_repeats_are_told_apart(tmp_path, kind):
+    colours = np.concatenate([[[0, 0, 0]], COLOURS, COLOURS])
+    path = save_palette(tmp_path, grid(), colours, kind)
+    assert np.array_equal(read_labels(path, None), grid())
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
+def test_objects_that_a_palette_shows_as_black_are_refused(tmp_path, kind):
+    path = save_palette(tmp_path, grid(), np.concatenate([[[0, 0, 0]], COLOURS]), kind)
+    with pytest.raises(InputError, match="its palette shows index 21 as black, which is background"):
+        read_labels(path, None)
+    path = save_palette(tmp_path, np.where(grid() == 25, np.uint8(25), np.uint8(0)), [[0, 0, 0]], kind)
+    with pytest.raises(InputError, match="its palette shows index 25 as black"):
+        read_mask(path, None)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
+@pytest.mark.parametrize(("colours", "is_object"), [([[255] * 3, [0] * 3], 0), ([[9, 9, 9], [250, 0, 0]], 1)])
+def test_of_two_colours_of_a_palette_black_is_background_or_else_index_0(tmp_path, kind, colours, is_object):
+    indices = (grid() > 0).astype(np.uint8)
+    path = save_palette(tmp_path, indices, colours, kind)
+    assert np.array_equal(read_labels(path, None) > 0, indices == is_object)
+
+
+def test_objects_that_a_palette_shows_are_read_as_their_indices_without_gaps(tmp_path):
+    path = save_palette(tmp_path, grid() // 3 * 2, COLOURS.repeat(2, axis=0), "png")
+    assert np.array_equal(read_labels(path, None), grid() // 3)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32])
+def test_the_largest_value_of_a_type_signed_or_not_makes_a_mask_of_parts(tmp_path, dtype):
+    largest = np.iinfo(dtype).max
+    mask = block(np.s_[0:2], np.s_[0:3], largest, dtype) + block(np.s_[5:7], np.s_[0:3], largest, dtype)
+    tifffile.imwrite(tmp_path / "0.tif", mask, photometric="minisblack")
+    labels = read_labels(tmp_path / "0.tif", IMAGE)
+    assert (labels[0, 0], labels[5, 0], labels.max()) == (1, 2, 2)
+    assert read_mask(tmp_path / "0.tif", IMAGE).mask.sum() == 12
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.float32])
 def test_a_label_image_may_have_any_type_and_any_numbers(tmp_path, dtype):
     expected = block(np.s_[0:2], np.s_[0:3], 1) + block(np.s_[5:7], np.s_[0:3], 2) + block(np.s_[0:3], np.s_[8:12], 3)
     tifffile.imwrite(tmp_path / "0.tif", (expected * 40).astype(dtype), photometric="minisblack")

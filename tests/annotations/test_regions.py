@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Region, cut, fill, overlap, trim, union
+from unetseg.annotations.regions import Region, cut, fill, overlap, surrounding, trim, union
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.booleans())
 
@@ -59,3 +59,13 @@ def test_parts_become_one_object():
 def test_objects_overlap_where_they_share_a_pixel(column, shared):
     square = np.ones((2, 2), bool)
     assert overlap([Region(0, 0, square), Region(0, column, square)], 4, 4) is shared
+
+
+def test_an_object_surrounds_a_smaller_one_all_of_whose_pixels_it_has():
+    large, small, far = (Region(row, row, np.ones((side, side), bool)) for row, side in ((0, 9), (2, 3), (20, 2)))
+    pierced = Region(0, 0, np.ones((9, 9), bool))
+    pierced.mask[3, 3] = False
+    assert surrounding([large, small, far, large], [True, True, True, True]) == {0, 3}
+    assert surrounding([large, small, far], [False, True, True]) == set()
+    assert surrounding([pierced, small, far], [True, True, True]) == set()
+    assert surrounding([], []) == set()

@@ -1,5 +1,6 @@
 """COCO instances (cocodataset.org, "Data format"), in and out."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
@@ -11,9 +12,19 @@ from jaxtyping import Int64
 
 from unetseg.annotations.about import Listed
 from unetseg.annotations.jsons import list_writer, load_json
-from unetseg.annotations.regions import Annotations, Reader, Region, fill, gather, union
+from unetseg.annotations.regions import (
+    Annotations,
+    Reader,
+    Region,
+    Table,
+    check_stated,
+    fill,
+    gather,
+    refuse,
+    refusing,
+    union,
+)
 from unetseg.annotations.runs import from_runs
-from unetseg.errors import InputError
 from unetseg.files import atomic_path
 
 
@@ -28,12 +39,14 @@ def unpack_counts(text: str) -> list[int]:
     """Read COCO's compressed counts: numbers in base 32, from the third on less the one two before (its maskApi.c).
 
     Raises:
-        ValueError: if the text ends within a number.
+        ValueError: if the text ends within a number, or holds what is no digit.
     """
     counts: list[int] = []
     number = shift = 0
     for character in text:
         bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise ValueError(f"its compressed counts hold {character!r} where none of COCO's digits, 0 to o, may stand")
         number |= (bits & 0x1F) << shift
         shift += 5
         if not bits & 0x20:
@@ -59,51 +72,69 @@ def write_coco(path: Path, images: Sequence[Listed]) -> None:
         file.write("]}\n")
 
 
-def read_coco(path: Path) -> dict[str, Reader]:
+def read_coco(path: Path) -> Table:
     """Read the instances of all images: polygons, and run lengths whether compressed or not.
 
-    Returns:
-        For each image's file name, as it stands in the file, a function that reads its objects.
+    Crowds are left out, and images that share a name or id with another one are refused.
 
     Raises:
         InputError: naming the file, if it is not COCO.
     """
     content = load_json(path)
-    try:
-        images = {image["id"]: image for image in content["images"]}
-        instances: dict[Any, list[dict[str, Any]]] = {number: [] for number in images}
+    with refusing(f"{path}: is not COCO JSON with images and annotations"):
+        images = content["images"]
+        names = Counter(str(image.get("file_name")) for image in images)
+        numbers = Counter(image.get("id") for image in images)
+        instances: dict[Any, list[dict[str, Any]]] = {number: [] for number in numbers}
+        strays: list[dict[str, Any]] = []
         for instance in content["annotations"]:
-            instances[instance["image_id"]].append(instance)
-        return {
-            str(image["file_name"]): partial(_read_instances, path, image, instances[number])
-            for number, image in images.items()
-        }
-    except (TypeError, KeyError) as error:
-        rule = "is not COCO JSON with images and annotations"
-        raise InputError(f"{path}: {rule} ({type(error).__name__}: {error})") from error
+            instances.get(instance.get("image_id"), strays).append(instance)
+    readers: dict[str, Reader] = {}
+    for image in images:
+        name, number = str(image.get("file_name")), image.get("id")
+        read: Reader = partial(_read_instances, path, image, instances[number])
+        if names[name] > 1 and "plane" in image:
+            rule = "has an entry per plane; import the folder that `unetseg predict` wrote, which tells planes apart"
+            read = partial(refuse, f"{path}: {name}: {rule}")
+        elif names[name] > 1:
+            read = partial(refuse, f"{path}: {name}: is the file_name of {names[name]} images; keep one of them")
+        elif numbers[number] > 1:
+            read = partial(refuse, f"{path}: {name}: has the id {number}, as another image has; number them anew")
+        readers[name] = read
+    return Table(readers, [_stray_line(path, strays)] if strays else [])
+
+
+def _stray_line(path: Path, strays: Sequence[dict[str, Any]]) -> str:
+    number, image = (strays[0].get(key) for key in ("id", "image_id"))
+    return f"{path}: {len(strays)} annotations are of no image that it lists, first {number}, of image {image}"
 
 
 def _read_instances(
     path: Path, image: dict[str, Any], instances: list[dict[str, Any]], height: int, width: int
 ) -> Annotations:
-    size = tuple(image.get(side, known) for side, known in (("height", height), ("width", width)))
-    if size != (height, width):
-        raise InputError(f"{path}: {image['file_name']}: is {size[0]}x{size[1]} there, its file {height}x{width}")
-    try:
-        found = [_region(each["segmentation"], height, width) for each in instances]
-    except (TypeError, KeyError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: {image['file_name']}: {error}") from error
-    return gather(found, "instances without a pixel")
+    where = f"{path}: {image.get('file_name')}"
+    check_stated(where, (image.get("height"), image.get("width")), height, width)
+    single = [each for each in instances if not each.get("iscrowd")]
+    found = []
+    for each in single:
+        with refusing(f"{where}: annotation {each.get('id')} cannot be used"):
+            found.append(_region(each.get("segmentation"), height, width))
+    return gather(found, "instances without a pixel", {"crowds of instances": len(instances) - len(single)})
 
 
 def _region(segmentation: Any, height: int, width: int) -> Region | None:
     if isinstance(segmentation, list):
         corners = [np.array(polygon, np.float64).reshape(-1, 2) for polygon in segmentation]
         return union(fill([polygon], height, width) for polygon in corners if len(polygon) > 2)
+    if not isinstance(segmentation, dict):
+        raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
     if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"a segmentation has the size {segmentation['size']}, the image {height}x{width}")
+        raise ValueError(f"its segmentation has the size {segmentation['size']}, the image {height}x{width}")
     counts = segmentation["counts"]
-    lengths = np.array(unpack_counts(counts) if isinstance(counts, str) else counts, np.int64)
+    counts = unpack_counts(counts) if isinstance(counts, str) else counts
+    if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != height * width:
+        raise ValueError(f"its counts are not whole numbers that add up to the {height * width} pixels of the image")
+    lengths = np.array(counts, np.int64)
     ends = np.cumsum(lengths)
     return from_runs((ends - lengths)[1::2], lengths[1::2], height, width)
 

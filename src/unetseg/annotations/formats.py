@@ -15,7 +15,7 @@ from unetseg.annotations.imagej import read_roi, write_roi
 from unetseg.annotations.labelme import read_labelme, write_labelme
 from unetseg.annotations.masks import read_objects
 from unetseg.annotations.rasters import png_rows, tiff_rows
-from unetseg.annotations.regions import Annotations, Reader
+from unetseg.annotations.regions import Annotations, Table
 from unetseg.annotations.runs import read_bowl, write_bowl
 from unetseg.annotations.zarrs import write_zarr
 from unetseg.images.inputs import open_source
@@ -34,7 +34,7 @@ class Format:
         write: writes the file of an image, fed with strips from the top.
         write_all: writes the file of all images.
         read: reads the objects of an image, given its height and width.
-        read_all: reads the file of all images; gives each image's name and the function that reads its objects.
+        read_all: reads the file of all images; gives what reads the objects of each.
         needs_objects: whether an image without objects gets no such file.
     """
 
@@ -43,7 +43,7 @@ class Format:
     write: Writer | None = None
     write_all: Callable[[Path, Sequence[Listed]], None] | None = None
     read: Callable[[Path, int, int], Annotations] | None = None
-    read_all: Callable[[Path], dict[str, Reader]] | None = None
+    read_all: Callable[[Path], Table] | None = None
     needs_objects: bool = False
 
 

@@ -1,5 +1,6 @@
 """GeoJSON as QuPath writes and reads it (RFC 7946), coordinates in pixels, in and out."""
 
+from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ import numpy as np
 from unetseg.annotations.about import About, Add
 from unetseg.annotations.jsons import load_json, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, gather
-from unetseg.errors import InputError
+from unetseg.annotations.regions import Annotations, Region, fill, gather, refusing, surrounding, union
 from unetseg.objects.strips import Found
 
 
@@ -22,24 +22,37 @@ def write_geojson(path: Path, _about: About) -> AbstractContextManager[Add]:
 def read_geojson(path: Path, height: int, width: int) -> Annotations:
     """Read the polygons of a feature collection, a list of features or a single one; the rest is left out.
 
+    An annotation of QuPath that surrounds other objects is a region in which somebody looked for them, no object. Of a
+    cell the outline is taken, not that of its nucleus.
+
     Raises:
         InputError: naming the file, if it is not GeoJSON.
     """
     content = load_json(path)
     features = content.get("features", [content]) if isinstance(content, dict) else content
-    try:
-        geometries = [feature["geometry"] or {} for feature in features]
-        areas = [geometry for geometry in geometries if geometry.get("type") in ("Polygon", "MultiPolygon")]
-        found = [_region(geometry, height, width) for geometry in areas]
-    except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(f"{path}: is not GeoJSON as QuPath exports it ({type(error).__name__}: {error})") from error
-    others = {"features that are no polygons": len(geometries) - len(areas)}
-    return gather(found, "polygons without a pixel in the image", others)
+    with refusing(f"{path}: is not GeoJSON as QuPath exports it"):
+        areas = [each for each in features if (each["geometry"] or {}).get("type") in ("Polygon", "MultiPolygon")]
+        found = [_region(each["geometry"], height, width) for each in areas]
+        drawn = [_is_annotation(each) for each, region in zip(areas, found, strict=True) if region]
+        others = {
+            "features that are no polygons": len(features) - len(areas),
+            "nuclei of cells, whose own outlines were taken": sum("nucleusGeometry" in each for each in areas),
+        }
+    regions, left_out = gather(found, "polygons without a pixel in the image", others)
+    around = surrounding(regions, drawn)
+    left_out += Counter({"annotations around other objects": len(around)})
+    return Annotations([region for number, region in enumerate(regions) if number not in around], left_out)
 
 
 def _region(geometry: dict[str, Any], height: int, width: int) -> Region | None:
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-    return fill([np.array(ring, np.float64)[:, :2] for part in parts for ring in part], height, width)
+    return union(fill([np.array(ring, np.float64)[:, :2] for ring in part], height, width) for part in parts)
+
+
+def _is_annotation(feature: dict[str, Any]) -> bool:
+    """Tell what was drawn in QuPath from what it detected; before version 0.3 the id said so."""
+    kind = (feature.get("properties") or {}).get("objectType", feature.get("id"))
+    return kind in ("annotation", "PathAnnotationObject")
 
 
 def _feature(found: Found) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """ImageJ's ROIs, single or zipped, in and out."""
 
-import struct
+import logging
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
+from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from unetseg.annotations.about import About, Add
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, gather
-from unetseg.errors import InputError
+from unetseg.annotations.regions import Annotations, Region, fill, gather, refusing
 from unetseg.objects.strips import Found, Strip
 
 AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
+OVERLAYS = {ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE, ROI_SUBTYPE.ARROW}  # drawn on the image, and stored as a rectangle
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0  # the segments of ImageJ's composite ROIs, as Java's PathIterator numbers them
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same objects give the same file
 LARGEST = 2**28  # bytes of a single ROI; an outline takes some 8 a corner
-DAMAGE = (OSError, ValueError, IndexError, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+
+logging.getLogger("roifile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
 
 
 @contextmanager
@@ -42,17 +43,15 @@ def write_roi(path: Path, _about: About) -> Iterator[Add]:
 
 
 def read_roi(path: Path, height: int, width: int) -> Annotations:
-    """Read the areas of a .roi file or of a zip of them; lines, points and text are left out.
+    """Read the areas of a .roi file or of a zip of them; lines, points, text and pictures are left out.
 
     Raises:
-        InputError: naming the file, if it is damaged.
+        InputError: naming the file, if it is damaged, or has a composite ROI with curves.
     """
-    try:
+    with refusing(f"{path}: is not a file of ImageJ's ROIs, or damaged"):
         rois = list(_rois(path))
-    except DAMAGE as error:
-        raise InputError(f"{path}: is not a file of ImageJ's ROIs, or damaged ({error})") from error
-    areas = [roi for roi in rois if roi.multi_coordinates is not None or roi.roitype in AREAS]
-    found = [_fill(roi, height, width) for roi in areas]
+        areas = [roi for roi in rois if _is_area(roi)]
+        found = [_fill(roi, height, width) for roi in areas]
     return gather(found, "ROIs without a pixel in the image", {"ROIs that are no areas": len(rois) - len(areas)})
 
 
@@ -68,8 +67,15 @@ def _rois(path: Path) -> Iterator[ImagejRoi]:
                 yield ImagejRoi.frombytes(file.read(member))
 
 
+def _is_area(roi: ImagejRoi) -> bool:
+    return roi.subtype not in OVERLAYS and (roi.multi_coordinates is not None or roi.roitype in AREAS)
+
+
 def _fill(roi: ImagejRoi, height: int, width: int) -> Region | None:
-    rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
+    try:
+        rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
+    except NotImplementedError as error:
+        raise ValueError(f"ROI {roi.name} has curves; choose Edit > Selection > Interpolate in ImageJ") from error
     rings = [ring for ring in rings if len(ring) > 2]
     return fill(rings, height, width) if rings else None
 

@@ -13,8 +13,7 @@ from PIL import Image
 from unetseg.annotations.about import About, Add
 from unetseg.annotations.jsons import load_json, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, gather, trim, union
-from unetseg.errors import InputError
+from unetseg.annotations.regions import Annotations, Region, check_stated, fill, gather, refusing, trim, union
 from unetseg.objects.strips import Found
 
 CIRCLE = 64  # corners of the polygon that stands for a circle
@@ -33,10 +32,11 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
     Shapes with one `group_id` and label are parts of one object.
 
     Raises:
-        InputError: naming the file, if it is not LabelMe's JSON.
+        InputError: naming the file, if it is not LabelMe's JSON, or that of an image of another size.
     """
     content = load_json(path)
-    try:
+    with refusing(f"{path}: is not LabelMe's JSON, or damaged"):
+        check_stated(str(path), (content.get("imageHeight"), content.get("imageWidth")), height, width)
         parts: dict[Any, list[Region | None]] = {}
         left_out = 0
         for number, shape in enumerate(content["shapes"]):
@@ -46,8 +46,6 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
             group = shape.get("group_id")
             key = number if group is None else (group, shape.get("label"))
             parts.setdefault(key, []).append(_region(shape, height, width))
-    except (TypeError, KeyError, ValueError, IndexError, AttributeError, OSError) as error:
-        raise InputError(f"{path}: is not LabelMe's JSON, or damaged ({type(error).__name__}: {error})") from error
     found = [union(some) for some in parts.values()]
     return gather(found, "shapes without a pixel in the image", {"shapes that are no areas": left_out})
 
@@ -68,6 +66,8 @@ def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
 
 def _mask(text: str, points: np.ndarray, height: int, width: int) -> Region | None:
     with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as file:
+        if file.height > height or file.width > width:  # before it is decoded: a small file may unpack to any size
+            raise ValueError(f"a mask of {file.height}x{file.width} pixels in an image of {height}x{width}")
         mask = np.asarray(file.convert("L")) > 0
     left, top = (round(each) for each in points[0].tolist())
     if left < 0 or top < 0:

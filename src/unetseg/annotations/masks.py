@@ -3,6 +3,7 @@
 One rule says what a file of values means, whatever its format:
 
 - 0 and black are background.
+- A palette stands for its indices, because it may repeat a colour; index 0 is background, or black if there are two.
 - A **mask** has one colour or one value besides the background: 1, 255 (also with 254), 65535 or the largest of its
   type; so do boolean and 1-bit images. The only mask of an image may hold many objects: its 4-connected parts.
 - A **label image** has other whole numbers, or several colours: all pixels of one value are one object. A grey or JPEG
@@ -18,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
 from skimage.measure import label
 
+from unetseg.annotations.palettes import read_palette
 from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
@@ -147,14 +149,28 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
     if stored.white_is_zero:
         raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
     values = _one_channel(stored.pixels)
+    if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
+        values = _of_palette(path, indices, values == 0)
     if values.dtype.kind in "fi":
         if values.min() < 0 or values.max() >= 2**63 or not np.array_equal(values, np.floor(values)):
             raise InputError(f"{path}: has {_listed(np.unique(values))}; {rule}")
-        values = values.astype(np.int64)
+        values = values if values.dtype.kind == "i" else values.astype(np.int64)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)
     return values, itself
+
+
+def _of_palette(path: Path, indices: Values, black: Bool[np.ndarray, "height width"]) -> Values:
+    """Give the indices of a palette; where there are two, one of them black, what is not black is a mask."""
+    used = np.unique(indices)
+    dark = np.unique(indices[black])
+    if len(dark) == 0 or dark.tolist() == [0]:
+        return indices if np.count_nonzero(used) > 1 else (indices > 0).astype(np.uint8)
+    if len(dark) == 1 and len(used) <= 2:
+        return (~black).view(np.uint8)
+    rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
+    raise InputError(f"{path}: its palette {rule}")
 
 
 def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, "height width"]:

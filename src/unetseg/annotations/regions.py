@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from scipy import ndimage
+
+from unetseg.errors import InputError
+from unetseg.images.rasters import reason
 
 
 class Region(NamedTuple):
@@ -38,6 +42,58 @@ class Annotations(NamedTuple):
 
 Reader = Callable[[int, int], Annotations]
 """Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""
+
+
+class Table(NamedTuple):
+    """What a file says of many images.
+
+    Attributes:
+        readers: by each image's name, as it stands in the file, what reads its objects.
+        problems: a line for what belongs to none of these images.
+    """
+
+    readers: dict[str, Reader]
+    problems: list[str]
+
+
+def refuse(problem: str, _height: int, _width: int) -> NoReturn:
+    """Stand in for the reader of an image whose objects cannot be told.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(problem)
+
+
+@contextmanager
+def refusing(problem: str) -> Iterator[None]:
+    """Turn what a damaged file makes Python or a library raise, which may be of any class, into one line.
+
+    Raises:
+        InputError: with `problem` and the first line of the reason.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # the text of others says too little
+        raise InputError(f"{problem} ({kind}{reason(error)})") from error
+
+
+def check_stated(where: str, stated: tuple[Any, Any], height: int, width: int) -> None:
+    """Refuse objects that were drawn on an image of another size, if their file states a height or width.
+
+    Raises:
+        InputError: beginning with `where`.
+    """
+    there = [known if side is None else side for side, known in zip(stated, (height, width), strict=True)]
+    try:
+        same = [float(side) for side in there] == [height, width]  # CSV has text, and some programs write 64.0
+    except (TypeError, ValueError, OverflowError):
+        same = False
+    if not same:
+        raise InputError(f"{where}: is {there[0]!s:.20}x{there[1]!s:.20} there, its file {height}x{width}")
 
 
 def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] | None = None) -> Annotations:
@@ -105,6 +161,24 @@ def union(regions: Iterable[Region | None]) -> Region | None:
     for part in parts:
         mask[Region(part.row - row, part.column - column, part.mask).box] |= part.mask
     return Region(row, column, mask)
+
+
+def surrounding(regions: Sequence[Region], chosen: Sequence[bool]) -> set[int]:
+    """Find which of the chosen objects hold all pixels of another one, and more."""
+    starts = np.array([(region.row, region.column) for region in regions]).reshape(-1, 2)
+    ends = starts + np.array([region.mask.shape for region in regions]).reshape(-1, 2)
+    areas = np.array([np.count_nonzero(region.mask) for region in regions])
+    found = set()
+    for number in np.flatnonzero(chosen).tolist():
+        inside = (starts >= starts[number]).all(axis=1) & (ends <= ends[number]).all(axis=1) & (areas < areas[number])
+        if any(_holds(regions[number], regions[other]) for other in np.flatnonzero(inside).tolist()):
+            found.add(number)
+    return found
+
+
+def _holds(outer: Region, inner: Region) -> bool:
+    place = Region(inner.row - outer.row, inner.column - outer.column, inner.mask)
+    return bool(outer.mask[place.box][inner.mask].all())
 
 
 def overlap(regions: Sequence[Region], height: int, width: int) -> bool:

@@ -1,7 +1,7 @@
 """Runs of pixels down the columns, as COCO and the Data Science Bowl have them; the Bowl's table, in and out."""
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from unetseg.annotations.about import Listed
-from unetseg.annotations.regions import Annotations, Reader, Region, trim
+from unetseg.annotations.regions import Annotations, Reader, Region, Table, check_stated, refuse, trim
 from unetseg.errors import InputError
 from unetseg.files import write_csv
 
 COLUMNS = ("ImageId", "EncodedPixels")
+SIDES = ("height", "width")  # optional columns, which some tables spell with capitals
 
 
 def find_runs(
@@ -73,39 +74,51 @@ def write_bowl(path: Path, images: Sequence[Listed]) -> None:
     write_csv(path, rows, COLUMNS)
 
 
-def read_bowl(path: Path) -> dict[str, Reader]:
-    """Read the table of run lengths.
-
-    Returns:
-        For each image's name a function that reads its objects, given the image's height and width.
+def read_bowl(path: Path) -> Table:
+    """Read the table of run lengths; images with a row that is cut off are refused.
 
     Raises:
         InputError: naming the file, if it has no columns of these names.
     """
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = defaultdict(list)
+    sizes: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
+    cut: list[tuple[str | None, str]] = []
     limit = csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
                 raise KeyError
+            stated = [next((name for name in rows.fieldnames or () if name.lower() == side), "") for side in SIDES]
             for row in rows:
                 name, text = (row[column] for column in COLUMNS)
-                texts.setdefault(name, []).append(text or "")
+                if None in row.values():
+                    cut.append((name, f"{path}: line {rows.line_num} has fewer cells than the header"))
+                else:
+                    texts[name].append(text)
+                    sizes[name].add((row.get(stated[0]) or None, row.get(stated[1]) or None))
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a CSV table in UTF-8 with the columns {' and '.join(COLUMNS)}") from error
     finally:
         csv.field_size_limit(limit)
 
-    return {name: partial(_read_texts, path, name, rows) for name, rows in texts.items()}
+    readers: dict[str, Reader] = {}
+    for name, some in texts.items():
+        readers[name] = partial(_read_texts, f"{path}: {name}", some, sizes[name])
+    readers |= {name: partial(refuse, line) for name, line in cut if name is not None}
+    return Table(readers, [line for name, line in cut if name is None])
 
 
-def _read_texts(path: Path, name: str, texts: list[str], height: int, width: int) -> Annotations:
+def _read_texts(
+    where: str, texts: list[str], sizes: set[tuple[str | None, str | None]], height: int, width: int
+) -> Annotations:
+    for stated in sizes:
+        check_stated(where, stated, height, width)
     try:
         numbers = [np.array(text.split(), np.int64).reshape(-1, 2) for text in texts]
         found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{path}: {name}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
     return Annotations([region for region in found if region], Counter())  # an image without objects has an empty row
 
 

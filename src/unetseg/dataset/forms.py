@@ -115,7 +115,9 @@ def _find_tables(kind: str, is_table: Callable[[Path], bool], folder: Path, file
             places[nfc(name)].append(file)
     used = set()
     for table in tables:
-        for name, read in TABLE_READERS[kind](table).items():
+        readers, problems = TABLE_READERS[kind](table)
+        found.problems += problems
+        for name, read in readers.items():
             names = (name, PurePosixPath(name.replace("\\", "/")).name, PurePosixPath(name).stem)
             there = next((places[key] for key in map(nfc, names) if places.get(key)), [])
             if len(there) == 1:

@@ -8,7 +8,11 @@ from pathlib import Path
 from unetseg.annotations.regions import Reader
 from unetseg.images.stacks import Channel, Project
 
-JSON_KINDS = {"labelme": (b'"shapes"',), "geojson": (b'"Feature',), "coco": (b'"annotations"', b'"file_name"')}
+JSON_KINDS = {
+    "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
+    "geojson": (b'"Feature', b'"features"', b'"geometry"'),
+    "coco": (b'"annotations"', b'"file_name"'),
+}
 HEAD = 2**16  # bytes of a file that are looked at to see what it is
 
 

@@ -1,0 +1,42 @@
+"""Read the indices of an image with a palette, which tell more objects apart than its colours do."""
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from jaxtyping import Integer
+from PIL import Image, UnidentifiedImageError
+
+from unetseg.errors import InputError
+from unetseg.images.rasters import in_our_words
+from unetseg.images.tiffs import MAGIC
+
+
+def read_palette(path: Path, shape: tuple[int, int]) -> Integer[np.ndarray, "height width"] | None:
+    """Read the indices of a file whose colours `unetseg.images.opening` has read; None if it has no palette.
+
+    Raises:
+        InputError: naming the file, if they are not of this shape.
+    """
+    try:
+        with in_our_words():
+            indices = _read(path)
+            if indices is not None and indices.shape != shape:
+                raise InputError(f"has a palette for {indices.shape} values, not {shape}; save it as grey values")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return indices
+
+
+def _read(path: Path) -> Integer[np.ndarray, "..."] | None:
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in MAGIC
+    if is_tiff:
+        with tifffile.TiffFile(path, _multifile=False) as tiff:
+            series = max(tiff.series, key=lambda each: int(each.size))
+            return np.squeeze(series.asarray()) if series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE else None
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image) if image.mode == "P" else None
+    except UnidentifiedImageError:  # a vendor's file
+        return None
