@@ -10,6 +10,7 @@ from unetseg.cli import main
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8)
 SQUARE = [[3, 3], [9, 3], [9, 9], [3, 9]]
+POLYGONS = [np.ravel(SQUARE).tolist()]
 
 
 def imported(folder, capsys):
@@ -22,7 +23,7 @@ def imported(folder, capsys):
     ("annotation", "problem"),
     [
         (
-            {"image_id": 7, "segmentation": [np.ravel(SQUARE).tolist()]},
+            {"image_id": 7, "segmentation": POLYGONS},
             "1 annotations are of no image that it lists, first 9",
         ),
         ({"image_id": 2}, "b.png: annotation 9 cannot be used (its segmentation is None"),
@@ -32,7 +33,7 @@ def test_an_annotation_that_cannot_be_used_is_told_and_costs_no_other_image(tmp_
     for name in "ab":
         png(tmp_path / "x" / f"{name}.png", IMAGE)
     images = [{"id": number, "file_name": f"{name}.png"} for number, name in ((1, "a"), (2, "b"))]
-    sound = {"id": 8, "image_id": 1, "segmentation": [np.ravel(SQUARE).tolist()]}
+    sound = {"id": 8, "image_id": 1, "segmentation": POLYGONS}
     content = {"images": images, "annotations": [sound, annotation | {"id": 9}]}
     (tmp_path / "x" / "c.json").write_text(json.dumps(content))
     status, out, err = imported(tmp_path / "x", capsys)
