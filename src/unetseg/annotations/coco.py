@@ -129,7 +129,7 @@ def _region(segmentation: Any, height: int, width: int) -> Region | None:
     if not isinstance(segmentation, dict):
         raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
     if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"its segmentation has the size {segmentation['size']}, the image {height}x{width}")
+        raise ValueError(f"its segmentation has the size {segmentation['size']!s:.40}, the image {height}x{width}")
     counts = segmentation["counts"]
     counts = unpack_counts(counts) if isinstance(counts, str) else counts
     if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != height * width:
