@@ -2,8 +2,8 @@
 
     python benchmarks/loop.py --model M.keras --old stage1_small.zip nuinsseg.zip
 
-The first --images samples of the last archive are the experiment, which the model must not have been trained on. Each
-fourth one is predicted and corrected, with its true mask standing in for the person; the others are held out. The loop
+So many --images of the last archive, from number --first on, are the experiment, which the model must not have been
+trained on. Each fourth one is predicted and corrected, with its true mask standing in for the person; the others are held out. The loop
 is that of docs/correct.md. The weights are put into a model of params.yaml's shape, so that an older file is used as a
 new one is.
 """
@@ -43,14 +43,14 @@ class Clock:
         return ended.stdout
 
 
-def share_out(archive: Path, count: int, folder: Path) -> None:
+def share_out(archive: Path, first: int, count: int, folder: Path) -> None:
     """Unpack the experiment: images to correct with their label images, and an archive of the others."""
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(folder / "all")
     (folder / "plate").mkdir()
     (folder / "truth").mkdir()
     with zipfile.ZipFile(folder / "held_out.zip", "w") as held_out:
-        for number, sample in enumerate(find_samples(folder / "all")[:count]):
+        for number, sample in enumerate(find_samples(folder / "all")[first:][:count]):
             if number % 4:
                 for file in sorted(path for path in sample.rglob("*") if path.is_file()):
                     held_out.write(file, file.relative_to(folder / "all"))
@@ -65,13 +65,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--old", type=Path, required=True, help="the archive to merge with the corrected images")
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--images", type=int, default=32, help="of the experiment; each fourth one is corrected")
     parser.add_argument("experiment", type=Path)
     options = parser.parse_args()
     params = load_params(ROOT / "params.yaml")
     with tempfile.TemporaryDirectory() as word:
         folder = Path(word)
-        share_out(options.experiment, options.images, folder)
+        share_out(options.experiment, options.first, options.images, folder)
         start = build_model(params.image.size, params.model)
         start.set_weights(load_model(options.model).get_weights())
         save_model(folder / "start.keras", start, {})
