@@ -3,9 +3,9 @@
     python benchmarks/loop.py --model M.keras --old stage1_small.zip nuinsseg.zip
 
 So many --images of the last archive, from number --first on, are the experiment, which the model must not have been
-trained on. Each fourth one is predicted and corrected, with its true mask standing in for the person; the others are held out. The loop
-is that of docs/correct.md. The weights are put into a model of params.yaml's shape, so that an older file is used as a
-new one is.
+trained on. Each fourth one is predicted and corrected, with its true mask standing in for the person; the others are
+held out. The loop is that of docs/correct.md. The weights are put into a model of params.yaml's shape, so that an older
+file is used as a new one is.
 """
 
 import argparse
