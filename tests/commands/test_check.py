@@ -133,12 +133,14 @@ def test_a_data_set_without_foreground_fails(capsys):
 
 
 def test_what_is_no_archive_is_one_line(capsys):
-    Path("a.zip").write_text("text")
-    with pytest.raises(SystemExit) as stop:
-        main(["check", "a.zip"])
-    assert stop.value.code == 1
-    told = "a.zip: is not a zip file; set data.archive in params.yaml to one; `unetseg import a.zip --out my.zip`"
-    assert capsys.readouterr().err.startswith(told)
+    for name, told in (("a.zip", "but a text that begins with 'text';"), ("a.json", "; `unetseg import a.json --out")):
+        Path(name).write_text("text")
+        with pytest.raises(SystemExit) as stop:
+            main(["check", name])
+        assert stop.value.code == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"{name}: is not a zip file")
+        assert told in line
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -159,4 +161,13 @@ def test_check_fails_where_the_table_of_sources_has_other_columns(capsys):
         file.writestr("train/sources.csv", "name,lab\ns0,a\n")
     status, _, err = check(capsys, archive)
     assert status == 1
-    assert "sources.csv: has the columns name, lab; needed are id,source" in err
+    assert "sources.csv: it needs a header with id and source, then one row per sample" in err
+
+
+def test_check_outside_a_project_says_where_to_run_it(capsys):
+    Path("params.yaml").unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["check", str(pack("good.zip", a=SPOT))])
+    assert stop.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("params.yaml: not in this folder; `unetseg check` applies a project's settings: run it in")

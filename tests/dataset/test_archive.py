@@ -316,7 +316,7 @@ def test_an_archive_cut_off_is_told_from_another_kind_of_file(tmp_path):
         cut.write_bytes(whole[:end])
         assert f"{cut}: is cut off or damaged" in refusal(cut)
     cut.write_text("<!DOCTYPE html>")
-    assert refusal(cut).startswith(f"{cut}: is not a zip file; set data.archive in params.yaml")
+    assert refusal(cut) == f"{cut}: is not a zip file but a web page; download or pack it again"
 
 
 def test_every_way_to_cut_or_to_change_an_archive_ends_in_a_refusal_or_in_the_same_contents(tmp_path):

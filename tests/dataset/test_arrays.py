@@ -151,7 +151,7 @@ def test_each_sample_keeps_the_source_that_sources_csv_gives_it(tmp_path):
     write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
     assert [row["source"] for row in read_csv(tmp_path / "out" / "samples.csv")] == ["", "second lab"]
     (tmp_path / "in" / "sources.csv").write_text("name,lab\nb,second lab\n")
-    with pytest.raises(InputError, match=r"sources\.csv: has the columns name, lab; needed are id,source"):
+    with pytest.raises(InputError, match=r"sources\.csv: it needs a header with id and source"):
         write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
 
 

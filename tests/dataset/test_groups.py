@@ -25,7 +25,7 @@ def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
         read_groups(path, ["a", "b"])
     assert str(error.value).splitlines() == [
         f"{path}: x: there is no such sample; remove its row",
-        f"{path}: a: has 2 rows; keep one",
+        f"{path}: a: has several rows; keep one",
         f"{path}: b: this sample has no row; add one",
     ]
 
@@ -63,3 +63,16 @@ def test_a_table_that_cannot_be_read_is_told_in_a_line(tmp_path, text, said):
     with pytest.raises(InputError, match=said) as error:
         read_groups(table, ["a"])
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_spaces_in_the_header_mean_nothing_and_a_column_without_a_name_is_left_out(tmp_path):
+    table = _write(tmp_path, ",id, group \n0,a  b, 1\n")
+    assert read_groups(table, ["a  b"]) == [{"id": "a  b", "group": "1"}]
+
+
+def test_a_row_with_more_values_than_columns_is_named(tmp_path):
+    table = _write(tmp_path, "id,group\na,1,junk\nb,2,\n")
+    with pytest.raises(InputError) as error:
+        read_groups(table, ["a", "b"])
+    told = "a: has more values than the header has columns; quote commas in values"
+    assert str(error.value) == f"{table}: {told}"

@@ -94,8 +94,8 @@ def test_a_bad_archive_is_one_line_and_exit_status_1(tmp_path):
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    advice = "set data.archive in params.yaml to one; `unetseg import a.zip --out my.zip` makes one of other forms"
-    assert done.stderr == f"a.zip: is not a zip file; {advice}\n"
+    told = "is not a zip file but a text that begins with 'no zip'; download or pack it again"
+    assert done.stderr == f"a.zip: {told}\n"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zip", "params.yaml"]
 
 

@@ -24,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Give the exit status 1 where `dvc repro` would stop."""
-    params = load_params()
+    if not (settings := Path("params.yaml")).is_file():
+        advice = "run it in the project's folder, a clone of this repository, with the archive's path from there"
+        raise InputError(f"{settings}: not in this folder; `unetseg check` applies a project's settings: {advice}")
+    params = load_params(settings)
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples"
         with opened(options.archive, params.data) as contents:

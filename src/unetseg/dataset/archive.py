@@ -17,7 +17,7 @@ from typing import Any
 
 from unetseg.config import DataSettings
 from unetseg.dataset.layout import find_layout
-from unetseg.dataset.members import faults, member_name, shown
+from unetseg.dataset.members import faults, member_name, shown, what_is
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.progress import progress
@@ -25,6 +25,7 @@ from unetseg.progress import progress
 MOST_LINES = 20
 ADVICE = "raise it in params.yaml if you trust the archive"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+HEAD = 512  # bytes that tell a file's kind
 PIECE = 2**20  # bytes unpacked at a time
 SMALL = 10**7  # bytes; an uncompressed mask packs as well as a bomb does, and one of this size does no harm
 
@@ -136,10 +137,11 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
     except DAMAGE as error:
         name = getattr(file, "name", "archive")
         file.seek(0)
-        if file.read(4) == b"PK\3\4":
+        if (head := file.read(HEAD)).startswith(b"PK\3\4"):
             raise InputError(f"{name}: is cut off or damaged ({error}); download or pack it again") from error
-        rule = f"set data.archive in params.yaml to one; `unetseg import {name} --out my.zip` makes one of other forms"
-        raise InputError(f"{name}: is not a zip file; {rule}") from error
+        if not str(name).lower().endswith(".zip"):
+            raise InputError(f"{name}: is not a zip file; `unetseg import {name} --out my.zip` makes one") from error
+        raise InputError(f"{name}: is not a zip file but {what_is(head)}") from error
 
 
 def contents(archive: zipfile.ZipFile, limits: DataSettings) -> Contents:

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from unetseg import files
 from unetseg.annotations.masks import number_parts
-from unetseg.dataset.items import nfc
+from unetseg.dataset.groups import read_rows
 from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.dataset.subsets import TRUTH, packed
@@ -121,13 +121,13 @@ def read_sources(samples: Path) -> dict[str, str]:
     """Read from sources.csv which source each sample has; without the file, or without a row, it has none.
 
     Raises:
-        InputError: if it is no CSV file with the columns id and source.
+        InputError: if it is no CSV file with the columns id and source, or a sample has several rows.
     """
     path = samples / SOURCES
-    rows = files.read_csv(path) if path.is_file() else []
-    if rows and not {"id", "source"} <= rows[0].keys():
-        raise InputError(f"{path}: has the columns {', '.join(map(str, rows[0]))}; needed are id,source")
-    return {nfc(row["id"] or ""): row["source"] or "" for row in rows}
+    rows, problems = read_rows(path, ("source",)) if path.is_file() else ([], {})
+    if problems:
+        raise InputError(*problems.values())
+    return {row["id"]: row["source"] for row in rows}
 
 
 @contextmanager

@@ -1,17 +1,16 @@
 """Which samples belong together (one patient, slide or plate), as the user says."""
 
-import unicodedata
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from unetseg.config import DataSettings
+from unetseg.dataset.items import nfc
 from unetseg.errors import InputError
 from unetseg.files import read_csv, read_text
 
 TABLE = "groups.csv"
 COLUMNS = ("group", "patient", "slide", "plate")
-HEADER = f"it needs a header with id and at least one of {', '.join(COLUMNS)}, then one row per sample"
 
 Rows = list[dict[str, str]]
 
@@ -40,25 +39,51 @@ def read_groups(path: Path, ids: Collection[str]) -> Rows:
     """Read a table of groups: a CSV file with a column `id` and at least one of `group`, `patient`, `slide`, `plate`.
 
     Returns:
-        A row for each of the samples `ids`, values in one Unicode form without needless spaces; none if the file has
-        only a header.
+        A row for each of the samples `ids`, as `read_rows` gives them; none if the file has only a header.
 
     Raises:
-        InputError: with one line per problem: missing columns; unknown, repeated or missing ids.
+        InputError: with one line per problem: missing columns; unknown, repeated or missing ids; values too many.
     """
-    rows = [{name: _one_form(value) for name, value in row.items() if name} for row in read_csv(path)]
-    header = rows[0].keys() if rows else read_text(path).strip().split(",")
-    if "id" not in header or not {*COLUMNS} & {*header}:
-        raise InputError(f"{path}: {HEADER}")
-    listed = Counter(row["id"] for row in rows)
-    problems = [f"{name}: there is no such sample; remove its row" for name in listed if name not in ids]
-    problems += [f"{name}: has {count} rows; keep one" for name, count in listed.items() if count > 1]
-    problems += [f"{name}: this sample has no row; add one" for name in sorted({*ids} - listed.keys()) if rows]
+    rows, repeated = read_rows(path)
+    listed = {row["id"] for row in rows} | repeated.keys()
+    problems = [f"{path}: {name}: there is no such sample; remove its row" for name in sorted(listed - {*ids})]
+    problems += repeated.values()
+    missing = sorted({*ids} - listed) if listed else []
+    problems += [f"{path}: {name}: this sample has no row; add one" for name in missing]
     if problems:
-        raise InputError(*(f"{path}: {problem}" for problem in problems))
+        raise InputError(*problems)
     return rows
 
 
-def _one_form(value: str | list[str] | None) -> str:
+def read_rows(path: Path, columns: Collection[str] = COLUMNS) -> tuple[Rows, dict[str, str]]:
+    """Read a table of samples: a CSV file with a column `id` and at least one of `columns`.
+
+    Returns:
+        The rows that can be used, names and values in one Unicode form without needless spaces. And by their ids a line
+        for each sample whose row cannot: it has several, or more values than there are columns.
+
+    Raises:
+        InputError: if it is no such file.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    problems: dict[str, str] = {}
+    read: list[dict[Any, Any]] = [*read_csv(path)]
+    header = [_one_form(name) for name in (read[0] if read else read_text(path).strip().split(","))]
+    if "id" not in header or not {*columns} & {*header}:
+        wanted = f"at least one of {', '.join(columns)}" if len(columns) > 1 else ", ".join(columns)
+        raise InputError(f"{path}: it needs a header with id and {wanted}, then one row per sample")
+    for row in read:
+        more = row.pop(None, [])  # csv's name for the values without one
+        values = {_one_form(name): _one_form(value) for name, value in row.items() if name}
+        name = values["id"] = next(nfc(row[key] or "").strip() for key in row if _one_form(key) == "id")
+        if any(more):
+            problems[name] = f"{path}: {name}: has more values than the header has columns; quote commas in values"
+        elif name in rows:
+            problems[name] = f"{path}: {name}: has several rows; keep one"
+        rows[name] = values
+    return [row for name, row in rows.items() if name not in problems], problems
+
+
+def _one_form(value: str | None) -> str:
     """Give a value the Unicode form of the samples' ids, without spaces around it or doubled inside."""
-    return " ".join(unicodedata.normalize("NFC", value).split()) if isinstance(value, str) else ""
+    return " ".join(nfc(value or "").split())

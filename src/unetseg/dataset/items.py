@@ -1,13 +1,21 @@
 """What is found in a folder: images, and how to read their objects."""
 
+import csv
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from unetseg.annotations.regions import Reader
+from unetseg.annotations.runs import COLUMNS
+from unetseg.dataset.layout import TABLES
+from unetseg.images.names import SUFFIXES
 from unetseg.images.stacks import Channel, Project
 
+Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
+IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
+OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
 JSON_KINDS = {
     "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
     "geojson": (b'"Feature', b'"features"', b'"geometry"'),
@@ -46,12 +54,32 @@ class Found:
         items: the images that have objects.
         left_out: files that are not used, by the reason.
         problems: a line for each file that should be of use and is not.
+        tables: groups.csv and sources.csv, those nearest to the folder.
     """
 
     form: str
     items: list[Item] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    tables: list[Path] = field(default_factory=list)
+
+
+def kind_of(file: Path) -> str | None:
+    """Tell what a file holds, by its name and, of JSON and CSV, by how it begins; None: nothing that is known.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    suffix = file.suffix.lower()
+    if suffix in SUFFIXES:
+        return "raster"
+    if suffix in (".roi", ".zip"):
+        return "roi"
+    if suffix == ".npy":
+        return "seg.npy" if file.stem.endswith("_seg") else None
+    if suffix == ".csv" and file.name not in TABLES:
+        return "rle" if _is_bowl(file) else None
+    return json_kind(file) if suffix in (".json", ".geojson") else None
 
 
 def json_kind(file: Path) -> str | None:
@@ -59,6 +87,35 @@ def json_kind(file: Path) -> str | None:
     with file.open("rb") as stream:
         head = stream.read(HEAD)
     return next((kind for kind, words in JSON_KINDS.items() if any(word in head for word in words)), None)
+
+
+def _is_bowl(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        return {*COLUMNS} <= {*next(csv.reader([stream.readline(HEAD)]), [])}
+
+
+def name_below(root: Path, folder: Path) -> str:
+    """Name a folder below the one that is imported; what that one and those above are called says nothing."""
+    return folder.name.lower() if root in folder.parents else ""
+
+
+def group_of(file: Path, root: Path) -> Path:
+    """Give the folder that holds an image and its objects, or their folders."""
+    parent = file.parent
+    return parent.parent if name_below(root, parent) in IMAGE_FOLDERS | OBJECT_FOLDERS else parent
+
+
+def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:
+    """Name samples after their images, given by group and stem: by the stem, or the path where several have it."""
+    stems = Counter(stem.casefold() for _, stem in keys)
+    below = [flat((group.relative_to(root) / stem).as_posix()) for group, stem in keys]
+    return [stem if stems[stem.casefold()] == 1 else path for (_, stem), path in zip(keys, below, strict=True)]
+
+
+def stem_of(name: str) -> str:
+    """Take the suffix of an image, and no other, from a name: that of `slide.1` is part of it."""
+    path = PurePath(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
 def flat(path: str) -> str:

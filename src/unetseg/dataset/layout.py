@@ -71,6 +71,11 @@ def is_clutter(name: str) -> bool:
     return last.lower() in CLUTTER or last.startswith("._") or not CLUTTER_FOLDERS.isdisjoint(folders)
 
 
+def is_clutter_here(name: str) -> bool:
+    """Tell a file or folder that is clutter by its name alone; of this project, what is being written or was noted."""
+    return is_clutter(name) or is_clutter(f"{name}/") or name.startswith(".unetseg")
+
+
 def _is_sample(parts: Sequence[str]) -> bool:
     return len(parts) >= 3 and parts[-2] in KINDS
 

@@ -22,6 +22,18 @@ NAME_RULES = [
     )
 ]
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+UNPACK = "unpack it and run `unetseg import` on the folder"
+AGAIN = "download or pack it again"
+BEGINNINGS = {  # what is taken for a zip by mistake
+    b"7z\xbc\xaf\x27\x1c": f"a 7z archive; {UNPACK}",
+    b"Rar!": f"a RAR archive; {UNPACK}",
+    b"\x1f\x8b": f"a gzip or tar.gz file; {UNPACK}",
+    b"BZh": f"a bzip2 file; {UNPACK}",
+    b"\xfd7zXZ": f"an xz file; {UNPACK}",
+    b"<!doctype": f"a web page; {AGAIN}",
+    b"<html": f"a web page; {AGAIN}",
+    b"version https://git-lfs": "a pointer of Git LFS; run `git lfs pull`",
+}
 INNER = "is an archive inside the archive; unpack it and pack the samples alone"
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1
@@ -64,6 +76,18 @@ def shown(name: str) -> str:
     """Give a member's name as it can be printed: control characters escaped, the middle of a long one left out."""
     quoted = repr(name)
     return f"member {quoted}" if len(quoted) <= 200 else f"member {quoted[:90]}…{quoted[-90:]}"
+
+
+def what_is(head: bytes) -> str:
+    """Say what a file that should be an archive seems to be, by its first bytes, and what to do."""
+    begin = head.lstrip().lower()
+    for start, what in BEGINNINGS.items():
+        if head.startswith(start) or begin.startswith(start):
+            return what
+    text = head[:20].decode("ascii", errors="replace").partition("\n")[0]
+    told = text.isprintable() and "\ufffd" not in text
+    what = f"a text that begins with {text!r}" if told and text else "of no known kind" if head else "empty"
+    return f"{what}; {AGAIN}"
 
 
 def name_faults(name: str) -> Iterator[str]:

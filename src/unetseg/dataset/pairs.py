@@ -8,12 +8,20 @@ from pathlib import Path
 from unetseg.annotations.formats import READERS
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
-from unetseg.dataset.items import Found, Item, flat, json_kind, nfc
+from unetseg.dataset.items import (
+    IMAGE_FOLDERS,
+    OBJECT_FOLDERS,
+    Found,
+    Item,
+    Kinds,
+    group_of,
+    name_below,
+    names_of,
+    nfc,
+)
 from unetseg.dataset.layout import TABLES
 from unetseg.images.names import SUFFIXES
 
-IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
-OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
 MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
 PAIRED = {
@@ -25,18 +33,17 @@ PAIRED = {
 }
 
 
-def find_pairs(folder: Path, files: list[Path], only: str | None = None) -> Found | None:
+def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
     Besides masks, `only` one kind of `PAIRED` is taken, or any. The result is None if there is no pair.
     """
-    rasters = {(_group(file, folder), nfc(file.stem)) for file in files if file.suffix.lower() in SUFFIXES}
+    rasters = {(group_of(file, folder), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
     images: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     objects: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     left_out: Counter[str] = Counter()
-    for file in files:
-        kind = _kind(file)
-        if kind is None:
+    for file, kind in kinds.items():
+        if kind not in PAIRED:
             left_out["files of no known form"] += file.name not in TABLES
             continue
         key, marked = _key(file, rasters, folder)
@@ -47,54 +54,29 @@ def find_pairs(folder: Path, files: list[Path], only: str | None = None) -> Foun
     pairs = {key: objects.pop(key) for key in images if key in objects}
     if not pairs:
         return None
-    kinds = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
-    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in kinds), left_out=left_out)
+    used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
+    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used), left_out=left_out)
     found.left_out["images without objects' files"] = len(images) - len(pairs)
     found.left_out["files of objects without an image"] = len(objects)
-    stems = Counter(stem for _, stem in pairs)
-    for key, each in pairs.items():
+    for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
         kind = next(kind for kind in PAIRED if kind in each)
         found.left_out["files that hold the same objects in another form"] += len(each) - 1
         if problem := _pair_problem(images[key], kind, each[kind], folder):
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
-        below = key[0].relative_to(folder) / key[1]
-        name = key[1] if stems[key[1]] == 1 else flat(below.as_posix())
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
     return found
 
 
-def _kind(file: Path) -> str | None:
-    suffix = file.suffix.lower()
-    if suffix in SUFFIXES:
-        return "raster"
-    if suffix in (".roi", ".zip"):
-        return "roi"
-    if suffix == ".npy":
-        return "seg.npy" if file.stem.endswith("_seg") else None
-    return json_kind(file) if suffix in (".json", ".geojson") else None
-
-
-def _name_below(root: Path, folder: Path) -> str:
-    """Name a folder below the one that is imported; what that one and those above are called says nothing."""
-    return folder.name.lower() if root in folder.parents else ""
-
-
-def _group(file: Path, root: Path) -> Path:
-    """Give the folder that holds an image and its objects, or their folders."""
-    parent = file.parent
-    return parent.parent if _name_below(root, parent) in IMAGE_FOLDERS | OBJECT_FOLDERS else parent
-
-
 def _key(file: Path, rasters: set[tuple[Path, str]], root: Path) -> tuple[tuple[Path, str], bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
-    stem, group = nfc(file.stem), _group(file, root)
+    stem, group = nfc(file.stem), group_of(file, root)
     base = MARK.sub("", stem)
-    folder = _name_below(root, file.parent)
+    folder = name_below(root, file.parent)
     if folder in OBJECT_FOLDERS:
         return (group, base if (group, base) in rasters else stem), True
     above = file.parent.parent
-    if _name_below(root, above) in OBJECT_FOLDERS:  # a folder of objects for each image
+    if name_below(root, above) in OBJECT_FOLDERS:  # a folder of objects for each image
         return (above.parent, nfc(file.parent.name)), True
     if file.suffix.lower() in SUFFIXES:
         marked = base != stem and folder not in IMAGE_FOLDERS and (group, base) in rasters
@@ -107,7 +89,7 @@ def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) 
         return f"and {images[1].name} have one name; rename one"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
-    one_each = kind == "roi" or _name_below(root, files[0].parent.parent) in OBJECT_FOLDERS
+    one_each = kind == "roi" or name_below(root, files[0].parent.parent) in OBJECT_FOLDERS
     return None if len(files) == 1 or one_each else f"has two files of objects, {files[0].name} and {files[1].name}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from unetseg.annotations.masks import Labels, check_count, number_parts, read_labels, read_mask
-from unetseg.dataset.layout import is_clutter
+from unetseg.dataset.layout import is_clutter_here
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
@@ -53,6 +53,11 @@ def find_samples(folder: Path) -> list[Path]:
     return found
 
 
+def list_files(folder: Path) -> list[Path]:
+    """List what a sample's folder of images or masks holds, sorted; without clutter."""
+    return sorted(path for path in folder.iterdir() if not is_clutter_here(path.name)) if folder.is_dir() else []
+
+
 def read_sample(folder: Path, channel: Channel = "all", project: Project = "none") -> Sample:
     """Read the image of a sample folder and merge its masks; see `merge_masks`.
 
@@ -70,7 +75,7 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     image, (labels, warnings) = to_rgb(stored.pixels), merged
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")
-    one = len(_files(folder / "masks")) == 1
+    one = len(list_files(folder / "masks")) == 1
     parts = one and np.array_equal(labels, number_parts(labels > 0, folder / "masks"))
     return Sample(path, stored, image, labels, warnings, parts)
 
@@ -125,7 +130,7 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
 
 
 def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:
-    paths = _files(folder)
+    paths = list_files(folder)
     if not paths:
         raise InputError(f"{folder}: no image; a sample has exactly one")
     if len(paths) > 1:
@@ -135,12 +140,7 @@ def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path
 
 
 def _read_masks(folder: Path, stored: Stored | None) -> tuple[Labels, list[str]]:
-    paths = _files(folder)
+    paths = list_files(folder)
     if not paths:
         raise InputError(f"{folder}: no mask; for an image without objects, add one mask that is all zero")
     return merge_masks(paths, stored)
-
-
-def _files(folder: Path) -> list[Path]:
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in found if not (is_clutter(path.name) or is_clutter(f"{path.name}/"))]

@@ -1,5 +1,7 @@
 """Unpack zips and tars of images that are to be imported, safely."""
 
+import lzma
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -7,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from unetseg.dataset.archive import open_zip, read_member
-from unetseg.dataset.members import INNER, faults, member_name
+from unetseg.dataset.archive import HEAD, open_zip, read_member
+from unetseg.dataset.members import INNER, faults, member_name, what_is
+from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 
 MOST_MEMBERS = 1_000_000
@@ -16,33 +19,63 @@ MOST_BYTES = 200 * 10**9
 MOST_RATIO = 200
 SMALL = 10**9  # bytes; images of masks may pack as well as a bomb does
 MOST_LINES = 20
+DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
+UNSAFE: dict[type[tarfile.TarError], str] = {
+    tarfile.AbsolutePathError: "is an absolute path",
+    tarfile.OutsideDestinationError: "leads out of the archive",
+    tarfile.SpecialFileError: "is a device, pipe or socket",
+    tarfile.AbsoluteLinkError: "is a link to an absolute path",
+    tarfile.LinkOutsideDestinationError: "is a link that leads out of the archive",
+}
 PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 @contextmanager
-def unpacked(source: Path, beside: Path) -> Iterator[Path]:
+def unpacked(source: Path, beside: Path) -> Iterator[tuple[Path, list[str]]]:
     """Give a folder or table as it is; unpack a zip or tar, and zips in it, for as long as the block lasts.
 
-    They are unpacked beside the file `beside`, on whose disk there is room.
+    Args:
+        source: what to import.
+        beside: the folder in which to unpack, on whose disk there is room.
+
+    Yields:
+        The source or the folder with its files, and a line for each zip in it that cannot be unpacked.
 
     Raises:
         InputError: naming the source, if there is none, or it is damaged, unsafe or would fill the disk.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
+    if not source.is_dir() and not source.is_file():
+        raise InputError(f"{source}: is neither a folder nor a regular file")
     if source.is_dir() or not source.name.lower().endswith(PACKED):
-        yield source
+        yield source, []
         return
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=beside.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=beside) as name:
+        folder, problems = Path(name), list[str]()
         unpack = _unpack_zip if source.suffix.lower() == ".zip" else _unpack_tar
-        unpack(source, Path(folder))
-        for inner in sorted(Path(folder).rglob("*.zip")):
-            with inner.open("rb") as file, open_zip(file) as archive:
-                rois = any(member.filename.lower().endswith(".roi") for member in archive.infolist())
-            if not rois:
-                _unpack_zip(inner, inner.with_suffix(""))
-                inner.unlink()
-        yield Path(folder)
+        unpack(source, folder)
+        for inner in sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".zip" and file.is_file()):
+            problems += attempt(_unpack_inner, inner)[1]
+        yield folder, problems
+
+
+def _unpack_inner(path: Path) -> None:
+    """Put a folder in the place of a zip, unless it holds ROIs; one that cannot be unpacked is removed."""
+    target = path.with_suffix("")
+    with path.open("rb") as file:
+        archive, problems = attempt(open_zip, file)
+        if archive and any(member.filename.lower().endswith(".roi") for member in archive.infolist()):
+            return
+    if archive and target.exists():
+        problems = [f"{path}: is not unpacked, as {target.name} stands beside it; rename one"]
+    elif archive:
+        _, problems = attempt(_unpack_zip, path, target)
+        if problems:
+            shutil.rmtree(target, ignore_errors=True)
+    path.unlink()
+    if problems:
+        raise InputError(*problems)
 
 
 def _unpack_zip(path: Path, folder: Path) -> None:
@@ -59,7 +92,10 @@ def _unpack_zip(path: Path, folder: Path) -> None:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as stream:
-                stream.writelines(read_member(archive, member))
+                try:
+                    stream.writelines(read_member(archive, member))
+                except InputError as error:
+                    raise InputError(f"{path}: {error}") from error
 
 
 def _unpack_tar(path: Path, folder: Path) -> None:
@@ -68,8 +104,22 @@ def _unpack_tar(path: Path, folder: Path) -> None:
             if wrong := _too_much(path, [member.size for member in archive]):
                 raise InputError(f"{path}: {wrong[0]}")
             archive.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be unpacked safely: {error}") from error
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"{path}: holds a link to a file that it does not hold ({error.args[0]})") from error
+    except OSError as error:
+        member = f"{str(error.filename).removeprefix(f'{folder}/')}: " if error.filename else ""
+        raise InputError(f"{path}: cannot be unpacked: {member}{error.strerror or error}") from error
+    except DAMAGE as error:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        told = f"is not a tar file but {what_is(head)}"
+        if isinstance(error, tarfile.FilterError):
+            told = f"cannot be unpacked safely: {error.tarinfo.name!r} {UNSAFE.get(type(error), error)}"
+        elif head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")) or head[257:262] == b"ustar":
+            told = f"is cut off or damaged ({str(error).partition(':')[0]}); download or pack it again"
+        raise InputError(f"{path}: {told}") from error
 
 
 def _too_much(path: Path, sizes: Sequence[int]) -> list[str]:

@@ -1,0 +1,86 @@
+"""Make the files of a sample in the archive: those of a sample folder, or an image and masks of its objects."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Shaped
+
+from unetseg.annotations.masks import check_count, is_label_image
+from unetseg.annotations.regions import Region, overlap
+from unetseg.dataset.items import Item
+from unetseg.dataset.samples import list_files, read_sample
+from unetseg.errors import InputError
+from unetseg.images.intensity import to_rgb
+from unetseg.images.names import SUFFIXES
+from unetseg.images.opening import read_stored
+from unetseg.images.stacks import Channel, Project
+
+
+class Packed(NamedTuple):
+    """The files of a sample in the archive, and how many objects it has."""
+
+    files: list[tuple[str, bytes]]
+    objects: int
+    left_out: Counter[str]
+
+
+def pack(item: Item, channel: Channel, project: Project) -> Packed:
+    """Read an image and its objects, and make the files of its sample; what is not asked for is as in prediction."""
+    channel = item.channel if channel == "all" else channel
+    project = item.project if project == "none" else project
+    if item.read is None:
+        return _copy(item, channel, project)
+    stored = read_stored(item.image, item.plane, channel=channel, project=project)
+    if stored.orientation != 1:
+        raise InputError(f"{item.image}: has orientation {stored.orientation}; save it upright")
+    height, width = stored.pixels.shape[:2]
+    regions, left_out = item.read(height, width)
+    check_count(len(regions), item.image)
+    masks = [(f"{item.name}/masks/{name}.png", content) for name, content in _masks(regions, height, width)]
+    return Packed([_image(item, stored.pixels, channel, project), *masks], len(regions), left_out)
+
+
+def _copy(item: Item, channel: Channel, project: Project) -> Packed:
+    """Take a sample folder as it is, once it is known that the archive's reader accepts it."""
+    folder = item.image.parent.parent
+    sample = read_sample(folder, channel, project)
+    files = list_files(folder / "masks")
+    masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
+    objects = len(files) if len(files) > 1 else len(np.unique(sample.labels[sample.labels > 0]))
+    return Packed([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter())
+
+
+def _image(
+    item: Item, pixels: Shaped[np.ndarray, "height width channels"], channel: Channel, project: Project
+) -> tuple[str, bytes]:
+    """Copy the image's file, or write what was chosen of it as PNG."""
+    suffix = item.image.suffix.lower()
+    if (channel, project, item.plane) == ("all", "none", None) and suffix in SUFFIXES:
+        return f"{item.name}/images/{item.name}{suffix}", item.image.read_bytes()
+    return f"{item.name}/images/{item.name}.png", _png(to_rgb(pixels)[..., ::-1])
+
+
+def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple[str, bytes]]:
+    """Write one label image, or one file per object where objects overlap; all zero where there are none."""
+    labels = np.zeros((height, width), np.uint16)
+    if regions and (overlap(regions, height, width) or not _paint(labels, regions)):
+        for number, region in enumerate(regions, 1):
+            single = np.zeros((height, width), np.uint8)
+            single[region.box][region.mask] = 255
+            yield f"{number:05}", _png(single)
+    else:
+        yield "labels", _png(labels)
+
+
+def _paint(labels: Shaped[np.ndarray, "height width"], regions: Sequence[Region]) -> bool:
+    """Number the pixels of objects that do not overlap, and tell whether a reader will take them for a label image."""
+    for number, region in enumerate(regions, 2 if len(regions) == 1 else 1):  # 1 alone would be a mask
+        labels[region.box][region.mask] = number
+    return is_label_image(labels, len(regions))
+
+
+def _png(pixels: Shaped[np.ndarray, "height width *channels"]) -> bytes:
+    return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])

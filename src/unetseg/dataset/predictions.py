@@ -1,0 +1,74 @@
+"""Find the objects in a folder that `unetseg predict` wrote, as they are now or where they were edited since."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unetseg.annotations.formats import FORMATS, READERS
+from unetseg.annotations.jsons import load_json
+from unetseg.dataset.items import Found, Item, Kinds, flat
+from unetseg.dataset.problems import attempt
+from unetseg.errors import InputError
+from unetseg.files import sha256
+
+KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
+
+
+class _Files(NamedTuple):
+    """The files of an image that hold objects, by their kinds: all, those edited since, and the names of those gone."""
+
+    there: dict[str, Path]
+    changed: dict[str, Path]
+    gone: list[str]
+
+
+def find_predictions(folder: Path, _kinds: Kinds, only_changed: bool = False) -> Found | None:
+    """Read the list of what was predicted, and for each image the file that was edited since."""
+    listing = folder / "predict.json"
+    if not listing.is_file():
+        return None
+    if only_changed and not any((folder / ".unetseg").rglob("*.json")):
+        raise InputError(f"{folder}: does not say what was predicted, so changes cannot be told; import all of it")
+    found, content = Found("a folder of unetseg predict"), load_json(listing)
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list):
+        raise InputError(f"{listing}: is not a list of predictions")
+    for image in images:
+        item, problems = attempt(_find, listing, image, only_changed, found)
+        found.items += [item] if item else []
+        found.problems += problems
+    return found
+
+
+def _find(listing: Path, image: Any, only_changed: bool, found: Found) -> Item | None:
+    try:
+        folder, name = listing.parent, image["image"]
+        files = _files(folder, name)
+        if only_changed and not files.changed:
+            found.left_out["not changed since they were predicted"] += 1
+            return None
+        if len(files.changed) > 1:
+            raise InputError(f"{folder}: {name}: {' and '.join(files.changed)} were changed; keep one of them")
+        if not files.there:
+            raise InputError(f"{folder}: {name}: its files are gone")
+        kind, file = next(iter(files.changed.items() or files.there.items()))
+        if kind == "mask" and files.gone and not files.changed:
+            found.problems.append(
+                f"{file}: its objects are its parts, so that those that touch are one, as {files.gone[0]} is gone"
+            )
+        seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
+        return Item(flat(name), folder / Path(image["path"]), partial(READERS[kind], file), **seen)
+    except (TypeError, KeyError, AttributeError) as error:
+        rule = f"does not list an image as predict does ({type(error).__name__}: {error})"
+        raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
+
+
+def _files(folder: Path, name: str) -> _Files:
+    paths = {kind: folder / f"{name}{FORMATS[kind].name}" for kind in KINDS}
+    there = {kind: path for kind, path in paths.items() if path.is_file()}
+    seal = folder / ".unetseg" / f"{name}.json"
+    written = load_json(seal)["files"] if seal.is_file() else None
+    if written is None:
+        return _Files(there, {}, [])
+    changed = {kind: path for kind, path in there.items() if sha256(path) != written.get(kind)}
+    return _Files(there, changed, [path.name for kind, path in paths.items() if kind in written and kind not in there])

@@ -1,0 +1,107 @@
+"""Join the entries of files that describe many images, such as COCO's, to the images' own files."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
+
+from unetseg.annotations.formats import FORMATS, TABLE_READERS
+from unetseg.annotations.regions import Reader
+from unetseg.dataset.items import Found, Item, Kinds, group_of, names_of, nfc, stem_of
+from unetseg.dataset.problems import attempt
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """An image as a table names it; each is itself alone, whatever others are called."""
+
+    table: Path
+    name: str
+    read: Reader
+
+    @property
+    def path(self) -> PurePosixPath:
+        return PurePosixPath((self.name or "").replace("\\", "/"))
+
+
+def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
+    """Find the images that the tables of a kind name; None if there is no such table."""
+    tables = [file for file, each in kinds.items() if each == kind]
+    images = [file for file, each in kinds.items() if each == "raster"]
+    if not tables:
+        return None
+    found, entries = Found(FORMATS[kind].purpose), list[_Entry]()
+    for table in tables:
+        read, problems = attempt(TABLE_READERS[kind], table)
+        readers, lines = read or ({}, [])
+        found.problems += [*problems, *lines]
+        entries += [_Entry(table, name, reader) for name, reader in readers.items()]
+    joined = _join(entries, images, folder)
+    found.problems += _unjoined(entries, images, joined)
+    keys = [(group_of(file, folder), nfc(file.stem)) for file in joined.values()]
+    for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
+        found.items.append(Item(name, file, entry.read))
+    found.left_out["images that the table does not name"] = len(images) - len(joined)
+    return found
+
+
+def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> dict[_Entry, Path]:
+    """Give entries their files: by the path, then by the name alone, then by the name without its suffix.
+
+    Each time a file goes to an entry only if it is the only one for this entry, and the entry the only one for it.
+    """
+    joined: dict[_Entry, Path] = {}
+    steps: list[tuple[Callable[[_Entry], str], Callable[[Path], str]]] = [
+        (lambda entry: _path(entry.table.parent / entry.path), _path),
+        (lambda entry: _path(folder / entry.path), _path),
+        (lambda entry: _bare(entry.table.parent / entry.path), _bare),
+        (lambda entry: _bare(folder / entry.path), _bare),
+        (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name)),
+        (lambda entry: _stem(entry.path), _stem),
+    ]
+    for of_entry, of_file in steps:
+        used = {*joined.values()}
+        files = _grouped(of_file, (file for file in images if file not in used))
+        wanted = _grouped(of_entry, (entry for entry in entries if entry not in joined))
+        pairs = ((each, files.get(key, [])) for key, each in wanted.items())
+        joined |= {each[0]: there[0] for each, there in pairs if len(each) == len(there) == 1}
+    return {entry: joined[entry] for entry in entries if entry in joined}
+
+
+def _unjoined(entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path]) -> Iterator[str]:
+    """Say for each entry without a file why it has none."""
+    used = {*joined.values()}
+    files = _grouped(_stem, (file for file in images if file not in used))
+    rest = [entry for entry in entries if entry not in joined]
+    wanted = _grouped(lambda entry: _stem(entry.path), rest)
+    for entry in rest:
+        key, reason = _stem(entry.path), "there is no file of its name"
+        if len(there := files.get(key, [])) > 1:
+            reason = f"{len(there)} files have its name, such as {there[0]} and {there[1]}"
+        elif there:
+            other = next(each for each in wanted[key] if each is not entry)
+            reason = f"{there[0]} may be its file or that of {other.name} in {other.table}; keep one of the two"
+        yield f"{entry.table}: {entry.name}: {reason}"
+
+
+def _grouped(key: Callable[[Value], str], values: Iterable[Value]) -> dict[str, list[Value]]:
+    groups = defaultdict[str, list[Value]](list)
+    for value in values:
+        groups[key(value)].append(value)
+    return dict(groups)
+
+
+def _path(path: PurePath) -> str:
+    return nfc(os.path.normpath(path))
+
+
+def _bare(path: PurePath) -> str:
+    return _path(path.parent / stem_of(path.name))
+
+
+def _stem(path: PurePath) -> str:
+    return nfc(stem_of(path.name))

@@ -1,0 +1,213 @@
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from forms import png
+
+from unetseg.dataset.importing import import_archive
+from unetseg.errors import InputError
+from unetseg.files import sha256
+
+IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
+MASK = (IMAGE > 9) * np.uint8(255)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def pair(*names):
+    for name in names:
+        png(Path(f"{name}.png"), IMAGE)
+        png(Path(f"{name}_mask.png"), MASK)
+
+
+def sample(*names):
+    for name in names:
+        png(Path(f"{name}/images/i.png"), IMAGE)
+        png(Path(f"{name}/masks/m.png"), MASK)
+
+
+def imported(*sources, **options):
+    """Import; give the samples' names, the text of groups.csv and the summary."""
+    summary = import_archive([Path(source) for source in sources], Path("o.zip"), **options)
+    with zipfile.ZipFile("o.zip") as archive:
+        names = archive.namelist()
+        groups = archive.read("groups.csv").decode() if "groups.csv" in names else None
+    return sorted({name.split("/")[0] for name in names if "/" in name}), groups, summary
+
+
+def test_of_a_sources_groups_only_the_rows_of_images_that_were_taken_from_it_are_kept():
+    pair("one/a", "one/b", "two/a", "two/c")
+    Path("one/groups.csv").write_text("id,group\na,p1\nb,p1\n")
+    Path("two/groups.csv").write_text("id,group\na,p9\nc,p9\n")
+    names, groups, summary = imported("one", "two")
+    assert (names, groups) == (["a", "b", "c"], "id,group\na,p1\nb,p1\nc,p9\n")
+    assert summary.problems == ["two: 'a' is the name of an image of one too; rename one"]
+    assert summary.left_out["rows of groups.csv without an image"] == 1
+
+
+def test_rows_of_groups_that_cannot_be_used_are_named_and_the_others_kept():
+    pair("in/a", "in/b", "in/c")
+    Path("in/groups.csv").write_text("id, group \na,1\na,2\nb,1,junk\nc, 3\n")
+    _, groups, summary = imported("in")
+    assert groups == "id,group\na,\nb,\nc,3\n"
+    assert summary.problems == [
+        "in/groups.csv: a: has several rows; keep one",
+        "in/groups.csv: b: has more values than the header has columns; quote commas in values",
+    ]
+
+
+@pytest.mark.parametrize("table", ["ID,Group\na,1\n", "id;group\na;1\n", 'id,group\n"a,1\n', "id,grup\na,1\n"])
+def test_a_table_of_groups_that_cannot_be_read_is_one_line_and_the_images_are_imported(table):
+    pair("in/a")
+    Path("in/groups.csv").write_text(table)
+    names, groups, summary = imported("in")
+    assert (names, groups) == (["a"], None)
+    (line,) = summary.problems
+    assert line.startswith("in/groups.csv:")
+
+
+def test_groups_beside_the_samples_in_the_one_folder_of_a_zip_are_kept():
+    sample("data/a", "data/b")
+    Path("data/groups.csv").write_text("id,group\na,1\nb,2\n")
+    with zipfile.ZipFile("in.zip", "w") as archive:
+        for file in filter(Path.is_file, Path("data").rglob("*")):
+            archive.write(file)
+    assert imported("in.zip")[1] == "id,group\na,1\nb,2\n"
+
+
+def test_folders_behind_links_are_imported_each_once_and_loops_end():
+    pair("elsewhere/a", "in/b")
+    png(Path("shared/images/c.png"), IMAGE)
+    png(Path("shared/masks/c.png"), MASK)
+    Path("in/linked").symlink_to(Path("elsewhere").resolve())
+    Path("in/again").symlink_to(Path("elsewhere").resolve())
+    Path("in/loop").symlink_to(Path("in").resolve())
+    for part in ("images", "masks"):
+        Path(f"in/{part}").symlink_to(Path(f"shared/{part}").resolve())
+    names, _, summary = imported("in")
+    assert (names, summary.problems) == (["a", "b", "c"], [])
+    assert summary.left_out["link to a folder that was searched"] == 2
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_and_the_others_are_imported(monkeypatch):
+    pair("in/a", "in/sub/b")
+    listed = Path.iterdir
+
+    def iterdir(self):
+        if self.name == "sub":
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    names, _, summary = imported("in")
+    assert (names, summary.problems) == (["a"], ["in/sub: cannot be read: Permission denied"])
+
+
+@pytest.mark.parametrize("name", ["old.json", "old.csv", "old.geojson", "b.png", "b.roi.zip", "groups.csv"])
+def test_a_link_that_leads_nowhere_is_a_problem_and_the_rest_is_imported(name):
+    pair("in/a")
+    Path("in", name).symlink_to("gone")
+    names, _, summary = imported("in")
+    assert names == ["a"]
+    assert summary.problems == [f"in/{name}: cannot be read: it is a link to a file that is not there"]
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.csv", "p.png", "a.roi.zip", "groups.csv"])
+def test_what_is_no_regular_file_is_counted_and_never_opened(name):
+    pair("in/a")
+    os.mkfifo(Path("in", name))
+    names, _, summary = imported("in")
+    assert (names, summary.problems) == (["a"], [])
+    assert summary.left_out["no regular files"] == 1
+
+
+def test_a_source_that_is_no_regular_file_is_refused():
+    os.mkfifo("p.json")
+    with pytest.raises(InputError, match=r"^p\.json: is neither a folder nor a regular file$"):
+        imported("p.json")
+
+
+def test_clutter_beside_the_masks_is_no_mask_and_other_folders_there_cost_their_sample_alone():
+    sample("in/a", "in/b", "in/c")
+    Path("in/a/masks/Thumbs.db").write_bytes(b"x")
+    png(Path("in/a/masks/@eaDir/m.png"), IMAGE)
+    png(Path("in/b/masks/old/m.png"), IMAGE)
+    names, _, summary = imported("in")
+    assert names == ["a", "c"]
+    (line,) = summary.problems
+    assert line.startswith("in/b/masks/old: is a folder")
+
+
+def test_one_sample_with_two_images_costs_no_other():
+    sample(*(f"in/s{number:02}" for number in range(11)))
+    png(Path("in/s03/images/other.png"), IMAGE)
+    Path("in/s04/images/notes.txt").write_text("")
+    names, _, summary = imported("in")
+    assert len(names) == 9
+    assert [line.split(": ")[0] for line in summary.problems] == ["in/s03/images", "in/s04/images"]
+
+
+def test_a_folder_that_holds_more_pairs_than_samples_is_one_of_pairs():
+    sample("in/a")
+    png(Path("in/a/masks/i.png"), MASK)
+    Path("in/a/masks/m.png").unlink()
+    pair("in/b", "in/c")
+    assert imported("in")[0] == ["b", "c", "i"]
+    assert imported("in", form="layout")[0] == ["a"]
+
+
+def test_a_source_that_cannot_be_used_is_a_problem_and_the_others_are_imported():
+    pair("in/a")
+    Path("x.zip").write_text("no zip")
+    names, _, summary = imported("x.zip", "gone", "in")
+    assert names == ["a"]
+    assert [line.split(": ")[0] for line in summary.problems] == ["x.zip", "gone"]
+    with pytest.raises(InputError, match="not written, because of --strict"):
+        imported("x.zip", "in", strict=True)
+
+
+def test_what_is_unpacked_or_written_in_a_folder_that_is_imported_is_not_found_there():
+    pair("in/a", "b")
+    with zipfile.ZipFile("b.zip", "w") as archive:
+        for name in ("b.png", "b_mask.png"):
+            archive.write(name)
+            Path(name).unlink()
+    names, _, summary = imported("b.zip", ".")
+    assert (names, summary.problems) == (["a", "b"], [])
+
+
+def test_labels_of_a_prediction_that_are_gone_are_told_as_touching_objects_become_one():
+    for name in ("a", "b"):
+        png(Path(f"raw/{name}.png"), IMAGE)
+        labels = png(Path(f"out/{name}.labels.tif"), (IMAGE > 9).astype(np.uint16))
+        mask = png(Path(f"out/{name}.png"), MASK)
+        Path("out/.unetseg").mkdir(exist_ok=True)
+        files = {"labels": sha256(labels), "mask": sha256(mask)}
+        Path(f"out/.unetseg/{name}.json").write_text(json.dumps({"files": files}))
+    listed = [{"image": name, "path": f"../raw/{name}.png", "plane": None} for name in ("a", "b")]
+    Path("out/predict.json").write_text(json.dumps({"images": listed}))
+    assert imported("out")[2].problems == []
+    Path("out/b.labels.tif").unlink()
+    names, _, summary = imported("out")
+    told = "its objects are its parts, so that those that touch are one, as b.labels.tif is gone"
+    assert (names, summary.problems) == (["a", "b"], [f"out/b.png: {told}"])
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"files": 1}'])
+def test_a_damaged_record_of_a_prediction_costs_that_image_alone(record):
+    png(Path("raw/a.png"), IMAGE)
+    for name in ("a", "b"):
+        png(Path(f"out/{name}.png"), MASK)
+    Path("out/.unetseg").mkdir()
+    Path("out/.unetseg/b.json").write_text(record)
+    listed = [{"image": name, "path": "../raw/a.png"} for name in ("a", "b")]
+    Path("out/predict.json").write_text(json.dumps({"images": [*listed, None, {"path": ""}]}))
+    names, _, summary = imported("out")
+    assert names == ["a"]
+    assert len(summary.problems) == 3
