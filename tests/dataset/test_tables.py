@@ -119,3 +119,12 @@ def test_a_table_that_cannot_be_read_is_named_and_the_pairs_beside_it_are_found(
     found = find_items(tmp_path)
     assert [item.name for item in found.items] == ["x"]
     assert [line.split(" (")[0] for line in found.problems] == [f"{tmp_path}/old.json: is not JSON"]
+
+
+def test_an_entry_whose_folder_lacks_its_file_gets_no_file_of_another_folder(tmp_path):
+    for name in ("train/a.png", "test/b.png", "test/c.tif"):
+        png(tmp_path / name, IMAGE)
+    table = coco(tmp_path / "train.json", "train/a.png", "train/b.png", "train/c.png")
+    found = find_items(table)
+    assert joined(found, tmp_path) == {"a": ("train/a.png", 4)}
+    assert found.problems == [f"{table}: train/{name}.png: there is no file of its name" for name in "bc"]

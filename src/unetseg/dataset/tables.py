@@ -41,7 +41,7 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
         found.problems += [*problems, *lines]
         entries += [_Entry(table, name, reader) for name, reader in readers.items()]
     joined = _join(entries, images, folder)
-    found.problems += _unjoined(entries, images, joined)
+    found.problems += _unjoined(entries, images, joined, folder)
     keys = [(group_of(file, folder), nfc(file.stem)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
@@ -52,40 +52,53 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
 def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> dict[_Entry, Path]:
     """Give entries their files: by the path, then by the name alone, then by the name without its suffix.
 
-    Each time a file goes to an entry only if it is the only one for this entry, and the entry the only one for it.
+    Each time a file goes to an entry only if it is the only one for this entry, and the entry the only one for it. By
+    its name alone no file goes to an entry whose folder is there: then the file is missing.
     """
     joined: dict[_Entry, Path] = {}
-    steps: list[tuple[Callable[[_Entry], str], Callable[[Path], str]]] = [
-        (lambda entry: _path(entry.table.parent / entry.path), _path),
-        (lambda entry: _path(folder / entry.path), _path),
-        (lambda entry: _bare(entry.table.parent / entry.path), _bare),
-        (lambda entry: _bare(folder / entry.path), _bare),
-        (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name)),
-        (lambda entry: _stem(entry.path), _stem),
+    steps: list[tuple[Callable[[_Entry], str], Callable[[Path], str], bool]] = [
+        (lambda entry: _path(entry.table.parent / entry.path), _path, False),
+        (lambda entry: _path(folder / entry.path), _path, False),
+        (lambda entry: _bare(entry.table.parent / entry.path), _bare, False),
+        (lambda entry: _bare(folder / entry.path), _bare, False),
+        (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name), True),
+        (lambda entry: _stem(entry.path), _stem, True),
     ]
-    for of_entry, of_file in steps:
+    placed = _with_folder(entries, folder)
+    for of_entry, of_file, alone in steps:
         used = {*joined.values()}
         files = _grouped(of_file, (file for file in images if file not in used))
-        wanted = _grouped(of_entry, (entry for entry in entries if entry not in joined))
+        rest = (entry for entry in entries if entry not in joined)
+        wanted = _grouped(of_entry, (entry for entry in rest if not (alone and entry in placed)))
         pairs = ((each, files.get(key, [])) for key, each in wanted.items())
         joined |= {each[0]: there[0] for each, there in pairs if len(each) == len(there) == 1}
     return {entry: joined[entry] for entry in entries if entry in joined}
 
 
-def _unjoined(entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path]) -> Iterator[str]:
+def _unjoined(
+    entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path], folder: Path
+) -> Iterator[str]:
     """Say for each entry without a file why it has none."""
     used = {*joined.values()}
     files = _grouped(_stem, (file for file in images if file not in used))
-    rest = [entry for entry in entries if entry not in joined]
-    wanted = _grouped(lambda entry: _stem(entry.path), rest)
+    rest, placed = [entry for entry in entries if entry not in joined], _with_folder(entries, folder)
+    wanted = _grouped(lambda entry: _stem(entry.path), (entry for entry in rest if entry not in placed))
     for entry in rest:
         key, reason = _stem(entry.path), "there is no file of its name"
-        if len(there := files.get(key, [])) > 1:
+        there = [] if entry in placed else files.get(key, [])
+        if len(there) > 1:
             reason = f"{len(there)} files have its name, such as {there[0]} and {there[1]}"
         elif there:
             other = next(each for each in wanted[key] if each is not entry)
             reason = f"{there[0]} may be its file or that of {other.name} in {other.table}; keep one of the two"
         yield f"{entry.table}: {entry.name}: {reason}"
+
+
+def _with_folder(entries: Sequence[_Entry], folder: Path) -> set[_Entry]:
+    """Find the entries whose path names a folder that is there."""
+    places = {(entry.table.parent, entry.path.parent) for entry in entries if entry.path.parent.name}
+    there = {(beside, below) for beside, below in places if (beside / below).is_dir() or (folder / below).is_dir()}
+    return {entry for entry in entries if (entry.table.parent, entry.path.parent) in there}
 
 
 def _grouped(key: Callable[[Value], str], values: Iterable[Value]) -> dict[str, list[Value]]:
