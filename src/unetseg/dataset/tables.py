@@ -64,7 +64,7 @@ def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> di
         (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name), True),
         (lambda entry: _stem(entry.path), _stem, True),
     ]
-    placed = _with_folder(entries, folder)
+    placed = _with_folder(entries, images, folder)
     for of_entry, of_file, alone in steps:
         used = {*joined.values()}
         files = _grouped(of_file, (file for file in images if file not in used))
@@ -81,7 +81,7 @@ def _unjoined(
     """Say for each entry without a file why it has none."""
     used = {*joined.values()}
     files = _grouped(_stem, (file for file in images if file not in used))
-    rest, placed = [entry for entry in entries if entry not in joined], _with_folder(entries, folder)
+    rest, placed = [entry for entry in entries if entry not in joined], _with_folder(entries, images, folder)
     wanted = _grouped(lambda entry: _stem(entry.path), (entry for entry in rest if entry not in placed))
     for entry in rest:
         key, reason = _stem(entry.path), "there is no file of its name"
@@ -94,11 +94,13 @@ def _unjoined(
         yield f"{entry.table}: {entry.name}: {reason}"
 
 
-def _with_folder(entries: Sequence[_Entry], folder: Path) -> set[_Entry]:
-    """Find the entries whose path names a folder that is there."""
+def _with_folder(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> set[_Entry]:
+    """Find the entries whose path names a folder that holds images."""
+    parents = {file.parent for file in images}
+    there = {_path(each) for parent in parents for each in (parent, *parent.parents)}
     places = {(entry.table.parent, entry.path.parent) for entry in entries if entry.path.parent.name}
-    there = {(beside, below) for beside, below in places if (beside / below).is_dir() or (folder / below).is_dir()}
-    return {entry for entry in entries if (entry.table.parent, entry.path.parent) in there}
+    known = {(beside, below) for beside, below in places if {_path(beside / below), _path(folder / below)} & there}
+    return {entry for entry in entries if (entry.table.parent, entry.path.parent) in known}
 
 
 def _grouped(key: Callable[[Value], str], values: Iterable[Value]) -> dict[str, list[Value]]:
