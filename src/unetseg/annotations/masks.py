@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
 from skimage.measure import label
 
-from unetseg.annotations.palettes import read_palette
+from unetseg.annotations.palettes import read_palette, told_by_palette
 from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
@@ -150,7 +150,7 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
         raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
     values = _one_channel(stored.pixels)
     if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
-        values = _of_palette(path, indices, values == 0)
+        values = told_by_palette(path, indices, values == 0)
     if values.dtype.kind in "fi":
         if values.min() < 0 or values.max() >= 2**63 or not np.array_equal(values, np.floor(values)):
             raise InputError(f"{path}: has {_listed(np.unique(values))}; {rule}")
@@ -159,18 +159,6 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)
     return values, itself
-
-
-def _of_palette(path: Path, indices: Values, black: Bool[np.ndarray, "height width"]) -> Values:
-    """Give the indices of a palette; where there are two, one of them black, what is not black is a mask."""
-    used = np.unique(indices)
-    dark = np.unique(indices[black])
-    if len(dark) == 0 or dark.tolist() == [0]:
-        return indices if np.count_nonzero(used) > 1 else (indices > 0).astype(np.uint8)
-    if len(dark) == 1 and len(used) <= 2:
-        return (~black).view(np.uint8)
-    rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
-    raise InputError(f"{path}: its palette {rule}")
 
 
 def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, "height width"]:

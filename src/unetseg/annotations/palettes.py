@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 from PIL import Image, UnidentifiedImageError
 
 from unetseg.errors import InputError
@@ -40,3 +40,21 @@ def _read(path: Path) -> Integer[np.ndarray, "..."] | None:
             return np.asarray(image) if image.mode == "P" else None
     except UnidentifiedImageError:  # a vendor's file
         return None
+
+
+def told_by_palette(
+    path: Path, indices: Integer[np.ndarray, "height width"], black: Bool[np.ndarray, "height width"]
+) -> Integer[np.ndarray, "height width"]:
+    """Give the indices of a palette; where there are two, one of them black, what is not black is a mask.
+
+    Raises:
+        InputError: naming the file, if it shows an object as black.
+    """
+    used = np.unique(indices)
+    dark = np.unique(indices[black])
+    if len(dark) == 0 or dark.tolist() == [0]:
+        return indices if np.count_nonzero(used) > 1 else (indices > 0).astype(np.uint8)
+    if len(dark) == 1 and len(used) <= 2:
+        return (~black).astype(np.uint8)
+    rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
+    raise InputError(f"{path}: its palette {rule}")
