@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
-from unetseg.dataset.items import Found, Item, Kinds, kind_of, nfc
-from unetseg.dataset.layout import TABLES, is_clutter_here
+from unetseg.dataset.items import Found, Item, Kinds, kind_of
+from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions
 from unetseg.dataset.tables import find_tables

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.config import DataSettings
-from unetseg.dataset.items import nfc
+from unetseg.dataset.layout import nfc
 from unetseg.errors import InputError
 from unetseg.files import read_csv, read_text
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from unetseg.dataset.forms import find_items
 from unetseg.dataset.groups import COLUMNS, read_rows
-from unetseg.dataset.items import Found, Item, nfc
-from unetseg.dataset.layout import id_faults
+from unetseg.dataset.items import Found, Item
+from unetseg.dataset.layout import id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
 from unetseg.dataset.problems import attempt, attempt_each

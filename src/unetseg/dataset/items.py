@@ -1,7 +1,6 @@
 """What is found in a folder: images, and how to read their objects."""
 
 import csv
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path, PurePath
 
 from unetseg.annotations.regions import Reader
 from unetseg.annotations.runs import COLUMNS
-from unetseg.dataset.layout import TABLES
+from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 from unetseg.images.stacks import Channel, Project
 
@@ -121,8 +120,3 @@ def stem_of(name: str) -> str:
 def flat(path: str) -> str:
     """Make a sample's name of the path of its image."""
     return nfc(path).replace("/", "_")
-
-
-def nfc(text: str) -> str:
-    """Give names one Unicode form: macOS writes another one than most people type."""
-    return unicodedata.normalize("NFC", text)

@@ -1,6 +1,7 @@
 """Where samples stand in an archive or folder tree: `<id>/images/<image>` and `<id>/masks/<mask>`."""
 
 import dataclasses
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 KINDS = ("images", "masks")
@@ -97,3 +98,8 @@ def _flat_faults(names: Sequence[str]) -> list[tuple[str | None, str]]:
     if len(images) < 2 * max(len(folders), 1):
         return []
     return [(None, f"{len(images)} images stand in {len(folders)} folders: {WANTED}. {IMPORT}")]
+
+
+def nfc(text: str) -> str:
+    """Give names one Unicode form: macOS writes another one than most people type."""
+    return unicodedata.normalize("NFC", text)

@@ -17,9 +17,8 @@ from unetseg.dataset.items import (
     group_of,
     name_below,
     names_of,
-    nfc,
 )
-from unetseg.dataset.layout import TABLES
+from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
 MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from unetseg.annotations.formats import FORMATS, TABLE_READERS
 from unetseg.annotations.regions import Reader
-from unetseg.dataset.items import Found, Item, Kinds, group_of, names_of, nfc, stem_of
+from unetseg.dataset.items import Found, Item, Kinds, group_of, names_of, stem_of
+from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 
 Value = TypeVar("Value")
