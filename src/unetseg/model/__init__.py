@@ -1,8 +1,12 @@
-"""The U-Net and its file. `from unetseg.model import keras` silences what TensorFlow prints while it is imported."""
+"""The U-Net and its file. `from unetseg.model import keras` imports Keras in silence, and no more than it needs."""
 
 import contextlib
+import gc
 import os
+import sys
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetseg.parallel import limit_threads
@@ -12,15 +16,42 @@ if TYPE_CHECKING:
 
 __all__ = ["keras"]
 
+UNUSED = ("matplotlib", "pandas", "sklearn")  # Keras imports them, where they are installed, for parts not used here
+
 
 def __getattr__(name: str) -> Any:
     """Import Keras when it is needed: it takes seconds, and the facts in a model's file are read without it."""
     if name != "keras":
         raise AttributeError(f"module 'unetseg.model' has no attribute {name!r}")
     limit_threads()
-    with _silence():
-        import keras  # noqa: PLC0415 - see above
-    return keras
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    with _silence(), _only_what_is_needed():
+        return import_module("keras")
+
+
+@contextlib.contextmanager
+def _only_what_is_needed() -> Iterator[None]:
+    """Hide optional packages from Keras and TensorFlow, and collect no garbage: half of the seconds of their import."""
+    modules: dict[str, Any] = sys.modules
+    hidden = {*UNUSED, *(() if _runs_on_jax() else ("jax",))} - modules.keys()
+    collects = gc.isenabled()
+    gc.disable()
+    modules.update(dict.fromkeys(hidden))  # None makes `import` raise, as if the package were not installed
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]
+        if collects:
+            gc.enable()
+
+
+def _runs_on_jax() -> bool:
+    """Tell whether Keras will take JAX as its backend: the environment decides, else Keras' own file."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+    return "jax" in (chosen or (settings.read_text(errors="replace") if settings.is_file() else ""))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,7 +10,11 @@ from unetseg.images.resampling import resize
 from unetseg.images.tiling import Grid, lay_grid
 from unetseg.model import keras
 from unetseg.model.assembly import take_apart
-from unetseg.prediction.plan import Readable
+from unetseg.prediction.plan import Readable, in_memory
+from unetseg.prediction.quality import expected_dice, overlap
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
 REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
@@ -35,15 +40,16 @@ class TiledModel:
         Raises:
             InputError: if the model is not made of the two parts "normalise" and "unet".
         """
-        self._normalise, unet, small = take_apart(model)
+        self._normalise, unet, self._small = take_apart(model)
         self._size = model.input_shape[1]
-        self._polarity = keras.Model(model.input, model.get_layer("polarity").output) if small else None
         every_layer = keras.Model(unet.inputs, [layer.output for layer in unet.layers])
         shapes = every_layer.compute_output_shape((None, *model.input_shape[1:]))
         self._multiple = self._size // min(shape[1] for shape in shapes)
         self._tile = max(1, tile // self._multiple) * self._multiple
         self._overlap = min(REACH * self._multiple, self._tile // 2) if overlap is None else overlap
         self.unet = keras.models.clone_model(unet, keras.Input((None, None, 3)), clone_function=lambda layer: layer)
+        if keras.backend.backend() == "tensorflow":
+            self.unet.predict_function = _traced_once(self.unet)
 
     def lay(self, height: int, width: int) -> Grid:
         """Place the tiles of an image."""
@@ -56,20 +62,36 @@ class TiledModel:
         The statistics are those of the whole image; its polarity is decided by the model on a copy that fits it.
         """
         scale, offset = self._scaling(*_mean_and_deviation(image))
-        if self._polarity is None:
-            return scale, offset
-        copy = _fit(image, self._size).astype(np.float32)
-        sign = float(np.ravel(self._polarity.predict_on_batch(copy[None]))[0])
+        sign = self._polarity(_fit(image, self._size), self._small) if self._small else 1
         return sign * scale, sign * offset
+
+    def _polarity(self, copy: UInt8[np.ndarray, "size size 3"], small: int) -> int:
+        """Decide as the model's own layer "polarity" does, see `assemble`, by the network that predicts the tiles."""
+        scale, offset = self._scaling(*_mean_and_deviation(in_memory(copy)))
+        seen = copy * np.float32(scale) + np.float32(offset)
+        factor = self._size // small
+        seen = seen.reshape(small, factor, small, factor, 3).mean((1, 3))
+        both = np.asarray(self.unet.predict_on_batch(np.stack([seen, -seen])))[..., 0]
+        bright, dark = (expected_dice(overlap(probability, 0.5)) for probability in both)
+        return -1 if dark > bright else 1
 
     def _scaling(self, mean: float, deviation: float) -> tuple[float, float]:
         """Apply the model to an image of the same mean and deviation, so that the formula is in one place."""
         dark, bright = mean - max(deviation, 1e-3), mean + max(deviation, 1e-3)
         image = np.full((1, self._size, self._size, 3), dark, np.float32)
         image[:, ::2] = bright
-        normalised = np.asarray(self._normalise.predict_on_batch(image), np.float64)
+        normalised = keras.ops.convert_to_numpy(self._normalise(image)).astype(np.float64)
         scale = (normalised[0, 0, 0, 0] - normalised[0, 1, 0, 0]) / (bright - dark)
         return float(scale), float(normalised[0, 1, 0, 0] - scale * dark)
+
+
+def _traced_once(network: keras.Model) -> Callable[..., Any]:
+    """Compile a network for tiles of all shapes at once; by itself TensorFlow traces it for the first two, each 1 s."""
+    tiles = tf.TensorSpec((None, None, None, 3), "float32")
+    predict: Callable[..., Any] = tf.function(
+        lambda batch: network(batch[0][0], training=False), input_signature=[[(tiles,)]], autograph=False
+    )
+    return predict
 
 
 def _strips(image: Readable) -> Iterator[tuple[int, int]]:
