@@ -36,8 +36,7 @@ def predict() -> tuple[float, float]:
 
 def train(distribute: str) -> tuple[float, float]:
     """Train in this process; give seconds and CPU seconds per image of the last epoch."""
-    import keras
-
+    from unetseg.model import keras
     from unetseg.params_file import load_params
     from unetseg.training.batches import PlainBatches, TrainingBatches
     from unetseg.training.devices import devices

@@ -1,13 +1,13 @@
 """A model that finds bright pixels without training, and samples for it, from arrays to files."""
 
 import cv2
-import keras
 import numpy as np
 
 from unetseg.dataset.arrays import tiles_file
 from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import cut
 from unetseg.files import write_csv
+from unetseg.model import keras
 
 SIZE = 16
 

@@ -62,9 +62,9 @@ def main(distribute: str, folder: str, die: str) -> None:
 
 def train_tiny(distribute: str, folder: Path, die: int) -> None:
     """Train two epochs; the first process writes the result."""
-    import keras
     from values import model_settings, no_augmentation, train_settings
 
+    from unetseg.model import keras
     from unetseg.training.batches import PlainBatches, TrainingBatches
     from unetseg.training.devices import devices
     from unetseg.training.fit import train

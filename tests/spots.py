@@ -1,7 +1,8 @@
 """A model of a few weights that finds bright spots, and an image with two."""
 
-import keras
 import numpy as np
+
+from unetseg.model import keras
 
 SIZE = 32
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from unetseg.config import AugmentSettings, ModelSettings, Params, TrainSettings
+from unetseg.model import keras
 from unetseg.model.assembly import build_model
 from unetseg.params_file import load_params
 

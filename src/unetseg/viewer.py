@@ -16,8 +16,9 @@ import unetseg  # imports Keras when it is used: napari should not wait for it
 from unetseg.errors import InputError
 
 if TYPE_CHECKING:
-    import keras
     import napari
+
+    from unetseg.model import keras
 
 Layer = tuple[np.ndarray, dict[str, Any], str]  # as napari takes them: data, what is shown of them, kind of layer
 PRETRAINED = Path(str(files("unetseg"))) / "pretrained" / "nuclei.keras"

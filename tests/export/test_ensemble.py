@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from values import small_unet
@@ -6,6 +5,7 @@ from values import small_unet
 from unetseg.cli import main
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
+from unetseg.model import keras
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model, save_model
 from unetseg.prediction.predictor import Predictor

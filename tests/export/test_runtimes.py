@@ -3,7 +3,6 @@ import importlib
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from values import small_unet
@@ -11,6 +10,7 @@ from values import small_unet
 from unetseg.errors import InputError
 from unetseg.export import runtimes as export
 from unetseg.export.runtimes import export_model
+from unetseg.model import keras
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 PACKAGES = {"savedmodel": "tensorflow", "onnx": "onnxruntime", "litert": "ai_edge_litert"}

@@ -1,11 +1,11 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from values import small_unet
 
+from unetseg.model import keras
 from unetseg.model.assembly import assemble, for_tiles, take_apart
 from unetseg.model.file import save_model
 

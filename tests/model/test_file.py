@@ -6,12 +6,12 @@ import zipfile
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from spots import tiny_model
 
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model, save_model
 

@@ -1,7 +1,8 @@
-import keras
 import numpy as np
 import pytest
 from values import small_unet
+
+from unetseg.model import keras
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
 

@@ -1,10 +1,10 @@
-import keras
 import numpy as np
 import pytest
 from spots import MODEL, SIZE, spots
 
 from unetseg.errors import InputError
 from unetseg.images.resampling import fit
+from unetseg.model import keras
 from unetseg.prediction.predictor import BATCH, Predictor
 
 RANDOM = np.random.default_rng(0).integers(0, 255, (11, SIZE, SIZE, 3)).astype(np.uint8)

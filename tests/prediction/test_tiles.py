@@ -1,11 +1,11 @@
 import functools
 
-import keras
 import numpy as np
 import pytest
 from values import small_unet
 
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.model.assembly import assemble
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor

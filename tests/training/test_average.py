@@ -1,7 +1,7 @@
-import keras
 import numpy as np
 import pytest
 
+from unetseg.model import keras
 from unetseg.training.average import Average
 
 SHAPE = (2,)

@@ -1,12 +1,12 @@
 import functools
 
-import keras
 import numpy as np
 import pytest
 from values import PARAMS, model_settings, no_augmentation, small_unet, train_settings
 
 from unetseg.errors import InputError
 from unetseg.files import write_csv
+from unetseg.model import keras
 from unetseg.model.file import save_model
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state

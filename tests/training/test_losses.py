@@ -1,10 +1,10 @@
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from unetseg.model import keras
 from unetseg.training.losses import bce, bce_dice, dice, soft_dice_loss
 
 MASKS = arrays(np.float32, (2, 4, 4, 1), elements=st.sampled_from([0.0, 1.0]))

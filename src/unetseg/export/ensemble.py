@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.model.assembly import assemble, take_apart
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, check_output
+from unetseg.model import keras
 
 LEAST_DICE = 0.995  # of masks at fewer bits against those of Keras
 TOLERANCE = 1e-4  # largest allowed difference in probability of a 32-bit export

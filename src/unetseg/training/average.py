@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
+
+from unetseg.model import keras
 
 if keras.backend.backend() == "tensorflow":  # each is absent from the other's machines
     import tensorflow as tf

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 from jaxtyping import Float32, Int64, UInt16
 
 from unetseg.config import AugmentSettings, TrainSettings
 from unetseg.dataset.subsets import subset_rows
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.devices import ALONE, Share
 from unetseg.training.sources import Source, open_source

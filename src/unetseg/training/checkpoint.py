@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
+from unetseg.model import keras
 from unetseg.training.average import Average
 from unetseg.training.batches import TrainingBatches
 from unetseg.training.devices import keep_freed_memory

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import keras
-
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.workers import RANK, TASKS, whole_number
 
 if keras.backend.backend() == "tensorflow":  # each is absent from the other's machines

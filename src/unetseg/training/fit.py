@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from unetseg.config import ModelSettings, TrainSettings
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.model.assembly import build_model, for_tiles
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model

@@ -5,8 +5,7 @@ The truth is the mask, and in training with `train.border` a second channel: ext
 
 from typing import Any
 
-import keras
-from keras import ops
+from unetseg.model import keras
 
 Tensor = Any  # of the active backend
 
