@@ -7,6 +7,7 @@ from typing import Any
 
 from unetseg.model import keras
 
+ops = keras.ops
 Tensor = Any  # of the active backend
 
 SMOOTH = 1.0  # pixels added to numerator and denominator, so that an empty prediction of an empty mask costs nothing
