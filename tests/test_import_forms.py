@@ -34,6 +34,7 @@ def test_the_page_lists_every_form(form):
     assert f"\n| {form} | " in PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_images_and_objects_of_every_form_arrive_to_the_pixel(tmp_path, form):
     (tmp_path / "source").mkdir()

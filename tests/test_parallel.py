@@ -91,6 +91,7 @@ def test_an_exception_in_another_process_comes_at_its_items_turn():
         next(results)
 
 
+@pytest.mark.slow
 def test_the_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path):
     script = tmp_path / "work.py"
     script.write_text(

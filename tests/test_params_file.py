@@ -229,6 +229,7 @@ ANYTHING = (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(leaf=st.sampled_from(LEAVES), value=ANYTHING)
 def test_any_value_anywhere_is_taken_or_refused_in_a_line_that_names_it(tmp_path_factory, leaf, value):

@@ -76,6 +76,7 @@ def test_a_stage_that_is_not_told_a_path_asks_for_it(stage):
     assert "required: --out" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "line"),
     [
@@ -106,6 +107,7 @@ def test_missing_params_are_a_line(stage, tmp_path):
     assert ended(stage("pass")) == (1, "", "params.yaml: cannot be read: No such file or directory\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_stage_told_to_stop_tidies_up(stage, tmp_path, signal_):
     process = stage(f"with files.atomic_path(out) as path:\n    path.write_text('half'); {SLEEP}")
@@ -159,6 +161,7 @@ def stopped_in_time(parent, signal_):
     return gone(below, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("below", [SHELL, DVC, DVC + SHELL], ids=["shell", "dvc", "dvc and shell"])
 def test_a_stage_does_not_outlive_what_started_it(stage, below, signal_):
@@ -181,6 +184,7 @@ def test_a_stage_deaf_to_signals_is_stopped_too(stage):
     assert stopped_in_time(stage(deaf, below=SHELL), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_stage_outlives_what_stands_above_dvc(stage, tmp_path):
     above = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
     parent = stage("print('ready', flush=True); time.sleep(2); first_file.touch()", below=above + DVC)

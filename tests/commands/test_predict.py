@@ -133,6 +133,7 @@ def test_malformed_values_are_told_and_the_exit_is_2(capsys):
     assert told[0].startswith("m.json: threshold: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "zoom"), [(None, 0.7155), ("resize", 0.7155), ("tiles", 1.0)])
 def test_images_of_usual_sizes_are_seen_as_in_training_unless_a_zoom_is_given(mode, zoom):
     save_model(
@@ -156,6 +157,7 @@ def test_channel_and_depth_are_those_of_the_models_training_unless_others_are_gi
     assert json.loads(Path("out/predict.json").read_text())["images"][2]["channel"] == 0
 
 
+@pytest.mark.slow
 def test_views_are_averaged_on_demand():
     save_model(Path("m.keras"), TWO_PARTS, {})
     image = spots(40, 50)
@@ -166,6 +168,7 @@ def test_views_are_averaged_on_demand():
     assert json.loads(Path("out/predict.json").read_text())["tta"] is True
 
 
+@pytest.mark.slow
 def test_the_model_that_comes_along_is_used_where_none_is_named():
     save_model(Path("pretrained/nuclei.keras"), MODEL, {})
     assert main(["predict", "--out", "out", "images"]) == 0

@@ -121,6 +121,7 @@ def test_the_kind_of_an_image_is_told_from_its_pixels(background, object_colour,
     assert modality(image) == kind
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_the_real_images_are_of_the_kinds_that_were_counted_by_eye(realdata):
     with zipfile.ZipFile(realdata / "stage1_train.zip") as archive:

@@ -16,6 +16,7 @@ def masks(shape):
     return st.one_of(arrays(bool, shape), st.just(np.zeros(shape, bool)), st.just(np.ones(shape, bool)))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(PAIRS)
 def test_pixel_scores_agree_with_scikit_learn(pair):

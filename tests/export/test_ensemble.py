@@ -38,6 +38,7 @@ def test_members_agree_on_one_polarity_for_each_image():
     np.testing.assert_allclose(joined.predict_on_batch(IMAGES), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_path):
     files = [tmp_path / "a.keras", tmp_path / "b.keras"]
     for seed, (path, model) in enumerate(zip(files, models(2, standardize=False), strict=True)):
@@ -50,6 +51,7 @@ def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_
     assert [member["seed"] for member in facts["ensemble"]] == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "rule"),
     [

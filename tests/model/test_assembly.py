@@ -35,6 +35,7 @@ def test_a_size_that_pooling_cannot_halve_is_refused():
         small_unet(18)
 
 
+@pytest.mark.slow
 def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
     model = small_unet()
     save_model(tmp_path / "m.keras", model, {})
@@ -69,6 +70,7 @@ def polarity_of(model, image):
     return keras.Model(model.input, model.get_layer("polarity").output).predict(image, verbose=0).ravel().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [8, 16])
 @pytest.mark.parametrize(("dark", "bright"), [(10, 60), (150, 250), (0, 255)])
 def test_polarity_is_found_whatever_the_brightness(dark, bright, small):
@@ -95,6 +97,7 @@ def test_polarity_is_decided_at_the_size_of_the_image_unless_the_model_was_made_
     assert take_apart(small_unet(standardize=False)).small is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("polarity", [1.0, -1.0])
 def test_tiles_are_normalised_by_the_statistics_of_their_whole_image(standardize, polarity):

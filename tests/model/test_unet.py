@@ -11,6 +11,7 @@ def layers_of(model, kind):
     return [layer for layer in model.get_layer("unet").layers if isinstance(layer, kind)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("normalization", ["batch", "none"])
 @pytest.mark.parametrize("kind", ["residual", "separable", None])

@@ -36,6 +36,7 @@ def blobs(height, width):
     return ((np.sin(rows / 2.5) * np.sin(columns / 3.0) + 0.8) / 2).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [connected, separated])
 @given(probabilities, st.integers(1, 40), st.integers(1, 5))
 def test_objects_in_strips_are_those_of_the_whole_image(number, probability, piece, rows):

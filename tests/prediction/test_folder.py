@@ -74,6 +74,7 @@ def test_the_masks_are_to_the_pixel_those_that_evaluate_scored(tta):
         assert scored.any()
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_on_real_images_the_masks_are_to_the_pixel_those_that_evaluate_scored(realdata, tmp_path):
     with zipfile.ZipFile(realdata / "stage1_small.zip") as archive:

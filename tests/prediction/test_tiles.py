@@ -28,6 +28,7 @@ def native(model, image, **options):
     return Predictor(model, "tiles", **options).image(image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem_stride", [1, 2])
 @pytest.mark.parametrize("mean", [40, 200])
 def test_an_image_of_the_models_size_gets_what_the_model_says(stem_stride, mean):
@@ -45,6 +46,7 @@ def test_an_even_image_is_not_divided_by_nothing():
     assert np.allclose(native(model, image), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem_stride", [1, 2])
 def test_tiles_show_no_seam_against_one_pass_over_the_whole(stem_stride):
     model = made(stem_stride)
@@ -55,6 +57,7 @@ def test_tiles_show_no_seam_against_one_pass_over_the_whole(stem_stride):
     assert np.abs(tiled - once).max() < 0.005
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_the_whole_image_and_not_of_a_tile():
     model = made()
     image = textured(256, 32, 60)
@@ -103,6 +106,7 @@ def finds_bright_spots(size):
     return assemble(small_unet(size).get_layer("normalise"), unet, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dark", "bright"), [(10, 60), (60, 10), (150, 250), (250, 150)])
 def test_the_polarity_of_an_image_in_tiles_is_that_of_the_whole(dark, bright, monkeypatch):
     monkeypatch.setattr("unetseg.prediction.tiles.STRIP", 64 * 30)  # the small copy is made strip by strip

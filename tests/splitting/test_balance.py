@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_whole_groups_are_chosen_and_enough_are_left(content, share, seed):
         assert len(of_kind - {int(group) for group in inside}) >= min(2, len(of_kind) - 1)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 100), st.randoms())
 def test_the_order_of_the_samples_does_not_matter(seed, random):

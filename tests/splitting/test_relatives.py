@@ -72,6 +72,7 @@ def test_images_of_floating_point_between_0_and_1_are_understood(tmp_path):
     assert {tuple(sorted(pair)) for pair in find(paths).neighbours} == PAIRS
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_most_real_images_have_a_neighbour_and_the_control_has_almost_none(realdata, tmp_path):
     with zipfile.ZipFile(realdata / "stage1_train.zip") as archive:

@@ -36,6 +36,7 @@ def test_no_group_stands_in_two_subsets_and_every_id_once(data, seed):
     assert set(_subsets_of_groups(subsets, groups).values()) == {1}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(_samples(), st.integers(0, 10**6), st.integers(2, 5))
 def test_the_folds_are_disjoint_whole_groups_and_together_hold_every_id(data, seed, folds):
@@ -84,6 +85,7 @@ def test_a_grouped_split_has_nearly_the_sizes_and_kinds_that_were_asked_for():
         assert all(kinds[kind] == pytest.approx(share * all_kinds[kind], abs=3) for kind in "abc")
 
 
+@pytest.mark.slow
 def test_a_rare_kind_is_in_every_subset():
     groups, strata = _data([3] * 100 + [6, 5, 5], "a")
     strata |= {name: "rare" for name in groups if int(groups[name]) >= 100}
@@ -98,6 +100,7 @@ def test_a_group_of_half_the_samples_stays_in_train():
     assert Counter(subsets.values()) == {"train": 84, "validation": 18, "test": 18}
 
 
+@pytest.mark.slow
 def test_every_fold_has_its_share_of_every_kind():
     groups, strata = _data([4] * 50 + [1] * 50, "aaab")
     for fold in range(5):

@@ -88,6 +88,7 @@ def test_every_picture_is_drawn_at_the_width_of_a_readme_and_small(plots):
             assert len(image.getcolors()) > 20
 
 
+@pytest.mark.slow
 def test_without_a_test_subset_the_external_archive_is_shown(run, tmp_path):
     for name in ("arrays", "predictions"):
         shutil.copytree(run / name, tmp_path / "predictions" / "external" / name)
@@ -101,6 +102,7 @@ def test_without_a_test_subset_the_external_archive_is_shown(run, tmp_path):
     assert "other lab: Dice 0.700" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(run, plots, tmp_path):
     plot(run, tmp_path / "plots")
 

@@ -41,6 +41,7 @@ def fit(model, momentum, epochs=2):
     return start, record, average
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", [0.3, 0.9])
 def test_the_model_has_the_averages_of_all_weights_at_the_end_of_an_epoch(model, momentum):
     expected, record, _ = fit(model, momentum)

@@ -61,6 +61,7 @@ def run(data, state, *, mode="resize", size=32, model=SMALL, augment=PARAMS.augm
     return train(*batches, size=size, model=shape, settings=settings, state=state, callbacks=callbacks)
 
 
+@pytest.mark.slow
 def test_training_with_weighted_gaps_learns_too(data, tmp_path):
     np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
     _, past = run(data, tmp_path / "state", border=10.0)
@@ -126,6 +127,7 @@ def test_a_compiled_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(dat
     assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
 
 
+@pytest.mark.slow
 def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_them(whole):
     model, past, data = whole()
     _, arrays = load_state(data / "state")
@@ -138,11 +140,13 @@ def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_th
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_epochs_of_crops_only_train_too(data):
     _, past = run(data, data / "state", crop_epochs=99, epochs=2)
     assert [row["epoch"] for row in past.history] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_training_stopped_among_its_crops_does_not_go_on_to_whole_images(data):
     stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_, **__: setattr(stop.model, "stop_training", True))
     _, past = run(data, data / "state", crop_epochs=3, callbacks=[stop])
@@ -155,6 +159,7 @@ def test_a_training_killed_after_its_last_epoch_is_not_trained_again(whole, monk
     assert_same_bits(whole(), run(data, data / "state"))
 
 
+@pytest.mark.slow
 def test_patience_survives_a_kill(data):
     arguments = {"epochs": 8, "patience": 2, "learning_rate": 1e-9, "ema": 0.0, "schedule": "constant"}
     arguments["model"] = SMALL | {"normalization": "none"}  # which without learning leaves Dice as it is
@@ -179,6 +184,7 @@ def test_eight_tiny_samples_are_learned_by_heart(data):
     assert past.best_dice > 0.95
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(whole):
     model, past, _ = whole(ema=0.0)
     assert past.history[past.best_epoch - 1]["val_dice"] == max(row["val_dice"] for row in past.history)
@@ -186,6 +192,7 @@ def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(whole):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_said_in_a_line(data, monkeypatch):
     monkeypatch.setattr(
         "unetseg.training.losses.bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)) * float("nan")
@@ -194,6 +201,7 @@ def test_a_loss_that_is_no_number_is_said_in_a_line(data, monkeypatch):
         run(data, data / "state", loss="bce", ema=0.0)
 
 
+@pytest.mark.slow
 def test_a_collapse_to_all_background_is_said_in_a_line(data, monkeypatch):
     monkeypatch.setattr("unetseg.training.losses.bce", lambda _truth, predicted: keras.ops.mean(predicted, (1, 2, 3)))
     with pytest.raises(InputError, match="validation Dice stayed 0 for 2 epochs, the model predicts all background"):
@@ -213,6 +221,7 @@ def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
         run(data, data / "state", batch_size=7)
 
 
+@pytest.mark.slow
 def test_a_training_can_start_from_a_model(data, whole, tmp_path):
     model = whole()[0]
     save_model(tmp_path / "m.keras", model, {"trained_with": {"model": {"depth": 1}}})
