@@ -6,6 +6,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
 export UV_COMPILE_BYTECODE := 1
 
 .PHONY: repro test check docs pretrained requirements clean
@@ -38,6 +39,7 @@ requirements:
 	    pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --extra bioio --extra dask --extra export --extra zarr --group dev --group docs \
 	    -c requirements.txt pyproject.toml -o requirements-dev.txt
+	echo uv | uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade - -o requirements-uv.txt
 
 clean:
 	rm -rf .venv
@@ -52,12 +54,15 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is older than 3.11: try make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
+	@python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-uv.txt || \
+	    echo "uv cannot be installed: pip installs the rest, which takes longer"
 	@touch $@
 
-# $(1): a file of pinned, hashed requirements. uv where it is installed, else pip; both check the hashes.
+# $(1): a file of pinned, hashed requirements. uv, else pip, which takes three times as long; both check the hashes.
 define install
-	@if command -v uv > /dev/null; then pip="uv pip"; else pip="python -m pip --disable-pip-version-check"; fi; set -e; \
-	$$pip install --quiet --require-hashes -r $(1); \
+	@set -e; pip="python -m pip --disable-pip-version-check"; \
+	if command -v uv > /dev/null && uv pip install --quiet --require-hashes -r $(1); then pip="uv pip"; \
+	else $$pip install --quiet --require-hashes -r $(1); fi; \
 	$$pip install --quiet --no-deps --no-build-isolation -e .; \
 	touch $@
 endef
