@@ -15,6 +15,7 @@ from pipeline import Project, make_project
 from warm import make_programs
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 hypothesis.settings.register_profile("project", deadline=None)  # a busy computer is no defect
 hypothesis.settings.load_profile("project")
 jaxtyping.install_import_hook("unetseg", "beartype.beartype")
