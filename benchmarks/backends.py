@@ -1,6 +1,6 @@
 """Compare TensorFlow and JAX, and one process with two: images per second and CPU ms per image.
 
-    python benchmarks/backends.py
+    python benchmarks/backends.py [--batch 16]
 
 Predicts random images with the pretrained model, and trains a network of its shape on crops. One process and two are
 measured on JAX with one core for each. Compiling is not counted.
@@ -34,8 +34,8 @@ def predict() -> tuple[float, float]:
     return (time.monotonic() - started) / IMAGES, (time.process_time() - used) / IMAGES
 
 
-def train(distribute: str) -> tuple[float, float]:
-    """Train in this process; give seconds and CPU seconds per image of the last epoch."""
+def train(distribute: str, batch: int) -> tuple[float, float]:
+    """Train in this process, on batches of so many crops; give seconds and CPU seconds per image of the last epoch."""
     from unetseg.model import keras
     from unetseg.params_file import load_params
     from unetseg.training.batches import PlainBatches, TrainingBatches
@@ -44,7 +44,8 @@ def train(distribute: str) -> tuple[float, float]:
     from unetseg.training.sources import WholeImages
 
     params = load_params(ROOT / "params.yaml")
-    settings = params.train.model_copy(update={"epochs": EPOCHS, "crop": CROP, "crop_epochs": EPOCHS, "batch_size": 4})
+    changed = {"epochs": EPOCHS, "crop": CROP, "crop_epochs": EPOCHS, "batch_size": batch}
+    settings = params.train.model_copy(update=changed)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (IMAGES, 256, 256, 3)).astype(np.uint8)
     source, used = WholeImages(images, (images[..., 0] > 200).astype(np.uint8)), [0.0]
@@ -59,12 +60,12 @@ def train(distribute: str) -> tuple[float, float]:
     return past.history[-1]["seconds"] / IMAGES, (used[-1] - used[-2]) / IMAGES
 
 
-def measure(what: str, backend: str, workers: int = 0) -> None:
+def measure(what: str, backend: str, batch: int, workers: int = 0) -> None:
     """Measure in a new process and print."""
     environment = os.environ | {"KERAS_BACKEND": backend, "UNETSEG_WORKERS": str(workers or 1), "UNETSEG_WORKER": "1"}
     if workers:
         del environment["UNETSEG_WORKER"]  # which starts them
-    command = [sys.executable, __file__, "--measure", what]
+    command = [sys.executable, __file__, "--measure", what, "--batch", str(batch)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     seconds, used = map(float, done.stdout.split()[-2:])
     name = f"{what}, {backend}" + f", {workers} processes of one core" * bool(workers)
@@ -75,6 +76,7 @@ def main() -> None:
     """Measure everything, or one thing in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=["predict", "train", "data_parallel"], help="in this process")
+    parser.add_argument("--batch", type=int, default=4, help="crops in a batch of training")
     options = parser.parse_args()
     if options.measure == "data_parallel":
         from unetseg.workers import RANK, is_worker, start_workers
@@ -83,13 +85,14 @@ def main() -> None:
             return start_workers()
         os.sched_setaffinity(0, {int(os.environ.get(RANK, "0"))})
     if options.measure:
-        print(*(predict() if options.measure == "predict" else train(options.measure.replace("train", "none"))))
+        way = options.measure.replace("train", "none")
+        print(*(predict() if options.measure == "predict" else train(way, options.batch)))
         return None
     for what in ("predict", "train"):
         for backend in ("tensorflow", "jax"):
-            measure(what, backend)
+            measure(what, backend, options.batch)
     for workers in (1, 2):
-        measure("data_parallel", "jax", workers)
+        measure("data_parallel", "jax", options.batch, workers)
     return None
 
 
