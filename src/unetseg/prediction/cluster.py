@@ -25,6 +25,7 @@ from unetseg.images.inputs import Input, open_source
 from unetseg.images.intensity import Range
 from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place
+from unetseg.parallel import keep_freed_memory
 from unetseg.prediction.plan import Plan, write_strips
 from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings, Tuning
@@ -130,6 +131,7 @@ class _Worker(WorkerPlugin):
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ[name] = str(self._threads)
         cv2.setNumThreads(self._threads)
+        keep_freed_memory()
         from unetseg.prediction.folder import open_predictor  # noqa: PLC0415 - only workers wait for TensorFlow
 
         return open_predictor(self._model, self.job.settings, self.job.tuning)

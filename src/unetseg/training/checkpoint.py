@@ -16,9 +16,9 @@ import numpy as np
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.model import keras
+from unetseg.parallel import keep_freed_memory
 from unetseg.training.average import Average
 from unetseg.training.batches import TrainingBatches
-from unetseg.training.devices import keep_freed_memory
 
 Arrays = Mapping[str, Sequence[np.ndarray]]
 Logs = dict[str, float] | None

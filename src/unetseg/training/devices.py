@@ -1,9 +1,7 @@
 """Train on several devices: those of one machine, or of many processes that act as one."""
 
 import contextlib
-import ctypes
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -104,20 +102,6 @@ def make_reproducible(seed: int, jit_compile: bool) -> None:
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow" and not jit_compile:
         tf.config.experimental.enable_op_determinism()
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep memory for the next step that a step has freed; elsewhere than on Linux there is nothing to do.
-
-    TensorFlow on Python 3.11 makes glibc give every block over 128 kB back at once when batches come from Python, so
-    that a third of the time goes into clearing new pages. These are glibc's own limits for a program that frees large
-    blocks (mallopt(3): M_MMAP_THRESHOLD grows up to 32 MiB), with more kept at the end of the heap.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library
-            libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
-            libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
 
 
 def synchronise(model: keras.Model, *, on: bool) -> None:
