@@ -97,19 +97,20 @@ def spots(height, width, dark, bright):
     return np.where(inside, bright, dark)[..., None].repeat(3, -1).astype(np.uint8), inside
 
 
-def finds_bright_spots(size):
+def finds_bright_spots(size, small):
     """Make a model whose U-Net finds what is brighter than the mean."""
     inputs = keras.Input((None, None, 3), name="input")
     find = keras.layers.Conv2D(1, 1, activation="sigmoid")
     unet = keras.Model(inputs, find(inputs), name="unet")
     find.set_weights([np.full((1, 1, 3, 1), 4.0, np.float32), np.array([-3.0], np.float32)])
-    return assemble(small_unet(size).get_layer("normalise"), unet, size)
+    return assemble(small_unet(size).get_layer("normalise"), unet, small)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("small", [64, 32])
 @pytest.mark.parametrize(("dark", "bright"), [(10, 60), (60, 10), (150, 250), (250, 150)])
-def test_the_polarity_of_an_image_in_tiles_is_that_of_the_whole(dark, bright, monkeypatch):
+def test_the_polarity_of_an_image_in_tiles_is_that_of_the_whole(dark, bright, small, monkeypatch):
     monkeypatch.setattr("unetseg.prediction.tiles.STRIP", 64 * 30)  # the small copy is made strip by strip
     image, inside = spots(128, 64, dark, bright)
-    probability = native(finds_bright_spots(64), image, tile=32, overlap=8)
+    probability = native(finds_bright_spots(64, small), image, tile=32, overlap=8)
     assert np.array_equal(probability >= 0.5, inside)
