@@ -47,6 +47,13 @@ def test_epochs_differ_and_each_can_be_had_again():
     assert numbers(again) == second
 
 
+@pytest.mark.parametrize(("crop_epochs", "sizes"), [(0, [4, 4]), (2, [2, 4]), (9, [2, 2])])
+def test_before_the_first_epoch_two_batches_show_the_sizes_that_will_come(crop_epochs, sizes):
+    batches = training(crop=2, crop_epochs=crop_epochs, epochs=9)
+    batches.begun = False
+    assert [batches[number][0]["tile"].shape for number in range(2)] == [(3, size, size, 3) for size in sizes]
+
+
 def test_only_the_samples_asked_for_are_used():
     assert set(numbers(training(indices=[2, 5, 7], batch_size=1))) == {2, 5, 7}
 

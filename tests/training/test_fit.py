@@ -8,6 +8,7 @@ from unetseg.errors import InputError
 from unetseg.files import write_csv
 from unetseg.model import keras
 from unetseg.model.file import save_model
+from unetseg.training import losses
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state
 from unetseg.training.fit import train
@@ -108,7 +109,13 @@ def assert_same_bits(first, second):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("killed_after", "changed"),
-    [(3, {"ema": 0.0}), (1, {"crop_epochs": 2}), (2, {"crop_epochs": 2}), (3, {"crop_epochs": 2})],
+    [
+        (3, {"ema": 0.0}),
+        (1, {"crop_epochs": 2}),
+        (2, {"crop_epochs": 2}),
+        (3, {"crop_epochs": 2}),
+        (3, {"crop_epochs": 2, "batch_size": 6}),
+    ],
 )
 def test_a_killed_training_goes_on_to_the_same_bits(data, whole, killed_after, changed):
     with pytest.raises(KeyboardInterrupt):
@@ -118,13 +125,14 @@ def test_a_killed_training_goes_on_to_the_same_bits(data, whole, killed_after, c
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
-def test_a_compiled_training_on_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
-    whole = run_tiles(data, data / "whole", epochs=12)
+def test_a_compiled_training_on_crops_and_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
+    changed = {"epochs": 12, "crop": 8, "crop_epochs": 4}
+    whole = run_tiles(data, data / "whole", **changed)
     assert whole[1].best_dice > 0.8
     assert whole[0].input_shape == (None, 16, 16, 3)
     with pytest.raises(KeyboardInterrupt):
-        run_tiles(data, data / "killed", epochs=12, callbacks=[killed(5)])
-    assert_same_bits(whole, run_tiles(data, data / "killed", epochs=12))
+        run_tiles(data, data / "killed", **changed, callbacks=[killed(5)])
+    assert_same_bits(whole, run_tiles(data, data / "killed", **changed))
 
 
 @pytest.mark.slow
@@ -138,6 +146,22 @@ def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_th
     assert past.best_epoch == len(past.history)
     for ours, theirs in zip(model.get_weights(), arrays["weights"], strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles for each size")
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("batch_size", "times"), [(3, 1), (6, 2)])
+def test_crops_and_whole_images_are_compiled_once_where_there_are_two_batches(data, monkeypatch, batch_size, times):
+    seen = []
+
+    def loss(truth, predicted):
+        seen.append(truth.shape)
+        return losses.bce(truth, predicted)
+
+    monkeypatch.setattr(losses, "bce_dice", loss)
+    run(data, data / "state", crop_epochs=1, epochs=2, batch_size=batch_size)
+    assert len(seen) == times + 1  # and once for validation
 
 
 @pytest.mark.slow

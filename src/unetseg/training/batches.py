@@ -30,7 +30,8 @@ class TrainingBatches(keras.utils.PyDataset):
     """Augmented batches, in a new order each epoch.
 
     Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
-    interrupted continues with the same batches. Set `epoch` to select an epoch.
+    interrupted continues with the same batches. Set `epoch` to select an epoch; before the first one begins, the
+    batches show in turn the sizes that will come, so that TensorFlow compiles once for all.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.source, self.indices = source, np.asarray(indices, np.int64)
         self.settings, self.strength = settings, strength
         self.shares = _shares(kinds, settings.balance) if settings.balance else None
-        self.epoch, self.share = 0, share
+        self.epoch, self.begun, self.share = 0, True, share
 
     @property
     def num_batches(self) -> int:
@@ -72,10 +73,10 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number` of this epoch."""
-        examples = []
-        for index, rng in self.share.of(self.draw(number)):
-            size = self.settings.crop if self.epoch < self.settings.crop_epochs else None
-            examples.append(augment(*self.source.example(index, rng), self.strength, rng, size))
+        epoch = self.epoch if self.begun else number % 2 * (self.settings.epochs - 1)
+        size = self.settings.crop if epoch < self.settings.crop_epochs else None
+        drawn = self.share.of(self.draw(number))
+        examples = [augment(*self.source.example(index, rng), self.strength, rng, size) for index, rng in drawn]
         images, masks, known = zip(*examples, strict=True)
         truth = [(np.stack(masks) > 0).astype(np.float32)]
         if border := self.settings.border:

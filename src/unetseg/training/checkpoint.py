@@ -72,7 +72,7 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Select the batches of this epoch and start the clock."""
         del logs
-        self.training.epoch = epoch
+        self.training.epoch, self.training.begun = epoch, True
         self.started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:

@@ -51,10 +51,12 @@ def train(
     first = training.share.rank == 0  # the process that writes and prints
     keeper = Keeper(training, average, settings.patience, state, write=first)
     done = keeper.restore(learner)
-    for end in (min(settings.crop_epochs, settings.epochs), settings.epochs):  # the batches of one `fit` have one size
+    for end in (min(settings.crop_epochs, settings.epochs), settings.epochs):  # first crops, then whole images
         if done < end and not keeper.out_of_patience():
-            training.epoch = done  # Keras looks at batches for their shape before the first epoch begins
-            learner.train_function = None  # compiled anew it gives the same bits as a training that begins here
+            training.epoch = done
+            training.begun = False  # Keras looks at up to two batches for their shapes before the first epoch begins
+            if training.num_batches == 1:  # compiled anew for one size, it gives the same bits as in a resumed training
+                training.begun, learner.train_function = True, None
             learner.fit(
                 training,
                 validation_data=validation,
