@@ -81,6 +81,21 @@ def test_groups_beside_the_samples_in_the_one_folder_of_a_zip_are_kept():
     assert imported("in.zip")[1] == "id,group\na,1\nb,2\n"
 
 
+@pytest.mark.parametrize(("out", "reason"), [("in.zip", "is a source"), ("table.csv", "is no zip"), ("in", "a source")])
+def test_only_another_zip_is_replaced(out, reason):
+    sample("in/s")
+    with zipfile.ZipFile("in.zip", "w") as archive:
+        for file in ("s/images/i.png", "s/masks/m.png"):
+            archive.write(f"in/{file}", file)
+    Path("table.csv").write_text("kept")
+    before = Path("in.zip").read_bytes()
+    with pytest.raises(InputError, match=reason):
+        import_archive([Path("in"), Path("in.zip")], Path(out))
+    assert (Path("in.zip").read_bytes(), Path("table.csv").read_text()) == (before, "kept")
+    for _ in range(2):
+        import_archive([Path("in.zip")], Path("other.zip"))
+
+
 def test_folders_behind_links_are_imported_each_once_and_loops_end():
     pair("elsewhere/a", "in/b")
     png(Path("shared/images/c.png"), IMAGE)

@@ -72,8 +72,13 @@ def import_archive(
         strict: whether to write nothing if anything cannot be used.
 
     Raises:
-        InputError: if nothing is left to write; with `strict`, with a line for each problem.
+        InputError: if nothing is left to write; with `strict`, with a line for each problem; if `out` is a source or a
+            file of another kind.
     """
+    if out.exists() and any(source.exists() and source.samefile(out) for source in sources):
+        raise InputError(f"{out}: is a source, which is not replaced; name another file in --out")
+    if out.exists() and not zipfile.is_zipfile(out):
+        raise InputError(f"{out}: exists and is no zip, which alone is replaced; name another file in --out")
     begin, summary = time.monotonic(), Summary()
     make = partial(pack, channel=channel, project=project)
     with atomic_path(out) as beside, zipfile.ZipFile(beside, "w") as archive:

@@ -43,7 +43,7 @@ def _only_what_is_needed() -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del modules[name]
+            modules.pop(name, None)
         if collects:
             gc.enable()
 
