@@ -1,6 +1,6 @@
 """Compare TensorFlow and JAX, and one process with two: images per second and CPU ms per image.
 
-    python benchmarks/backends.py [--batch 16]
+    python benchmarks/backends.py [--batch 16] [--crop 256]
 
 Predicts random images with the pretrained model, and trains a network of its shape on crops. One process and two are
 measured on JAX with one core for each. Compiling is not counted.
@@ -18,7 +18,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-IMAGES, CROP, EPOCHS = 96, 128, 3
+IMAGES, EPOCHS = 96, 3
 
 
 def predict() -> tuple[float, float]:
@@ -34,7 +34,7 @@ def predict() -> tuple[float, float]:
     return (time.monotonic() - started) / IMAGES, (time.process_time() - used) / IMAGES
 
 
-def train(distribute: str, batch: int) -> tuple[float, float]:
+def train(distribute: str, batch: int, crop: int) -> tuple[float, float]:
     """Train in this process, on batches of so many crops; give seconds and CPU seconds per image of the last epoch."""
     from unetseg.model import keras
     from unetseg.params_file import load_params
@@ -44,7 +44,7 @@ def train(distribute: str, batch: int) -> tuple[float, float]:
     from unetseg.training.sources import WholeImages
 
     params = load_params(ROOT / "params.yaml")
-    changed = {"epochs": EPOCHS, "crop": CROP, "crop_epochs": EPOCHS, "batch_size": batch}
+    changed = {"epochs": EPOCHS, "crop": crop, "crop_epochs": EPOCHS, "batch_size": batch}
     settings = params.train.model_copy(update=changed)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (IMAGES, 256, 256, 3)).astype(np.uint8)
@@ -60,12 +60,12 @@ def train(distribute: str, batch: int) -> tuple[float, float]:
     return past.history[-1]["seconds"] / IMAGES, (used[-1] - used[-2]) / IMAGES
 
 
-def measure(what: str, backend: str, batch: int, workers: int = 0) -> None:
+def measure(what: str, backend: str, batch: int, crop: int, workers: int = 0) -> None:
     """Measure in a new process and print."""
     environment = os.environ | {"KERAS_BACKEND": backend, "UNETSEG_WORKERS": str(workers or 1), "UNETSEG_WORKER": "1"}
     if workers:
         del environment["UNETSEG_WORKER"]  # which starts them
-    command = [sys.executable, __file__, "--measure", what, "--batch", str(batch)]
+    command = [sys.executable, __file__, "--measure", what, "--batch", str(batch), "--crop", str(crop)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     seconds, used = map(float, done.stdout.split()[-2:])
     name = f"{what}, {backend}" + f", {workers} processes of one core" * bool(workers)
@@ -77,6 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=["predict", "train", "data_parallel"], help="in this process")
     parser.add_argument("--batch", type=int, default=4, help="crops in a batch of training")
+    parser.add_argument("--crop", type=int, default=128, help="height and width of these crops")
     options = parser.parse_args()
     if options.measure == "data_parallel":
         from unetseg.workers import RANK, is_worker, start_workers
@@ -86,13 +87,13 @@ def main() -> None:
         os.sched_setaffinity(0, {int(os.environ.get(RANK, "0"))})
     if options.measure:
         way = options.measure.replace("train", "none")
-        print(*(predict() if options.measure == "predict" else train(way, options.batch)))
+        print(*(predict() if options.measure == "predict" else train(way, options.batch, options.crop)))
         return None
     for what in ("predict", "train"):
         for backend in ("tensorflow", "jax"):
-            measure(what, backend, options.batch)
+            measure(what, backend, options.batch, options.crop)
     for workers in (1, 2):
-        measure("data_parallel", "jax", options.batch, workers)
+        measure("data_parallel", "jax", options.batch, options.crop, workers)
     return None
 
 
