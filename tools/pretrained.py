@@ -39,6 +39,8 @@ LARGE = 30.0  # pixels; an image whose nuclei are wider, in the median, is halve
 WHOLE = (  # then on whole tiles, each time from the last weights: epochs, learning rate, share of negatives
     (8, 0.001, 0.0),
     (6, 0.001, 0.15),
+    (26, 0.0015, 0.15),
+    (14, 0.0012, 0.3),
 )
 
 
