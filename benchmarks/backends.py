@@ -36,6 +36,7 @@ def predict() -> tuple[float, float]:
 
 def train(distribute: str, batch: int, crop: int) -> tuple[float, float]:
     """Train in this process, on batches of so many crops; give seconds and CPU seconds per image of the last epoch."""
+    import unetseg.training  # noqa: F401 - before Keras, whose convolutions it chooses
     from unetseg.model import keras
     from unetseg.params_file import load_params
     from unetseg.training.batches import PlainBatches, TrainingBatches

@@ -35,6 +35,7 @@ ROUNDS, BATCH = 5, 8
 
 def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values: list[str], out: Path) -> None:
     """Train a recipe; write a row for each epoch, the facts of the run, and the model."""
+    import unetseg.training  # noqa: F401 - before Keras, whose convolutions it chooses
     from unetseg.model import keras
     from unetseg.model.file import save_model
     from unetseg.params_file import load_params

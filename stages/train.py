@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import unetseg.training  # noqa: F401 - before Keras, whose convolutions it chooses
 from unetseg import stage
 from unetseg.config import Params
 from unetseg.errors import InputError

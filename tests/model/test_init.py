@@ -7,12 +7,11 @@ import sys
 import pytest
 
 IMPORT = """
-import gc, os, sys
-os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+import gc, sys
 from unetseg.model import keras
 print(sorted({"matplotlib", "pandas", "sklearn", "jax", "tensorflow"} & sys.modules.keys()), gc.isenabled())
 import matplotlib, sklearn
-print(keras.ops.convert_to_numpy(keras.ops.ones(2)).sum(), os.environ["TF_ENABLE_ONEDNN_OPTS"])
+print(keras.ops.convert_to_numpy(keras.ops.ones(2)).sum())
 """
 
 
@@ -29,5 +28,5 @@ def test_keras_is_imported_in_silence_with_its_backend_alone(backend, settings, 
     run = subprocess.run(
         [sys.executable, "-c", IMPORT], env=environment, check=True, capture_output=True, encoding="utf-8"
     )
-    assert run.stdout == f"['{backend or settings}'] True\n2.0 1\n"
+    assert run.stdout == f"['{backend or settings}'] True\n2.0\n"
     assert run.stderr == ""

@@ -24,7 +24,6 @@ def __getattr__(name: str) -> Any:
     if name != "keras":
         raise AttributeError(f"module 'unetseg.model' has no attribute {name!r}")
     limit_threads()
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # on by default only where the processor has AVX-512
     if "keras" in sys.modules:
         return sys.modules["keras"]
     with _silence(), _only_what_is_needed():
