@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import yaml
 
+import unetseg.training  # noqa: F401 - before Keras, whose convolutions it chooses
 from unetseg.config import Params
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
