@@ -116,14 +116,21 @@ def merged(preset: Path, values: list[str], target: Path) -> Path:
 
 
 def multiply_adds(model: Any) -> int:
-    """Count the multiplications of all convolutions for one image."""
-    total = 0
-    for layer in model.get_layer("unet").layers:
-        names = [name for name in ("kernel", "depthwise_kernel", "pointwise_kernel") if hasattr(layer, name)]
-        # In a transposed convolution each input value, not each output value, meets the kernel.
-        places = (layer.input if "Transpose" in type(layer).__name__ else layer.output).shape[1:3] if names else ()
-        total += sum(math.prod(getattr(layer, name).shape) * math.prod(places) for name in names)
-    return total
+    """Count the multiplications of all convolutions for one image of the model's size."""
+    from unetseg.model import keras
+
+    network = model.get_layer("unet")
+    kernels = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    layers = [layer for layer in network.layers if any(hasattr(layer, name) for name in kernels)]
+    # In a transposed convolution each input value, not each output value, meets the kernel.
+    maps = [layer.input if "Transpose" in type(layer).__name__ else layer.output for layer in layers]
+    seen = keras.Model(network.inputs, maps)(keras.ops.zeros((1, *model.input_shape[1:])))
+    return sum(
+        math.prod(getattr(layer, name).shape) * math.prod(each.shape[1:3])
+        for layer, each in zip(layers, seen, strict=True)
+        for name in kernels
+        if hasattr(layer, name)
+    )
 
 
 def compare(folders: dict[str, Path], arrays: Path, split: Path) -> dict[str, dict[str, Any]]:
