@@ -55,19 +55,19 @@ CHOICES: dict[str, list[str]] = {
 
 def score(model_file: Path, arrays: Path, split: Path) -> dict[str, float]:
     """Score a model on the validation subset."""
-    from unetseg.dataset.subsets import subset_rows
     from unetseg.evaluation import matching, scores
-    from unetseg.evaluation.evaluation import BATCH, predict
+    from unetseg.evaluation.evaluation import predict_subset
     from unetseg.model.file import load_model
     from unetseg.objects.separation import separated_objects
+    from unetseg.prediction.predictor import Predictor
 
-    chosen = np.array([int(row["index"]) for row in subset_rows(arrays / "samples.csv", split, "validation")])
-    images, labels = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in ("images", "labels"))
     dices, f1s = [], []
-    probabilities = predict(load_model(model_file), images, chosen, BATCH, False)
-    for truth, probability in zip(labels[chosen], probabilities, strict=True):
-        dices.append(scores.dice(scores.count(truth > 0, probability >= 0.5)))
-        f1s.append(matching.f1(matching.match(truth, separated_objects(probability, 0.5, 1.0, 8)), 0.5))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "validation"
+        for image in predict_subset(Predictor(load_model(model_file)), arrays, split, name="validation", out=out):
+            dices.append(scores.dice(scores.count(image.mask, image.probability >= 0.5)))
+            separated = separated_objects(image.probability, 0.5, 1.0, 8)
+            f1s.append(matching.f1(matching.match(image.labels, separated), 0.5))
     return {"dice": float(np.mean(dices)), "objects_f1": float(np.mean(f1s))}
 
 

@@ -28,19 +28,7 @@ TINY = {
     "model": {"base_filters": 2, "max_filters": 4, "depth": 1},
     "train": {"epochs": 1, "batch_size": 8, "crop": 64, "crop_epochs": 1},
 }
-STAGES = {
-    "unzip": "--out unzipped --listing unzipped.csv",
-    "preprocess": "--samples unzipped --out arrays --report preprocess.json",
-    "split": "--samples arrays --images unzipped --out split.csv --report split.json",
-    "train": "--arrays arrays --split split.csv --model unet.keras --history history.csv --metrics train.json "
-    "--state state",
-    "evaluate": "--arrays arrays --split split.csv --model unet.keras --metrics evaluate.json --summary summary.json "
-    "--per-image per_image.csv --thresholds thresholds.csv --reliability reliability.csv --predictions predictions "
-    "--tuning tuning.json",
-    "plot": "--arrays arrays --history history.csv --evaluation evaluate.json --per-image per_image.csv "
-    "--thresholds thresholds.csv --reliability reliability.csv --predictions predictions --out plots "
-    "--report report.html",
-}
+STAGES = ("unzip", "preprocess", "split", "train", "evaluate", "plot")
 COLUMNS = ("images", "stage", "cpu_seconds", "seconds", "peak_mb")
 
 
@@ -68,14 +56,13 @@ def write_archive(path: Path, count: int) -> None:
                 )
 
 
-def run(folder: Path, stage: str) -> dict[str, float]:
-    """Run a stage; give its CPU seconds, seconds and peak memory, with those of its processes."""
+def run(folder: Path, stage: str, command: str) -> dict[str, float]:
+    """Run a stage's command; give its CPU seconds, seconds and peak memory, with those of its processes."""
     cpu: dict[int, float] = {}
     started, peak = time.monotonic(), 0.0
-    command = [sys.executable, str(ROOT / "stages" / f"{stage}.py"), *STAGES[stage].split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     with (folder / f"{stage}.log").open("w") as log:
-        process = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        process = psutil.Popen(command.split(), cwd=folder, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             total = 0
             with contextlib.suppress(psutil.Error, OSError, ProcessLookupError):  # of one that ends just now
@@ -98,11 +85,16 @@ def _anonymous(pid: int) -> int:
 
 def measure(count: int, folder: Path) -> list[dict[str, object]]:
     """Run all stages on an archive of `count` images in an empty folder, and remove it."""
+    from dvc.repo import Repo
     from dvc.utils.serialize import modify_yaml
 
+    commands = {stage.name: stage.cmd for stage in Repo(ROOT).index.stages}
     folder.mkdir(parents=True)
     write_archive(folder / "images.zip", count)
     shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / "stages", folder / "stages")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data" / "groups.csv", folder / "data")
     with modify_yaml(folder / "params.yaml") as params:
         for section, values in TINY.items():
             params[section].update(values)
@@ -110,9 +102,10 @@ def measure(count: int, folder: Path) -> list[dict[str, object]]:
         params["evaluate"]["external"] = str(ROOT / "data" / "sample" / "none.zip")
     rows = []
     for stage in STAGES:
-        rows.append({"images": count, "stage": stage, **{k: round(v, 2) for k, v in run(folder, stage).items()}})
+        measured = run(folder, stage, commands[stage])
+        rows.append({"images": count, "stage": stage, **{name: round(value, 2) for name, value in measured.items()}})
         print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    print(f"report page: {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
+    print(f"report page: {(folder / 'metrics' / 'report.html').stat().st_size / 1e6:.1f} MB")
     shutil.rmtree(folder)
     return rows
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from unetseg.evaluation import calibration, matching, scores
-from unetseg.evaluation import tuning as selection
+from unetseg.evaluation.evaluation import THRESHOLDS
 from unetseg.objects import separation as objects
 
 SIZE, OBJECTS, REPEATS = 256, 300, 30
@@ -37,7 +37,7 @@ def main() -> None:
     separated = np.roll(labels, 1, axis=0).astype(np.int32)
     counts, matched = scores.count(truth, predicted), matching.match(labels, separated)
     many = scores.stack([counts] * 300)
-    thresholds, tallied = np.array(selection.THRESHOLDS, np.float32), calibration.tally(truth, probability)
+    thresholds, tallied = np.array(THRESHOLDS, np.float32), calibration.tally(truth, probability)
     cases = {
         "scores.count": lambda: scores.count(truth, predicted),
         "scores.count_at, 99 thresholds": lambda: scores.count_at(truth, probability, thresholds),
