@@ -127,7 +127,7 @@ def prepare(stage1: Path, nuinsseg: Path, work: Path, params: Params) -> None:
         write_arrays(work / "samples", work / "arrays", size=params.image.size, skip_bad=False, tiles=True)
 
 
-def changed(params: Params, start: Path, negative: float = 0.0, **train: float) -> Params:
+def changed(params: Params, start: Path | str, negative: float = 0.0, **train: float) -> Params:
     """Start from the weights of a model, with other values of `train` and another share of negatives."""
     sections = {
         "train": params.train.model_copy(update={"start_from": str(start), **train}),
@@ -161,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     params, work = recipe("travel.yaml"), options.work
     prepare(options.stage1_train, options.nuinsseg, work, params)
-    last = trained(recipe("laptop.yaml"), work, "stage1_arrays", work / "start.keras")
+    last = trained(changed(recipe("laptop.yaml"), ""), work, "stage1_arrays", work / "start.keras")
     params = changed(params, last, epochs=CROPS, crop_epochs=CROPS)
     last = trained(params, work, "arrays", work / "crops.keras")
     for number, (epochs, rate, negative) in enumerate(WHOLE):
