@@ -98,7 +98,7 @@ def seeds() -> list[bytes]:
 def _pack(members: dict[str, bytes], method: int, streamed: bool, zip64: bool = False) -> bytes:
     buffer = io.BytesIO()
     if streamed:
-        buffer.seekable = lambda: False  # type: ignore[method-assign]  # sizes behind the contents
+        buffer.seekable = lambda: False  # sizes behind the contents
     with zipfile.ZipFile(buffer, "w", method) as file:
         for name, content in members.items():
             with file.open(zipfile.ZipInfo(name), "w", force_zip64=zip64) as member:

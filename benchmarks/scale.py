@@ -61,8 +61,9 @@ def run(folder: Path, stage: str, command: str) -> dict[str, float]:
     cpu: dict[int, float] = {}
     started, peak = time.monotonic(), 0.0
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    words = [sys.executable, *command.split()[1:]]
     with (folder / f"{stage}.log").open("w") as log:
-        process = psutil.Popen(command.split(), cwd=folder, env=environment, stdout=log, stderr=log)
+        process = psutil.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             total = 0
             with contextlib.suppress(psutil.Error, OSError, ProcessLookupError):  # of one that ends just now

@@ -75,7 +75,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
         made.append(time.monotonic() - started)
         return batch
 
-    TrainingBatches.__getitem__ = timed  # type: ignore[method-assign] - to look at it
+    TrainingBatches.__getitem__ = timed  # to look at it
     params = load_params(merged(preset, values, out / "params.yaml"))
     batches, validation = open_batches(arrays, split, mode="resize", settings=params.train, strength=params.augment)
     clock = Clock()

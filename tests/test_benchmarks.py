@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {path.name: path for folder in ("benchmarks", "tools") for path in sorted((ROOT / folder).glob("*.py"))}
+SCRIPTS = [f"{name}/{path.name}" for name in ("benchmarks", "tools") for path in sorted((ROOT / name).glob("*.py"))]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_imports_what_is_there(script: str) -> None:
-    for node in ast.walk(ast.parse(SCRIPTS[script].read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse((ROOT / script).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "unetseg":
             module = importlib.import_module(str(node.module))
             for name in (each.name for each in node.names):

@@ -161,7 +161,8 @@ def main() -> None:
     options = parser.parse_args()
     params, work = recipe("travel.yaml"), options.work
     prepare(options.stage1_train, options.nuinsseg, work, params)
-    last = trained(changed(recipe("laptop.yaml"), ""), work, "stage1_arrays", work / "start.keras")
+    first = changed(recipe("laptop.yaml"), "")  # the shipped model saw no negatives yet
+    last = trained(first, work, "stage1_arrays", work / "start.keras")
     params = changed(params, last, epochs=CROPS, crop_epochs=CROPS)
     last = trained(params, work, "arrays", work / "crops.keras")
     for number, (epochs, rate, negative) in enumerate(WHOLE):
