@@ -24,6 +24,13 @@ def test_with_few_images_the_models_own_expectation_is_taken():
     assert calibrate([0.9, 0.8], [0.1, 0.2]) == Estimate()
 
 
+def test_images_of_one_step_of_the_isotonic_regression_are_told_apart():
+    estimate = calibrate(np.linspace(0.6, 0.95, 8).tolist(), [0.6, 0.5, 0.7, 0.8, 0.75, 0.85, 0.84, 0.9])
+    dice = [estimate.dice_of(expected) for expected in (0.65, 0.7, 0.75, 0.8, 0.85)]
+    assert dice == sorted(set(dice))
+    assert estimate.dice_of(0.625) == pytest.approx(0.55)  # the middle of the first step: the mean Dice of its images
+
+
 def test_hardly_any_image_of_those_evaluated_on_is_unlike_them():
     estimate = calibrate(np.linspace(0.5, 0.9, 100).tolist(), [0.6] * 100)
     verdicts = [estimate.verdict(value) for value in np.linspace(0.5, 0.9, 100).tolist()]

@@ -56,16 +56,21 @@ def reliability(tallied: Float64[np.ndarray, "3 bins"]) -> list[dict[str, Any]]:
 
 
 def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
-    """Fit the Dice of images to the Dice that the model expects of them, by isotonic regression.
+    """Fit the Dice of images to the Dice that the model expects of them, by centred isotonic regression.
 
-    That nothing scores 0 where nothing is expected is added to the images, so that the map reaches down to 0.
+    Isotonic regression gives steps, on each of which images cannot be told apart; here each step is the point at its
+    mean, with lines between them (Oron and Flournoy 2017, "Centered isotonic regression"). That nothing scores 0 where
+    nothing is expected is added to the images, so that the map reaches down to 0.
     """
     if len(expected) < FEWEST:
         return Estimate()
-    fitted = IsotonicRegression(y_min=0, y_max=1).fit([0.0, *expected], [0.0, *dice])
-    points = [[round(float(value), 4) for value in axis] for axis in (fitted.X_thresholds_, fitted.y_thresholds_)]
+    known = np.array([0.0, *expected])
+    fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(known, [0.0, *dice])
+    steps, members = np.unique(fitted, return_inverse=True)
+    centres = np.bincount(members, known) / np.bincount(members)
+    points = [tuple(round(float(value), 4) for value in axis) for axis in (centres, steps)]
     unlike = round(float(np.quantile(expected, RARE)), 4)
-    return Estimate(expected=tuple(points[0]), dice=tuple(points[1]), unlike=unlike)
+    return Estimate(expected=points[0], dice=points[1], unlike=unlike)
 
 
 def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
