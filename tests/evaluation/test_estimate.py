@@ -24,6 +24,12 @@ def test_with_few_images_the_models_own_expectation_is_taken():
     assert calibrate([0.9, 0.8], [0.1, 0.2]) == Estimate()
 
 
+@pytest.mark.parametrize("expected", [0.0, 0.5, 1.0])
+def test_where_nothing_was_found_right_the_estimate_is_0(expected):
+    estimate = calibrate([expected] * 8, [0.0] * 8)
+    assert [estimate.dice_of(value) for value in (0.0, 0.5, 1.0)] == [0, 0, 0]
+
+
 def test_images_of_one_step_of_the_isotonic_regression_are_told_apart():
     estimate = calibrate(np.linspace(0.6, 0.95, 8).tolist(), [0.6, 0.5, 0.7, 0.8, 0.75, 0.85, 0.84, 0.9])
     dice = [estimate.dice_of(expected) for expected in (0.65, 0.7, 0.75, 0.8, 0.85)]

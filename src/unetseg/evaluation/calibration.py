@@ -68,7 +68,8 @@ def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
     fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(known, [0.0, *dice])
     steps, members = np.unique(fitted, return_inverse=True)
     centres = np.bincount(members, known) / np.bincount(members)
-    points = [tuple(round(float(value), 4) for value in axis) for axis in (centres, steps)]
+    axes = [*centres, 1.0], [*steps, steps[-1]]  # above the last step it stays; where all images score 0, there is one
+    points = [tuple(round(float(value), 4) for value in axis) for axis in axes]
     unlike = round(float(np.quantile(expected, RARE)), 4)
     return Estimate(expected=points[0], dice=points[1], unlike=unlike)
 
