@@ -1,4 +1,5 @@
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 hypothesis.settings.register_profile("project", deadline=None)  # a busy computer is no defect
 hypothesis.settings.load_profile("project")
 jaxtyping.install_import_hook("unetseg", "beartype.beartype")
+
+gc.set_threshold(50_000, 20, 20)
+_seen: list[object] = []
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +50,9 @@ def eager(request: pytest.FixtureRequest) -> Iterator[None]:
     if not tensorflow or "compiled" in request.fixturenames:
         yield
         return
+    if not _seen:  # its many objects need no look at each collection, of which Keras asks for many
+        gc.freeze()
+        _seen.append(tensorflow)
     tensorflow.config.run_functions_eagerly(True)
     yield
     tensorflow.config.run_functions_eagerly(False)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,9 @@ SETTINGS = {"batch_size": 4, "epochs": 2, "crop_epochs": 0, "ema": 0.5, "clip_no
 
 
 def start(
-    folder: Path, distribute: str, own: Mapping[str, str], die: int = -1, *before: str
+    folder: Path, distribute: str, own: Mapping[str, str], die: int = -1, before: Sequence[str] = (sys.executable,)
 ) -> "subprocess.Popen[str]":
-    """Start a training in a new process; `own` are its variables, `before` comes before the command.
+    """Start a training in a new process; `own` are its variables, `before` begins the command: it runs Python.
 
     With `die` the last process of the training is killed when that epoch, from 0, begins.
     """
@@ -32,7 +32,7 @@ def start(
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [*before, sys.executable, __file__, distribute, str(folder), str(die)]
+    command = [*before, __file__, distribute, str(folder), str(die)]
     return subprocess.Popen(
         command, env=os.environ | quick | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -3,11 +3,13 @@
 import shutil
 import socket
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
 import pytest
 from devices import difference, start
+from pipeline import Project
 
 from unetseg.training.devices import Share
 from unetseg.workers import RANK
@@ -54,8 +56,10 @@ def test_four_processes_train_as_one(one):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("programs")
 def test_two_devices_under_a_mirrored_strategy_train_as_one(tmp_path):
-    alone, mirrored = (start(tmp_path / name, name, {}) for name in ("none", "mirrored"))
+    python = [str(Project.programs / "python")]
+    alone, mirrored = (start(tmp_path / name, name, {}, before=python) for name in ("none", "mirrored"))
     finish(alone)
     finish(mirrored)
     assert difference(tmp_path / "mirrored", tmp_path / "none") < CLOSE
@@ -98,7 +102,7 @@ def test_two_hosts_train_as_one(one, hosts):
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
     started = [
-        start(folder, "data_parallel", common | {RANK: str(rank)}, -1, "ip", "netns", "exec", name)
+        start(folder, "data_parallel", common | {RANK: str(rank)}, before=["ip", "netns", "exec", name, sys.executable])
         for rank, (name, _) in enumerate(hosts)
     ]
     for process in started:
