@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from unetseg.errors import InputError
 from unetseg.images.inputs import Input, open_source
 from unetseg.images.resampling import fit, restore
+from unetseg.model import keras
 from unetseg.model.file import load_model
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, write_strips
@@ -21,6 +22,8 @@ from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 
+# one image's tiles leave cores free now and then; on JAX Keras takes the weights out of the model during a pass
+SEVERAL = in_parallel if keras.backend.backend() == "tensorflow" else map
 SMALL = 2**22  # pixels; a larger image is written while it is predicted, strip by strip
 
 Failure = str
@@ -56,7 +59,8 @@ class FilePredictor:
             done.
         """
         read = in_parallel(partial(self._read, results, keep), sources)
-        return in_parallel(partial(_write, results), self._predict(results, keep, read))
+        predicted = SEVERAL(self._hold, self._predict(results, keep, read))
+        return in_parallel(partial(_write, results), predicted)
 
     def plan(self, image: Readable) -> tuple[float, Plan]:
         """Choose the zoom of an image that is predicted in tiles, and place them."""
@@ -80,34 +84,40 @@ class FilePredictor:
 
     def _predict(
         self, results: Results, keep: int | None, images: Iterator[_Read | Input | Failure]
-    ) -> Iterator[_Predicted | Outcome]:
+    ) -> Iterator[_Predicted | _Read | Outcome]:
+        """Predict images that are fitted and large ones, one after the other; give back those to predict in tiles."""
         while batch := list(islice(images, BATCH)):
             fitted = self.predictor.fitted(each.pixels for each in batch if isinstance(each, _Read) and each.fitted)
             for each in batch:
-                if isinstance(each, Failure):
-                    yield each
+                if isinstance(each, Input):
+                    yield self._stream(results, keep, each)
                 elif isinstance(each, _Read) and each.fitted:
                     yield each.known, map(restore, [next(fitted)], [each.known.height], [each.known.width])
                 else:
-                    try:
-                        yield self._hold(each) if isinstance(each, _Read) else self._stream(results, keep, each)
-                    except InputError as error:
-                        yield str(error)
+                    yield each
 
-    def _hold(self, image: _Read) -> _Predicted:
-        """Predict an image that is in memory, in tiles."""
+    def _hold(self, image: _Read | _Predicted | Outcome) -> _Predicted | Outcome:
+        """Predict an image that is in memory, in tiles, if it is not predicted yet."""
+        if not isinstance(image, _Read):
+            return image
         seen = in_memory(image.pixels, image.known.pixel)
-        zoom = self.zooming.decide(self.predictor, seen)
-        return replace(image.known, zoom=zoom), list(self.predictor.strips(seen, zoom))
+        try:
+            zoom = self.zooming.decide(self.predictor, seen)
+            return replace(image.known, zoom=zoom), list(self.predictor.strips(seen, zoom))
+        except InputError as error:
+            return str(error)
 
-    def _stream(self, results: Results, keep: int | None, source: Input) -> Input | None:
+    def _stream(self, results: Results, keep: int | None, source: Input) -> Outcome:
         """Predict an image while it is read, and write it, or give it back."""
-        with open_source(source) as image:
-            if keep and image.height * image.width > keep:
-                return source
-            zoom, plan = self.plan(image)
-            scored = (self.predictor.score(image, plan, top) for top in plan.grid.down.starts)
-            write_strips(results, Known(source, image.height, image.width, image.pixel, zoom), plan, scored)
+        try:
+            with open_source(source) as image:
+                if keep and image.height * image.width > keep:
+                    return source
+                zoom, plan = self.plan(image)
+                scored = (self.predictor.score(image, plan, top) for top in plan.grid.down.starts)
+                write_strips(results, Known(source, image.height, image.width, image.pixel, zoom), plan, scored)
+        except InputError as error:
+            return str(error)
         return None
 
 
