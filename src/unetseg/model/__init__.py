@@ -32,7 +32,10 @@ def __getattr__(name: str) -> Any:
 
 @contextlib.contextmanager
 def _only_what_is_needed() -> Iterator[None]:
-    """Hide optional packages from Keras and TensorFlow, and collect no garbage: half of the seconds of their import."""
+    """Hide optional packages from Keras and TensorFlow, and collect no garbage: half of the seconds of their import.
+
+    What they have made by then stays, so that no later collection has to look through it.
+    """
     modules: dict[str, Any] = sys.modules
     hidden = {*UNUSED, *(() if _runs_on_jax() else ("jax",))} - modules.keys()
     collects = gc.isenabled()
@@ -43,6 +46,7 @@ def _only_what_is_needed() -> Iterator[None]:
     finally:
         for name in hidden:
             modules.pop(name, None)
+        gc.freeze()
         if collects:
             gc.enable()
 
