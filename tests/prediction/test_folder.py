@@ -74,6 +74,18 @@ def test_the_masks_are_to_the_pixel_those_that_evaluate_scored(tta):
         assert scored.any()
 
 
+@pytest.mark.usefixtures("compiled")
+def test_images_predicted_at_once_get_the_files_of_images_predicted_one_by_one(monkeypatch):
+    for number in range(12):
+        cv2.imwrite(f"images/{number:02d}.png", spots(60 + 7 * number, 90))
+    assert run("tiles", kinds=["probability"]) == [None] * 12
+    at_once = {path.name: path.read_bytes() for path in Path("out").glob("[01]*")}
+    monkeypatch.setattr(folder_of_files, "SEVERAL", map)
+    run("tiles", kinds=["probability"])
+    assert at_once == {path.name: path.read_bytes() for path in Path("out").glob("[01]*")}
+    assert len(at_once) == 24
+
+
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_on_real_images_the_masks_are_to_the_pixel_those_that_evaluate_scored(realdata, tmp_path):

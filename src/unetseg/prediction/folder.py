@@ -13,17 +13,14 @@ from jaxtyping import Float32, UInt8
 from unetseg.errors import InputError
 from unetseg.images.inputs import Input, open_source
 from unetseg.images.resampling import fit, restore
-from unetseg.model import keras
 from unetseg.model.file import load_model
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, write_strips
-from unetseg.prediction.predictor import BATCH, Predictor
+from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
 from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 
-# one image's tiles leave cores free now and then; on JAX Keras takes the weights out of the model during a pass
-SEVERAL = in_parallel if keras.backend.backend() == "tensorflow" else map
 SMALL = 2**22  # pixels; a larger image is written while it is predicted, strip by strip
 
 Failure = str

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.model import keras
+from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
 from unetseg.prediction.settings import Trained
 from unetseg.prediction.tiles import TILE, TiledModel
@@ -17,6 +18,8 @@ from unetseg.prediction.tiles import TILE, TiledModel
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of tiles of several shapes
 
 BATCH = 8
+# how to predict several images: one leaves cores free now and then; on JAX Keras takes a model's weights out for a pass
+SEVERAL = in_parallel if keras.backend.backend() == "tensorflow" else map
 VIEWS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))
 
 Score = Callable[[Shaped[np.ndarray, "n height width 3"]], Float32[np.ndarray, "n height width"]]

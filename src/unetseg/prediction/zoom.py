@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress, islice
 from math import inf, log2, sqrt
+from operator import not_
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.images.resampling import fit, resize, restore
 from unetseg.prediction.plan import Readable, in_memory
-from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.predictor import SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
 from unetseg.prediction.settings import Settings, Tuning
 
@@ -105,14 +106,19 @@ def predict_zoomed(
     predictor: Predictor, zooming: Zooming, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]
 ) -> Iterator[tuple[float, Float32[np.ndarray, "_ _"]]]:
     """Predict images at the zoom that is right for each; give that zoom and the probability at the image's own size."""
+
+    def tiled(image: UInt8[np.ndarray, "_ _ 3"]) -> tuple[float, Float32[np.ndarray, "_ _"]]:
+        zoom = zooming.decide(predictor, in_memory(image))
+        return zoom, predictor.image(image, zoom)
+
     waiting = iter(images)
     while several := list(islice(waiting, BATCH)):
         fits = [zooming.fits(predictor.size, image.shape[0], image.shape[1], None) for image in several]
         fitted = predictor.fitted(fit(image, predictor.size) for image in compress(several, fits))
+        others = iter(list(SEVERAL(tiled, compress(several, map(not_, fits)))))
         for image, is_fitted in zip(several, fits, strict=True):
             height, width = image.shape[:2]
             if is_fitted:
                 yield predictor.size / sqrt(height * width), restore(next(fitted), height, width)
             else:
-                zoom = zooming.decide(predictor, in_memory(image))
-                yield zoom, predictor.image(image, zoom)
+                yield next(others)
