@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 .PHONY: repro test check docs pretrained requirements clean
 .DELETE_ON_ERROR:
 
-repro: .venv/run
+repro: .venv/$(if $(WORKERS),dev,run)
 	@python tools/repair_dvc.py
 	$(if $(WORKERS),UNETSEG_WORKERS=$(WORKERS) dvc exp run -S train.distribute=data_parallel,dvc repro)
 

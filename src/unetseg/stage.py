@@ -89,9 +89,9 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 
 def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Say in one line that Ctrl-C came while a stage imported what it needs, outside of any block."""
-    if _is_interrupt(error):
-        print("interrupted", file=sys.stderr)
+    """Say in one line what ends a stage while it imports what it needs, outside of any block."""
+    if line := _told(error):
+        print(line, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 

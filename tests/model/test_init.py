@@ -15,6 +15,22 @@ print(keras.ops.convert_to_numpy(keras.ops.ones(2)).sum())
 """
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("chosen_by", ["KERAS_BACKEND", "keras.json"])
+def test_a_backend_that_is_not_installed_is_named_in_one_line(backend, chosen_by, tmp_path):
+    (tmp_path / f"{backend}.py").write_text(f"raise ModuleNotFoundError('No module', name='{backend}')")
+    (tmp_path / "keras.json").write_text(f'{{"backend": "{backend}"}}')
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment |= {"KERAS_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}{os.pathsep}src"}
+    environment |= {"KERAS_BACKEND": backend} if chosen_by == "KERAS_BACKEND" else {}
+    run = subprocess.run(
+        [sys.executable, "stages/train.py"], env=environment, check=False, capture_output=True, encoding="utf-8"
+    )
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert f"{chosen_by}: asks for {backend}, which is not installed; " in run.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "settings"), [("tensorflow", "jax"), (None, "tensorflow"), ("jax", "tensorflow"), (None, "jax")]

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unetseg.errors import InputError
 from unetseg.parallel import limit_threads
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["keras"]
 
+BACKENDS = {  # what to do where Keras is told to run on one that is absent
+    "jax": "install it with `pip install 'unetseg[jax]'`, or choose tensorflow",
+    "torch": "choose tensorflow or jax",
+    "openvino": "choose tensorflow or jax",
+}
 UNUSED = ("matplotlib", "pandas", "sklearn")  # Keras imports them, where they are installed, for parts not used here
 
 
@@ -26,8 +32,15 @@ def __getattr__(name: str) -> Any:
     limit_threads()
     if "keras" in sys.modules:
         return sys.modules["keras"]
-    with _silence(), _only_what_is_needed():
-        return import_module("keras")
+    try:
+        with _silence(), _only_what_is_needed():
+            return import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        chosen = "KERAS_BACKEND" if "KERAS_BACKEND" in os.environ else _keras_file()
+        rule = f"asks for {error.name}, which is not installed; {BACKENDS[error.name]}"
+        raise InputError(f"{chosen}: {rule}") from error
 
 
 @contextlib.contextmanager
@@ -53,9 +66,12 @@ def _only_what_is_needed() -> Iterator[None]:
 
 def _runs_on_jax() -> bool:
     """Tell whether Keras will take JAX as its backend: the environment decides, else Keras' own file."""
-    chosen = os.environ.get("KERAS_BACKEND")
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+    chosen, settings = os.environ.get("KERAS_BACKEND"), _keras_file()
     return "jax" in (chosen or (settings.read_text(errors="replace") if settings.is_file() else ""))
+
+
+def _keras_file() -> Path:
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
 
 
 @contextlib.contextmanager
