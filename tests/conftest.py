@@ -22,7 +22,6 @@ hypothesis.settings.load_profile("project")
 jaxtyping.install_import_hook("unetseg", "beartype.beartype")
 
 gc.set_threshold(50_000, 20, 20)
-_seen: list[object] = []
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,9 +49,6 @@ def eager(request: pytest.FixtureRequest) -> Iterator[None]:
     if not tensorflow or "compiled" in request.fixturenames:
         yield
         return
-    if not _seen:  # its many objects need no look at each collection, of which Keras asks for many
-        gc.freeze()
-        _seen.append(tensorflow)
     tensorflow.config.run_functions_eagerly(True)
     yield
     tensorflow.config.run_functions_eagerly(False)
@@ -98,6 +94,11 @@ def once(folder: Path, make: Callable[[Path], object]) -> Project:
             make(folder)
             done.touch()
     return Project(folder)
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that was imported out of later garbage collections, of which Keras asks for many."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,6 +18,7 @@ from unetseg.prediction.settings import Settings, Tuning
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
 BATCH = 8  # images held at once
+LARGEST = 3 * 2**22  # values; of images with one that has more, one is predicted at a time, for want of memory
 LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 
@@ -115,7 +116,8 @@ def predict_zoomed(
     while several := list(islice(waiting, BATCH)):
         fits = [zooming.fits(predictor.size, image.shape[0], image.shape[1], None) for image in several]
         fitted = predictor.fitted(fit(image, predictor.size) for image in compress(several, fits))
-        others = iter(list(SEVERAL(tiled, compress(several, map(not_, fits)))))
+        at_once = SEVERAL if max(image.size for image in several) <= LARGEST else map
+        others = iter(at_once(tiled, compress(several, map(not_, fits))))
         for image, is_fitted in zip(several, fits, strict=True):
             height, width = image.shape[:2]
             if is_fitted:
