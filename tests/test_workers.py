@@ -1,7 +1,7 @@
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.workers import RANK, worker_commands
+from unetseg.workers import RANK, start_workers, worker_commands
 
 
 def test_on_one_machine_each_worker_gets_its_rank_and_the_same_address():
@@ -25,3 +25,10 @@ def test_under_slurm_srun_starts_the_workers_and_ends_all_if_one_fails():
 def test_a_number_of_workers_that_is_no_whole_number_is_named(name, value):
     with pytest.raises(InputError, match=f"{name}: '{value}' is not a whole number from 1 up"):
         worker_commands({name: value}, ["python", "train.py"])
+
+
+def test_without_jax_no_worker_is_started(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("started"))
+    with pytest.raises(InputError, match=r"^train.distribute: data_parallel needs JAX: install it with "):
+        start_workers()

@@ -1,6 +1,7 @@
 """Start the processes of a training that act as one."""
 
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -27,8 +28,10 @@ def start_workers() -> None:
     Under Slurm `srun` starts SLURM_NTASKS of them, on all nodes; elsewhere there are UNETSEG_WORKERS (default: 1) here.
 
     Raises:
-        InputError: with what the failed process said, or its rank and status.
+        InputError: with what the failed process said, or its rank and status, or if JAX is not installed.
     """
+    if not importlib.util.find_spec("jax"):
+        raise InputError("train.distribute: data_parallel needs JAX: install it with `pip install 'unetseg[jax]'`")
     started = worker_commands(os.environ, [sys.executable, *sys.argv])
     with contextlib.ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in started]

@@ -38,7 +38,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
-        chosen = "KERAS_BACKEND" if "KERAS_BACKEND" in os.environ else _keras_file()
+        chosen = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else _keras_file()
         rule = f"asks for {error.name}, which is not installed; {BACKENDS[error.name]}"
         raise InputError(f"{chosen}: {rule}") from error
 

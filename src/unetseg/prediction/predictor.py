@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cache
 from itertools import islice
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
@@ -57,7 +58,8 @@ class Predictor:
         """
         self.size = model_size(model)
         self.scale = scale
-        self._model, self._views, self._tile, self._overlap = model, VIEWS if tta else VIEWS[:1], tile, overlap
+        self._model, self._views = model, VIEWS if tta else VIEWS[:1]
+        self._make_tiled, self._making = cache(lambda: TiledModel(model, tile, overlap)), Lock()
         if scale == "tiles":
             _ = self._tiled  # refuses an unsuitable model before any image is read
 
@@ -104,9 +106,10 @@ class Predictor:
         """Predict an image in memory, in tiles."""
         return np.concatenate(list(self.strips(in_memory(image), zoom)))
 
-    @cached_property
+    @property
     def _tiled(self) -> TiledModel:
-        return TiledModel(self._model, self._tile, self._overlap)
+        with self._making:  # several threads may ask for it at once
+            return self._make_tiled()
 
     def _average(
         self, score: Score, images: Shaped[np.ndarray, "n height width 3"]

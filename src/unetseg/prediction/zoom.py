@@ -18,7 +18,7 @@ from unetseg.prediction.settings import Settings, Tuning
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
 BATCH = 8  # images held at once
-LARGEST = 3 * 2**22  # values; of images with one that has more, one is predicted at a time, for want of memory
+LARGEST = 3 * 2**22  # values; of images with one that has more, one is predicted at a time, to bound memory
 LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 
