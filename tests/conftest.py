@@ -62,10 +62,22 @@ def compiled() -> None:
 @pytest.fixture(scope="session")
 def programs(shared: Path) -> None:
     """Let projects run Python and dvc in forks of one process, which has imported what takes long."""
-    if sys.platform == "linux":
-        pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-        once(shared / "programs", lambda folder: make_programs(folder, pid))
-        Project.programs = shared / "programs"
+    Project.programs = warm(shared, "tensorflow")
+
+
+@pytest.fixture(scope="session")
+def jax_python(shared: Path) -> str:
+    """Python that has imported JAX already, and Keras on it, and has no TensorFlow."""
+    pytest.importorskip("jax")
+    return str(warm(shared, "jax") / "python")
+
+
+def warm(shared: Path, backend: str) -> Path:
+    """Give a folder of programs that run in forks of one process for all tests; where it cannot fork, of usual ones."""
+    if sys.platform != "linux":
+        return Path(sys.executable).parent
+    pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return once(shared / backend, lambda folder: make_programs(folder, pid, backend)).folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Train a tiny model on several devices: `python devices.py DISTRIBUTE FOLDER DIE`, see `run`."""
+"""Train a tiny model on several devices: `python devices.py DISTRIBUTE FOLDER DIE PYTHON`, see `start`."""
 
 import os
 import signal
@@ -19,9 +19,9 @@ SETTINGS = {"batch_size": 4, "epochs": 2, "crop_epochs": 0, "ema": 0.5, "clip_no
 
 
 def start(
-    folder: Path, distribute: str, own: Mapping[str, str], die: int = -1, before: Sequence[str] = (sys.executable,)
+    folder: Path, distribute: str, own: Mapping[str, str], python: str, die: int = -1, before: Sequence[str] = ()
 ) -> "subprocess.Popen[str]":
-    """Start a training in a new process; `own` are its variables, `before` begins the command: it runs Python.
+    """Start a training in a new process; `own` are its variables, `python` runs it and its workers, after `before`.
 
     With `die` the last process of the training is killed when that epoch, from 0, begins.
     """
@@ -32,7 +32,7 @@ def start(
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [*before, __file__, distribute, str(folder), str(die)]
+    command = [*before, python, __file__, distribute, str(folder), str(die), python]
     return subprocess.Popen(
         command, env=os.environ | quick | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -44,8 +44,9 @@ def difference(folder: Path, other: Path) -> float:
         return max(float(np.abs(found[name] - expected[name]).max()) for name in expected.files)
 
 
-def main(distribute: str, folder: str, die: str) -> None:
+def main(distribute: str, folder: str, die: str, python: str) -> None:
     """Run one training, or start its workers."""
+    sys.executable = python
     if distribute == "data_parallel":
         if not is_worker():
             return start_workers()

@@ -18,11 +18,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: (?P<reason>[^>]+) -->\n)?```bash\n(?P<commands>.*?)```", re.DOTALL)
 IMPORT = "unetseg import predictions"  # before this line of docs/correct.md, a person has edited label images
 UNETSEG = '#!/bin/sh\nexec python -m unetseg.cli "$@"\n'
-ABOUT_RUNS = ("evaluate", "experiments")  # pages that say how to have runs, whatever a run does
-COPIED = ("train", "plot")  # stages whose outputs are copied there from the first run: they take most of the time
+COPIED = {  # by page, long stages whose outputs are copied from the first run: it does not say what they do
+    "correct": ["plot"],
+    "evaluate": ["train", "plot"],
+    "experiments": ["train", "plot"],
+    "train": ["plot"],
+}
 PYTHON = """#!/bin/sh
 case "$1" in
-stages/train.py | stages/plot.py) exec cp -R {outputs}/$(basename "$1" .py)/. . ;;
+{scripts}) exec cp -R {outputs}/$(basename "$1" .py)/. . ;;
 *) exec {python} "$@" ;;
 esac
 """
@@ -62,16 +66,18 @@ def project(finished, tmp_path, monkeypatch):
     return project
 
 
-def copy_outputs(project, folder):
-    """Let `python stages/STAGE.py` copy the stage's outputs of the first run."""
+def copy_outputs(project, folder, stages):
+    """Let `python stages/STAGE.py` of these stages copy the stage's outputs of the first run."""
     programs = folder / "programs"
     shutil.copytree(project.programs, programs, ignore=lambda *_: ["socket", "log"])
-    for stage in COPIED:
+    for stage in stages:
         for out in project.outs(stage):
             copy = folder / stage / out.relative_to(project.folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if out.is_dir() else shutil.copy)(out, copy)
-    (programs / "python").write_text(PYTHON.format(outputs=folder, python=project.programs / "python"))
+    scripts = " | ".join(f"stages/{stage}.py" for stage in stages)
+    python = PYTHON.format(scripts=scripts, outputs=folder, python=project.programs / "python")
+    (programs / "python").write_text(python)
     return programs
 
 
@@ -91,8 +97,8 @@ def write_plate(folder):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page, project, tmp_path, monkeypatch):
-    if page.stem in ABOUT_RUNS:
-        monkeypatch.setattr(Project, "programs", copy_outputs(project, tmp_path / "copied"))
+    if stages := COPIED.get(page.stem):
+        monkeypatch.setattr(Project, "programs", copy_outputs(project, tmp_path / "copied", stages))
     printed = project.run("bash", "-euo", "pipefail", "-c", commands(page))
     if IMPORT in commands(page):
         assert "corrected.zip: 2 images with 4 objects" in printed

@@ -1,7 +1,7 @@
-"""Run Python programs in forks of one process that has imported TensorFlow and DVC, which takes others seconds.
+"""Run Python programs in forks of one process that has imported TensorFlow and DVC, or JAX, which takes others seconds.
 
-`python warm.py serve SOCKET PID` waits for programs while the process PID lives; `python warm.py SOCKET python …` is to
-the caller what `python …` is. Only installed packages are imported beforehand: a program imports the project's code
+`python warm.py serve SOCKET PID BACKEND` waits for programs while the process PID lives; `python warm.py SOCKET python …`
+is to the caller what `python …` is. Only installed packages are imported beforehand: a program imports the project's code
 anew, from its own PYTHONPATH.
 """
 
@@ -17,16 +17,18 @@ import sys
 import threading
 from pathlib import Path
 
-BEFOREHAND = (
+COMMON = ("keras", "pydantic", "psutil", "yaml", "concurrent.futures.process", "scipy.ndimage", "h5py")
+WITH_TENSORFLOW = (
     "dvc.cli", "dvc.api", "dvc.render", "dvc.repo.experiments.run", "dvc.repo.plots", "dvc.commands.completion",
     "dvc_data.hashfile.build", "celery", "networkx", "pygit2",
-    "tensorflow", "keras", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.model_selection",
-    "scipy.ndimage", "scipy.spatial", "scipy.stats", "skimage.metrics", "skimage.segmentation", "pydantic", "psutil",
-    "tifffile", "h5py", "PIL.Image", "tqdm", "yaml", "multiprocessing", "concurrent.futures.process",
+    "tensorflow", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.model_selection",
+    "scipy.spatial", "scipy.stats", "skimage.metrics", "skimage.segmentation",
+    "tifffile", "PIL.Image", "tqdm", "multiprocessing",
 )  # fmt: skip
+BEFOREHAND = {"tensorflow": WITH_TENSORFLOW + COMMON, "jax": ("jax", *COMMON)}
 
 
-def make_programs(folder: Path, pid: int) -> Path:
+def make_programs(folder: Path, pid: int, backend: str = "tensorflow") -> Path:
     """Start the process; give a folder of programs to put first on the path, once they can be used."""
     import subprocess
 
@@ -35,7 +37,7 @@ def make_programs(folder: Path, pid: int) -> Path:
     for name, words in {"python": "", "dvc": "-m dvc", "unetseg": "-m unetseg.cli"}.items():
         (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" "{ear}" {words} "$@"\n')
         (folder / name).chmod(0o755)
-    command = [sys.executable, __file__, "serve", str(ear), str(pid)]
+    command = [sys.executable, __file__, "serve", str(ear), str(pid), backend]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
@@ -54,14 +56,20 @@ def call(ear: str, *arguments: str) -> int:
         connection.sendmsg([b" "], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
         connection.sendall(json.dumps([arguments, str(Path.cwd()), dict(os.environ)]).encode() + b"\n")
         with connection.makefile() as answer:
-            return int(answer.readline() or 1)
+            status = int(answer.readline() or 1)
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    return status
 
 
-def serve(ear: str, pid: int) -> None:
+def serve(ear: str, pid: int, backend: str) -> None:
     """Import what takes long and run what is asked for."""
     import importlib
 
-    for name in BEFOREHAND:
+    if backend == "jax":
+        os.environ["KERAS_BACKEND"] = "jax"
+        sys.modules["tensorflow"] = None  # type: ignore[assignment] # nothing needs it, and Keras would import it
+    for name in BEFOREHAND[backend]:
         importlib.import_module(name)
     sys.dont_write_bytecode = False  # each copy of a finished project brings its compiled modules along
     gc.collect()
@@ -123,7 +131,7 @@ def _answer(connection: socket.socket) -> None:
     threading.Thread(target=end, daemon=True).start()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     with contextlib.suppress(OSError):
-        connection.sendall(b"%d\n" % (status if status >= 0 else 128 - status))
+        connection.sendall(b"%d\n" % status)
     os._exit(0)
 
 
@@ -132,7 +140,8 @@ def _run(arguments: list[str]) -> int:
     import importlib
     import runpy
 
-    sys.path[:1] = [str(Path(arguments[0]).parent.resolve()) if arguments[0] != "-m" else str(Path.cwd())]
+    beside = Path.cwd() if arguments[0] in ("-c", "-m") else Path(arguments[0]).parent.resolve()
+    sys.path[:1] = [str(beside)]
     sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.modules.pop("sitecustomize", None)
     with contextlib.suppress(ImportError):
@@ -141,6 +150,9 @@ def _run(arguments: list[str]) -> int:
         if arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        elif arguments[0] == "-c":
+            sys.argv = ["-c", *arguments[2:]]
+            exec(arguments[1], {"__name__": "__main__"})
         else:
             sys.argv = arguments
             runpy.run_path(arguments[0], run_name="__main__")
@@ -156,6 +168,6 @@ def _run(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(sys.argv[2], int(sys.argv[3]))
+        serve(sys.argv[2], int(sys.argv[3]), sys.argv[4])
     else:
         sys.exit(call(*sys.argv[1:]))

@@ -1,8 +1,8 @@
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+from pipeline import Project
 from values import small_unet
 
 from unetseg.model import keras
@@ -35,7 +35,7 @@ def test_a_size_that_pooling_cannot_halve_is_refused():
         small_unet(18)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("programs")
 def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
     model = small_unet()
     save_model(tmp_path / "m.keras", model, {})
@@ -45,7 +45,7 @@ def test_a_stranger_loads_the_model_in_safe_mode_without_this_package(tmp_path):
         "np.save(sys.argv[1] + '/p.npy', model.predict(np.load(sys.argv[1] + '/image.npy'), verbose=0));"
         "assert not any(name.startswith('unetseg') for name in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True)
+    subprocess.run([Project.programs / "python", "-c", script, str(tmp_path)], check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), model.predict(IMAGE, verbose=0), atol=1e-6)
 
 

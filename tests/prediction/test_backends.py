@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,8 +25,7 @@ np.savez(out, fitted=fitted, tiled=tiled)
 
 
 @pytest.mark.slow
-def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(tmp_path):
-    pytest.importorskip("jax")
+def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(jax_python, tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     model, images = small_unet(16, depth=1), rng.integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
@@ -36,7 +34,7 @@ def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(tmp_path
     np.save(tmp_path / "images.npy", images)
     arguments = [str(tmp_path / name) for name in ("unet.keras", "images.npy", "out.npz")]
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": "src"}
-    subprocess.run([sys.executable, "-c", PREDICT, *arguments], env=environment, check=True)
+    subprocess.run([jax_python, "-c", PREDICT, *arguments], env=environment, check=True)
     with np.load(tmp_path / "out.npz") as found:
         predictor = Predictor(model)
         np.testing.assert_allclose(found["fitted"], np.stack(list(predictor.fitted(images))), atol=1e-5)

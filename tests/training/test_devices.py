@@ -24,10 +24,10 @@ def test_the_shares_of_all_processes_are_the_batch_in_order(count):
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def one(tmp_path_factory, jax_python):
     """The folder of a training in one process on JAX; other trainings go beside it."""
     folder = tmp_path_factory.mktemp("devices") / "one"
-    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "1"}))
+    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "1"}, jax_python))
     return folder
 
 
@@ -37,29 +37,29 @@ def finish(process):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_even_if_one_is_killed_and_the_training_resumed(one):
+def test_two_processes_train_as_one_even_if_one_is_killed_and_the_training_resumed(one, jax_python):
     folder = one.with_name("two")
-    killed = start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}, 1)
+    killed = start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}, jax_python, die=1)
     _, said = killed.communicate(timeout=300)
     assert killed.returncode == 1
     assert said.splitlines()[-1].endswith("process 1 of 2 ended with status -9; run it again to resume")
     assert "Traceback" not in said
-    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}))
+    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}, jax_python))
     assert difference(folder, one) < CLOSE
 
 
 @pytest.mark.slow
-def test_four_processes_train_as_one(one):
+def test_four_processes_train_as_one(one, jax_python):
     folder = one.with_name("four")
-    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "4"}))
+    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "4"}, jax_python))
     assert difference(folder, one) < CLOSE
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("programs")
 def test_two_devices_under_a_mirrored_strategy_train_as_one(tmp_path):
-    python = [str(Project.programs / "python")]
-    alone, mirrored = (start(tmp_path / name, name, {}, before=python) for name in ("none", "mirrored"))
+    python = str(Project.programs / "python")
+    alone, mirrored = (start(tmp_path / name, name, {}, python) for name in ("none", "mirrored"))
     finish(alone)
     finish(mirrored)
     assert difference(tmp_path / "mirrored", tmp_path / "none") < CLOSE
@@ -102,7 +102,13 @@ def test_two_hosts_train_as_one(one, hosts):
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
     started = [
-        start(folder, "data_parallel", common | {RANK: str(rank)}, before=["ip", "netns", "exec", name, sys.executable])
+        start(
+            folder,
+            "data_parallel",
+            common | {RANK: str(rank)},
+            sys.executable,  # a new process: a fork would be in the namespace of the one it comes from
+            before=["ip", "netns", "exec", name],
+        )
         for rank, (name, _) in enumerate(hosts)
     ]
     for process in started:
