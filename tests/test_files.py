@@ -64,6 +64,23 @@ def test_a_folder_of_an_earlier_run_and_an_empty_one_are_replaced():
     assert set(contents()) == {"out/a", "out/b/c", "out/d"}
 
 
+@pytest.mark.parametrize("moment", ["os.sync", "pathlib.Path.replace"])
+def test_a_folder_whose_replacement_is_stopped_is_as_it_was(moment, monkeypatch):
+    write_folder("out", "a")
+    before, replace, stopped = contents(), Path.replace, []
+
+    def stop(*paths):
+        if stopped:
+            return replace(*paths)
+        stopped.append(moment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder("out", "a", "b")
+    assert contents() == before
+
+
 @pytest.mark.parametrize("name", [".", "..", "sub/.."])
 def test_the_folder_one_stands_in_is_never_replaced(name, monkeypatch):
     write_text(Path("here/sub/mine"), "mine")

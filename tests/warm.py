@@ -1,8 +1,8 @@
-"""Run Python programs in forks of one process that has imported TensorFlow and DVC, or JAX, which takes others seconds.
+"""Run Python programs in forks of a process that has imported TensorFlow and DVC, or JAX, which takes others seconds.
 
-`python warm.py serve SOCKET PID BACKEND` waits for programs while the process PID lives; `python warm.py SOCKET python …`
-is to the caller what `python …` is. Only installed packages are imported beforehand: a program imports the project's code
-anew, from its own PYTHONPATH.
+`python warm.py serve SOCKET PID BACKEND` waits for programs while the process PID lives; `python warm.py SOCKET
+python …` is to the caller what `python …` is. Only installed packages are imported beforehand: a program imports the
+project's code anew, from its own PYTHONPATH.
 """
 
 import array

@@ -65,12 +65,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = path if path.name not in {"", ".."} else path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     workspace = _make_workspace(path.parent)
-    beside = workspace / path.name
+    beside, old = workspace / path.name, workspace / "old"
     try:
         yield beside
         if beside.is_dir():
-            _make_way(path, beside, workspace / "old")
             os.sync()  # once for all: an fsync for each of 30,000 small files takes minutes
+            _make_way(path, beside, old)
         else:
             check_output(path)
             _fsync(beside)
@@ -81,6 +81,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
+        if old.exists() and not path.exists():  # stopped in between
+            old.replace(path)
         shutil.rmtree(workspace, ignore_errors=True)
 
 

@@ -1,9 +1,15 @@
 import json
+import zipfile
+from io import BytesIO
 
+import cv2
+import numpy as np
 import pytest
+import tifffile
 from spots import MODEL
 
 from unetseg.cli import main
+from unetseg.model.file import save_model
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
 SLIDES = tuple(Slide(kind, 1, 1, 48, 40, 4, 3) for kind in ("fluorescence", "tissue"))
@@ -24,6 +30,25 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     assert {path.name for path in written.iterdir()} == names
     assert json.loads((written / "evaluate.json").read_text())["images"] == 2
     assert {"by_kind.png", "examples_worst.png"} <= {path.name for path in (written / "plots").iterdir()}
+
+
+@pytest.mark.slow
+def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_asked_for(tmp_path, capsys):
+    save_model(tmp_path / "m.keras", MODEL, {"trained_with": {"data": {"channel": 1, "project": "none"}}})
+    (tile,) = make_tiles(SLIDES[:1])
+    empty = np.zeros_like(tile.image[..., 0])
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        stack = BytesIO()
+        tifffile.imwrite(
+            stack, np.stack([empty, tile.image[..., 0]]), photometric="minisblack", metadata={"axes": "CYX"}
+        )
+        archive.writestr("a/images/a.tif", stack.getvalue())
+        archive.writestr("a/masks/a.png", cv2.imencode(".png", (tile.labels > 0) * np.uint8(255))[1].tobytes())
+    words = ["evaluate", "--model", str(tmp_path / "m.keras"), str(tmp_path / "a.zip"), "--out"]
+    assert main([*words, str(tmp_path / "second")]) == 0
+    assert main([*words, str(tmp_path / "first"), "--channel", "0"]) == 0
+    second, first = (line.split("Dice ")[1][:5] for line in capsys.readouterr().out.splitlines())
+    assert float(second) > float(first) + 0.1
 
 
 def test_archives_of_one_name_are_refused_before_any_work(tmp_path, capsys):

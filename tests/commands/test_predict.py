@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -88,6 +89,36 @@ def test_a_result_that_was_edited_is_kept_and_told(capsys):
     Path("out/b.labels.tif").unlink()
     predict("--write", "labels", "--threshold", "0.6", "--resume", "images")
     assert tifffile.imread("out/b.labels.tif").max() == 2
+
+
+def test_without_resume_an_edited_result_is_not_written_over(capsys):
+    predict("--write", "labels", "images")
+    tifffile.imwrite("out/b.labels.tif", np.ones((40, 50), np.uint16))
+    assert predict("--write", "labels", "images") == 2
+    told = "edited since they were predicted: 1 images, such as out/b.labels.tif; --resume keeps them"
+    assert told in capsys.readouterr().err
+    assert tifffile.imread("out/b.labels.tif").min() == 1
+
+
+def test_files_of_kinds_that_are_not_written_again_are_named(capsys):
+    predict("--write", "labels,geojson", "images")
+    assert "earlier run" not in capsys.readouterr().err
+    predict("--write", "labels", "--threshold", "0.6", "images")
+    told = "files of an earlier run stay, and may show other objects: 3 images, such as out/a.geojson"
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--zoom", "2", "--scale", "resize"], "zoom 2: an image is either fitted to the model's size or zoomed"),
+        (["--pixel-size", "0.5"], "pixel size 0.5: the model does not know the size of the pixels"),
+        (["--pixel-size", "0.5", "--zoom", "2"], "pixel size 0.5: it decides the zoom"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(words, told, capsys):
+    assert predict(*words, "images") == 2
+    assert told in capsys.readouterr().err
 
 
 def test_without_resume_all_is_done_again():
@@ -275,3 +306,15 @@ def test_images_and_results_may_be_on_other_storage(capsys):
     capsys.readouterr()
     assert predict("--resume", *words) == 0
     assert "predict: 1 images in " in capsys.readouterr().err
+    memory.rm("/out/b.png")
+    edited = BytesIO()
+    tifffile.imwrite(edited, np.ones((300, 50), np.uint16))
+    assert predict("--resume", *words) == 0
+    assert "predict: 1 images in " in capsys.readouterr().err
+    assert memory.exists("/out/b.png")
+    memory.pipe("/out/d_0000.labels.tif", edited.getvalue())
+    assert predict("--resume", "--threshold", "0.6", *words) == 0
+    told = capsys.readouterr().err
+    assert "edited since and kept: 1 images, such as " in told
+    assert "predict: 4 images in " in told
+    assert memory.cat("/out/d_0000.labels.tif") == edited.getvalue()

@@ -63,6 +63,7 @@ def test_preprocess_gives_what_was_worked_out_by_hand(tmp_path):
         "height": "16",
         "width": "16",
         "channels": "1",
+        "pixel_size": "",
         "objects": "3",
         "foreground": "0.1015625",  # (16 + 9 + 1) / 256
         "modality": "dark_grey",

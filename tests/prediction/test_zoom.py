@@ -5,7 +5,7 @@ from spots import MODEL, SIZE, spots
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Settings, Tuning
-from unetseg.prediction.zoom import ZOOMS, Zooming, most_certain_zoom
+from unetseg.prediction.zoom import ZOOMS, Zooming, most_certain_zoom, predict_zoomed
 
 PREDICTOR = Predictor(MODEL)
 TUNING = Tuning(sizes=(20, 60), pixel_size=0.5)
@@ -33,6 +33,12 @@ def test_the_size_of_the_pixels_decides_where_the_models_is_known(pixel, zoom):
     assert decide(spots(50, 60), pixel) == zoom
     assert decide(spots(50, 60), pixel, Tuning(sizes=(20, 60))) == "fitted"
     assert decide(spots(50, 60), pixel, pixel_size=0.25) == 0.5
+
+
+def test_images_in_memory_are_predicted_at_the_zoom_that_their_pixels_ask_for():
+    images = [in_memory(spots(50, 60), pixel) for pixel in (None, (0.25, 0.25), (1.0, 1.0))]
+    zooms = [zoom for zoom, _ in predict_zoomed(PREDICTOR, Zooming(Settings(), TUNING), images)]
+    assert zooms == [pytest.approx(SIZE / (50 * 60) ** 0.5), 0.5, 2.0]
 
 
 def test_what_is_asked_for_is_done():

@@ -59,6 +59,15 @@ def test_a_distribution_without_an_interval_or_a_spread_can_be_drawn(figure):
     assert labels == ["mean 0.900", "median 0.910", "10th percentile 0.700"]
 
 
+def test_an_external_archive_of_the_name_of_a_subset_or_a_kind_has_its_own_images(figure):
+    rows, external = [row()], [{**row(dice=dice), "subset": "test"} for dice in ("0.3", "0.4")]
+    kinds = {"dark_grey": {"images": 1, "dice": score()}}
+    scores = {"images": 1, "dice": score(), "by_kind": kinds, "external": {"test": {"images": 2, "dice": score()}}}
+    figures.draw_by_kind(figure, rows, scores, external)
+    points = [line.get_xdata().tolist() for line in figure.axes[0].get_lines() if line.get_alpha()]
+    assert points == [[0.9], [0.9], [0.3, 0.4]]
+
+
 def test_each_kind_has_its_images_its_count_and_its_interval(figure):
     rows = [row(), row("colour", "0.5"), row("colour", "0.6")]
     kinds = {"colour": {"images": 2, "dice": score()}, "dark_grey": {"images": 1, "dice": score(low=None)}}

@@ -59,6 +59,19 @@ def test_every_experiment_is_tested_once_and_never_learnt_from_in_that_fold():
     assert sorted(tested) == list("abcde")
 
 
+def test_experiments_that_share_a_group_are_held_out_together():
+    experiments = {f"i{index}": "abcd"[index % 4] for index in range(40)}
+    groups = {name: "shared" if name in ("i0", "i1") else name for name in experiments}  # of a and of b
+    split = {"folds": 3, "validation": 0.2, "seed": 0}
+    held = []
+    for fold in range(3):
+        subsets = experiment_split(experiments, groups, dict.fromkeys(groups, "k"), fold=fold, **split)
+        held.append({experiments[name] for name, subset in subsets.items() if subset == "test"})
+    assert sorted(map(sorted, held)) == [["a", "b"], ["c"], ["d"]]
+    with pytest.raises(InputError, match="the 40 samples are of 3 that share no group"):
+        experiment_split(experiments, groups, dict.fromkeys(groups, "k"), fold=0, **split | {"folds": 4})
+
+
 def test_fewer_experiments_than_folds_are_told_with_the_remedy():
     names = {f"i{index}": "ab"[index % 2] for index in range(8)}
     with pytest.raises(InputError, match=r"split\.folds=5 needs .* 8 samples are of 2; lower split\.folds"):

@@ -54,6 +54,16 @@ def test_two_damaged_states_are_no_state(tmp_path):
     assert load_state(tmp_path) is None
 
 
+def test_a_training_that_begins_again_after_damaged_states_keeps_its_own(tmp_path):
+    for epoch in (4, 5):
+        save(tmp_path, epoch)
+        (tmp_path / f"epoch-{epoch:06d}.npz").write_bytes(b"")
+    save(tmp_path, 1)
+    assert load_state(tmp_path)[0]["epoch"] == 1
+    save(tmp_path, 2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["epoch-000001.npz", "epoch-000002.npz"]
+
+
 def test_no_partial_state_is_left_when_writing_fails(tmp_path, monkeypatch):
     def fill_the_disk(file, **_):
         file.write(b"half")

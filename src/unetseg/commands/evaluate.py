@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from unetseg.commands.values import PROJECTIONS, channel, share
 from unetseg.errors import InputError
 from unetseg.prediction.conflicts import check_ours
 
@@ -18,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out_help)
     parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
-    parser.add_argument("--threshold", type=float, metavar="P", help="foreground from here; default: the model's own")
+    parser.add_argument("--threshold", type=share, metavar="P", help="foreground from here; default: the model's own")
+    channel_help = "a number from 0, a name from the file's metadata, or all; default: as the model was trained"
+    parser.add_argument("--channel", type=channel, metavar="C", help=channel_help)
+    project_help = "project z-stacks to one image; default: as the model was trained"
+    parser.add_argument("--project", choices=PROJECTIONS, help=project_help)
     parser.add_argument("--skip-bad", action="store_true", help="go on without the samples that cannot be used")
 
 
@@ -26,14 +31,13 @@ def run(options: argparse.Namespace) -> int:
     names = [archive.stem for archive in options.archives]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")
-    if options.threshold is not None and not 0 < options.threshold < 1:
-        raise InputError(f"--threshold: {options.threshold:g} is not between 0 and 1")
     folders = [options.out / name if len(names) > 1 else options.out for name in names]
     for folder in folders:
         check_ours(folder, "evaluate.json", (folder / name for name in WRITTEN))
     from unetseg.commands.scoring import open_scorer  # noqa: PLC0415 - takes seconds; a typo is told before
 
-    score = open_scorer(options.model, tta=options.tta, threshold=options.threshold, skip_bad=options.skip_bad)
+    asked = {name: getattr(options, name) for name in ("tta", "threshold", "channel", "project", "skip_bad")}
+    score = open_scorer(options.model, **asked)
     failed = 0
     for archive, folder in zip(options.archives, folders, strict=True):
         try:

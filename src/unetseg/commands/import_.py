@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from unetseg.commands.values import PROJECTIONS, channel
 from unetseg.dataset.forms import FORMS
 from unetseg.dataset.importing import import_archive
 
@@ -16,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     changed_help = "of a folder of `unetseg predict`: only images whose objects were edited since"
     parser.add_argument("--only-changed", action="store_true", help=changed_help)
     channel_help = "a number from 0, or a name from the file's metadata; default: all, the image as it is"
-    parser.add_argument("--channel", type=_channel, default="all", metavar="C", help=channel_help)
+    parser.add_argument("--channel", type=channel, default="all", metavar="C", help=channel_help)
     project_help = "project z-stacks to one image; default: none, refuse them"
-    parser.add_argument("--project", choices=("none", "max", "mean"), default="none", help=project_help)
+    parser.add_argument("--project", choices=PROJECTIONS, default="none", help=project_help)
     parser.add_argument("--strict", action="store_true", help="write nothing if anything cannot be used")
 
 
@@ -42,7 +43,3 @@ def run(options: argparse.Namespace) -> int:
     failed = f"; {len(summary.problems)} problems, each told above" if summary.problems else ""
     print(f"{options.out}: {counts}{f'; left out: {left_out}' if left_out else ''}{failed}")
     return int(bool(summary.problems))
-
-
-def _channel(word: str) -> int | str:
-    return int(word) if word.isdigit() else word

@@ -1,14 +1,12 @@
 """`unetseg predict`: masks, objects and tables for new images."""
 
 import argparse
-import contextlib
 from contextlib import ExitStack
 from pathlib import Path
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
+from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, share
 from unetseg.images.storage import place
-
-SMALLEST = 1e-9  # of a number that has to be more than 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,28 +19,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images of sizes that the model was trained on, else at the zoom at which the model is most certain"
     )
     parser.add_argument("--scale", type=_scale, choices=("auto", "resize", "tiles"), default="auto", help=scale_help)
-    zoom_help = "pixels that the model sees for each of the image, or auto (default)"
+    zoom_help = "enlarge images by this factor for the model; auto (default): as --scale says"
     parser.add_argument("--zoom", type=_zoom, metavar="F", help=zoom_help)
     pixel_help = "size of the images' pixels, where their files do not say it; needs a model that knows its own"
-    parser.add_argument("--pixel-size", type=_over_zero, metavar="MICROMETRES", help=pixel_help)
+    parser.add_argument("--pixel-size", type=over_zero, metavar="MICROMETRES", help=pixel_help)
     tta_help = "average over the 8 flips and quarter turns: 8 times slower; default: as evaluated"
     parser.add_argument("--tta", action=argparse.BooleanOptionalAction, help=tta_help)
     parser.add_argument(
         "--threshold",
-        type=_share,
+        type=share,
         metavar="P",
         help="probability from which a pixel is foreground; default: as evaluated, else 0.5",
     )
     objects_help = "separated: split touching objects; connected: do not; none: only masks, which is fastest"
     parser.add_argument("--objects", choices=("separated", "connected", "none"), default="separated", help=objects_help)
-    depth_help = "minimum depth of the neck at which touching objects are split; default: as evaluated, else 1"
-    parser.add_argument("--depth", type=_over_zero, metavar="PIXELS", help=depth_help)
-    size_help = "ignore smaller objects; default: as evaluated, else 8"
-    parser.add_argument("--min-size", type=int, metavar="PIXELS", help=size_help)
+    depth_help = (
+        "minimum depth of the neck at which touching objects are split, in pixels that the model sees; "
+        "default: as evaluated, else 1"
+    )
+    parser.add_argument("--depth", type=over_zero, metavar="PIXELS", help=depth_help)
+    size_help = "ignore smaller objects, in pixels that the model sees; default: as evaluated, else 8"
+    parser.add_argument("--min-size", type=_count, metavar="PIXELS", help=size_help)
     channel_help = "a number from 0, a name from the file's metadata, or all: the image as it is"
-    parser.add_argument("--channel", type=_channel, metavar="C", help=f"{channel_help}; default: as trained")
+    parser.add_argument("--channel", type=channel, metavar="C", help=f"{channel_help}; default: as trained")
     project_help = "project z-stacks to one image, or none: predict each plane; default: as trained"
-    parser.add_argument("--project", choices=("none", "max", "mean"), help=project_help)
+    parser.add_argument("--project", choices=PROJECTIONS, help=project_help)
     kinds_help = "also write " + "; ".join(f"{kind}: {FORMATS[kind].purpose}" for kind in WRITABLE)
     parser.add_argument("--write", type=_kinds, default=[], metavar="KIND,…", help=kinds_help)
     dask_help = "predict on a Dask cluster: the address of its scheduler, or local:N for N processes of this computer"
@@ -61,29 +62,14 @@ def _scale(word: str) -> str:
     return "tiles" if word == "native" else word  # its former name
 
 
-def _channel(word: str) -> int | str:
-    return int(word) if word.isdecimal() else word
-
-
 def _zoom(word: str) -> float | None:
     if word == "auto":
         return None
-    return _number(word, 1 / 64, 64.0, "auto, or a number from 1/64 to 64")
+    return number(word, 1 / 64, 64.0, "auto, or a number from 1/64 to 64")
 
 
-def _share(word: str) -> float:
-    return _number(word, SMALLEST, 1 - SMALLEST, "a number between 0 and 1")
-
-
-def _over_zero(word: str) -> float:
-    return _number(word, SMALLEST, 1 / SMALLEST, "a number over 0")
-
-
-def _number(word: str, least: float, most: float, rule: str) -> float:
-    with contextlib.suppress(ValueError):
-        if least <= (number := float(word)) <= most:
-            return number
-    raise argparse.ArgumentTypeError(f"{word!r} is not {rule}")
+def _count(word: str) -> int:
+    return int(number(word if word.isdecimal() else "none", 0, 10**9, "a whole number from 0 up"))
 
 
 def _kinds(words: str) -> list[str]:

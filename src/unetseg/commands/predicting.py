@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from importlib.resources import files
@@ -15,7 +15,7 @@ from unetseg.errors import InputError, printable
 from unetseg.images.inputs import Found, Input, find_inputs
 from unetseg.model.facts import read_facts
 from unetseg.prediction.results import Results
-from unetseg.prediction.settings import Settings, Tuning, find_tuning
+from unetseg.prediction.settings import Settings, Tuning, find_tuning, seen_by
 from unetseg.prediction.stored import find_earlier, open_results
 from unetseg.progress import progress
 
@@ -52,7 +52,9 @@ def predict(options: argparse.Namespace, held: ExitStack) -> int:
         held.enter_context(results.locked())
         sources = [each for each in inputs.images if each not in refused]
         left = [each for each in sources if not (options.resume and results.is_done(each))]
-        edited = {each: files for each in left if (files := options.resume and results.edited(each))}
+        edited = {each: changed for each in left if (changed := results.edited(each))}
+        if edited and not options.resume:
+            raise InputError(_would_be_lost(edited))
         left = [each for each in left if each not in edited]
         predicted = _start(options, held, settings, tuned, file)
         print(_told(tuned, list(given), source), file=sys.stderr)
@@ -60,10 +62,11 @@ def predict(options: argparse.Namespace, held: ExitStack) -> int:
         print(error, file=sys.stderr)
         return 2
     if edited:
-        some = printable(str(next(iter(edited.values()))[0]))
-        kept = f"edited since and kept: {len(edited)} images, such as {some}"
+        kept = f"edited since and kept: {_some(edited)}"
         stale = "the tables have them as they were predicted"
         print(f"{kept}; {stale}; remove a file to predict it again", file=sys.stderr)
+    if others := results.of_other_kinds(sources):
+        print(f"files of an earlier run stay, and may show other objects: {_some(others)}", file=sys.stderr)
     for line in (*inputs.failed, *refused.values()):
         print(printable(line), file=sys.stderr)
     failed = int(bool(inputs.failed or refused))
@@ -93,12 +96,18 @@ def _start(
 
 def _chosen(inputs: Found, options: argparse.Namespace, facts: dict[str, Any]) -> Found:
     """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
-    trained = facts.get("trained_with", {}).get("data", {})
-    channel = trained.get("channel", "all") if options.channel is None else options.channel
-    project = options.project or trained.get("project", "none")
+    channel, project = seen_by(facts, options.channel, options.project)
     if (channel, project) == ("all", "none"):
         return inputs
     return find_inputs(options.paths, options.out, channel, project, find_earlier(options.out))
+
+
+def _some(files: "Mapping[Input, list[Path]]") -> str:
+    return f"{len(files)} images, such as {printable(str(next(iter(files.values()))[0]))}"
+
+
+def _would_be_lost(edited: "Mapping[Input, list[Path]]") -> str:
+    return f"edited since they were predicted: {_some(edited)}; --resume keeps them, or name another --out"
 
 
 def _pretrained() -> Path:
@@ -125,7 +134,7 @@ def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
             yield printable(f"no objects, so no {FORMATS[kind].name}: {len(empty)} images, such as {empty[0]}")
     zooms = Counter(round(image["zoom"], 2) for image in images).most_common()
     told = [f"{zoom:g} ({count})" for zoom, count in zooms[:5]] + ["…"] * (len(zooms) > 5)
-    yield f"zoom, pixels that the model sees for each of an image (images): {', '.join(told)}"
+    yield f"zoom (images): {', '.join(told)}"
     verdicts = Counter(image["verdict"] for image in images)
     line = f"{verdicts['fine']} of {len(images)} images look fine; {verdicts['look']} need a look"
     if verdicts["unlike"]:

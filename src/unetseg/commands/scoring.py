@@ -7,46 +7,61 @@ from pathlib import Path
 from unetseg.config import DataSettings
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.files import scratch_folder, write_csv, write_json
+from unetseg.images.stacks import Channel, Project
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.settings import Tuning, find_tuning
+from unetseg.prediction.settings import Tuning, find_tuning, seen_by
 from unetseg.report.run import draw_run
 
 EXAMPLES = 3
 
 
-def open_scorer(model: Path, *, tta: bool, threshold: float | None, skip_bad: bool) -> Callable[[Path, Path], str]:
+def open_scorer(
+    model: Path,
+    *,
+    tta: bool = False,
+    threshold: float | None = None,
+    channel: Channel | None = None,
+    project: Project | None = None,
+    skip_bad: bool = False,
+) -> Callable[[Path, Path], str]:
     """Load a model to score archives with.
 
     Args:
         model: the .keras file.
         tta: whether to average over flips and quarter turns, also where the model's own values do not say so.
         threshold: probability from which a pixel is foreground; None: the model's own.
+        channel: what of each image to look at; None: as the model was trained. See `unetseg.images.stacks`.
+        project: how depth becomes one image; None: likewise.
         skip_bad: whether to go on without the samples that cannot be used.
 
     Returns:
         A function of an archive and a folder to fill; it gives a line for people.
     """
-    known, _ = find_tuning(model, read_facts(model))
+    facts = read_facts(model)
+    known, _ = find_tuning(model, facts)
     changed = {"tta": tta or known.tta, "threshold": threshold or known.threshold}
     tuning = known.model_copy(update=changed)
-    return partial(_score, Predictor(load_model(model), tta=tuning.tta), tuning, skip_bad)
-
-
-def _score(predictor: Predictor, tuning: Tuning, skip_bad: bool, archive: Path, out: Path) -> str:
-    data = DataSettings(
-        archive=str(archive),
+    channel, project = seen_by(facts, channel, project)
+    data = partial(
+        DataSettings,
         groups="none",
         on_bad_sample="skip" if skip_bad else "error",
         max_members=1_000_000,
         max_gigabytes=200,
         max_ratio=200,
-        channel="all",
-        project="none",
+        channel=channel,
+        project=project,
     )
+    return partial(_score, Predictor(load_model(model), tta=tuning.tta), tuning, data)
+
+
+def _score(predictor: Predictor, tuning: Tuning, data: Callable[..., DataSettings], archive: Path, out: Path) -> str:
     with scratch_folder(out / ".evaluate.partial") as scratch:
-        found = evaluate_archive(predictor, tuning, archive, scratch / "run", data=data, bootstrap=2000, seed=0)
+        found = evaluate_archive(
+            predictor, tuning, archive, scratch / "run", data=data(archive=str(archive)), bootstrap=2000, seed=0
+        )
         write_json(out / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():

@@ -56,13 +56,11 @@ def run(options: argparse.Namespace) -> int:
         from unetseg.report.charts import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
 
         draw_sweep(Path(f"{stem}.png"), rows, names, DICE)
-    for name, state in sweep.unfinished.items():
-        print(f"left out, not scored: {name}: {state}", file=sys.stderr)
     return int(bool(sweep.unfinished))
 
 
 def read_experiments() -> Sweep:
-    """Read the experiments of the commit that is checked out.
+    """Read the experiments of the commit that is checked out; name those that are not scored on stderr.
 
     Raises:
         InputError: if DVC cannot list them.
@@ -71,7 +69,10 @@ def read_experiments() -> Sweep:
     shown = subprocess.run(asked, capture_output=True, text=True, check=False)
     if shown.returncode:
         raise InputError(git_problem(Path()) or f"dvc exp show failed: {shown.stderr.strip()}")
-    return read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
+    sweep = read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
+    for name, state in sweep.unfinished.items():
+        print(f"left out, not scored: {name}: {state}", file=sys.stderr)
+    return sweep
 
 
 def _dvc(*words: str) -> None:

@@ -25,7 +25,9 @@ from unetseg.images.fingerprint import TRAITS, traits
 from unetseg.images.stacks import Channel, Project
 
 SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or data set an image came from
-COLUMNS = ("index", "id", "height", "width", "channels", "objects", "foreground", "modality", "image", "source")
+COLUMNS = (
+    "index", "id", "height", "width", "channels", "pixel_size", "objects", "foreground", "modality", "image", "source",
+)  # fmt: skip
 TILE_COLUMNS = ("index", "id", "row", "column", "mean", "deviation", "polarity")
 
 
@@ -103,6 +105,7 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
         "height": height,
         "width": width,
         "channels": sample.stored.channels,
+        "pixel_size": math.sqrt(math.prod(pixel)) if (pixel := sample.stored.pixel) else None,
         "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
         "foreground": float((sample.labels > 0).mean()),
         "modality": modality(sample.image),

@@ -21,6 +21,7 @@ from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
 from unetseg.objects.separation import separated_objects
 from unetseg.parallel import in_parallel
+from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.prediction.settings import Tuning
@@ -94,11 +95,12 @@ def _predict_natives(
     predictor: Predictor, zooming: Zooming | None, arrays: Path, rows: list[dict[str, str]], natives: Path, size: int
 ) -> Iterator[Float32[np.ndarray, "size size"]]:
     natives.mkdir(parents=True)
-    images = map(whole_images(arrays), rows)
+    whole = whole_images(arrays)
     if zooming:
+        images = (in_memory(whole(row), (float(row["pixel_size"]),) * 2 if row["pixel_size"] else None) for row in rows)
         predicted = (probability for _, probability in predict_zoomed(predictor, zooming, images))
     else:
-        predicted = (predictor.image(image) for image in images)
+        predicted = (predictor.image(whole(row)) for row in rows)
     for row, probability in zip(rows, predicted, strict=True):
         np.save(natives / f"{row['index']}.npy", probability)
         yield resize(probability, size, size)

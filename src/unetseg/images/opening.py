@@ -28,12 +28,14 @@ class Stored:
         channels: of the file.
         orientation: as Exif has it, 1 to 8; the pixels are as stored, so that a mask drawn on them fits.
         white_is_zero: whether the file stores white as 0; the pixels have 0 as black.
+        pixel: height and width of a pixel in µm, where the file has them.
     """
 
     pixels: Shaped[np.ndarray, "height width channels"]
     channels: int = 1
     orientation: int = 1
     white_is_zero: bool = False
+    pixel: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def read_stored(
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
         check_values(pixels)
-        return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero)
+        return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from unetseg.images.rasters import check_alpha
 from unetseg.model import file, keras
 from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
+from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, expected_dice, overlap
 from unetseg.prediction.settings import Scale, Tuning, find_tuning
@@ -119,8 +120,8 @@ def predict(
             file of values beside it says, else to False, 0.5, 1 and 8.
         scale: "resize" fits the image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" does
             as in training where the image is of a size that the model was trained on, and else finds the zoom.
-        zoom: pixels that the model sees for each of the image, in tiles; None: as `scale` says.
-        pixel_size: of the images in µm; used with "auto", if that of the model is known.
+        zoom: factor by which the image is enlarged for the model, in tiles; None: as `scale` says.
+        pixel_size: of the images in µm, of a model that knows that of its own; decides the zoom, so `scale` is "auto".
         tta: whether to average over the 8 flips and quarter turns: eight times slower, often a little better.
         threshold: probability from which a pixel is foreground.
         depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees;
@@ -128,7 +129,8 @@ def predict(
         min_size: smaller objects, in pixels of what the model sees, are left out of the labels.
 
     Raises:
-        InputError: if an array is no image, or the model is none of this project's.
+        InputError: if an array is no image, the model is none of this project's, or `scale`, `zoom` and `pixel_size`
+            exclude each other.
 
     Example:
         >>> from pathlib import Path
@@ -144,7 +146,7 @@ def predict(
         [(300, 400), (200, 400)]
     """
     several = [images] if isinstance(images, np.ndarray) else images
-    pictures = [_as_rgb(image) for image in several]
+    pictures = [in_memory(_as_rgb(image)) for image in several]
     given = {"tta": tta, "threshold": threshold, "depth": depth, "min_size": min_size}
     known = _TUNINGS.get(model, Tuning())
     tuned = known.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -99,6 +99,12 @@ class Results:
             self.mark(source)
         return changed
 
+    def of_other_kinds(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
+        """List by image the files of kinds that this run does not write: what they hold is of an earlier one."""
+        suffixes = [each.name for kind, each in FORMATS.items() if each.write and kind not in self._writers]
+        named = {each: [self._out / f"{each.name}{suffix}" for suffix in suffixes] for each in sources}
+        return {each: there for each, paths in named.items() if (there := [path for path in paths if path.exists()])}
+
     def mark(self, source: Input) -> None:
         """Note that the files of an image are complete, whoever wrote them."""
         self._done.add(source)

@@ -1,5 +1,6 @@
 """How to predict: what was asked for, and what `evaluate` chose on the validation subset, as JSON beside the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from unetseg.errors import InputError
 from unetseg.files import sha256
+from unetseg.images.stacks import Channel, Project
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.objects.strips import Number
 from unetseg.prediction.quality import Estimate
@@ -34,7 +36,7 @@ class Settings:
         objects: "separated" splits touching objects; "connected" does not and takes a tenth of the time; "none": only
             masks.
         tta: whether to average over the 8 flips and quarter turns.
-        zoom: pixels that the model sees for each of an image, in tiles; None: as `scale` says.
+        zoom: factor by which an image is enlarged for the model, in tiles; None: as `scale` says.
         pixel_size: of the images in µm, whatever their files say.
     """
 
@@ -92,8 +94,30 @@ class Tuning(pydantic.BaseModel):
     estimate: Estimate = Estimate()
 
     def settings(self, **asked: Any) -> Settings:
-        """Predict with these values, and all others as asked."""
+        """Predict with these values, and all others as asked.
+
+        Raises:
+            InputError: if of what is asked for one thing would make another meaningless.
+        """
+        zoom, pixel_size, scale = (asked.get(name) for name in ("zoom", "pixel_size", "scale"))
+        if zoom and scale == "resize":
+            raise InputError(f"zoom {zoom:g}: an image is either fitted to the model's size or zoomed; leave out scale")
+        if pixel_size and (zoom or scale in ("resize", "tiles")):
+            raise InputError(f"pixel size {pixel_size:g}: it decides the zoom; leave out zoom and scale")
+        if pixel_size and not self.pixel_size:
+            raise InputError(
+                f"pixel size {pixel_size:g}: the model does not know the size of the pixels that it was trained on; "
+                "give a zoom in its place"
+            )
         return Settings(threshold=self.threshold, depth=self.depth, min_size=self.min_size, tta=self.tta, **asked)
+
+
+def seen_by(
+    facts: Mapping[str, Any], channel: Channel | None = None, project: Project | None = None
+) -> tuple[Channel, Project]:
+    """Choose the channel and the projection of images for a model: as asked for, else as it was trained."""
+    trained = facts.get("trained_with", {}).get("data", {})
+    return trained.get("channel", "all") if channel is None else channel, project or trained.get("project", "none")
 
 
 def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:

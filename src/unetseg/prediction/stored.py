@@ -1,5 +1,6 @@
 """Results on any storage that fsspec knows, such as `s3://…`."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -40,12 +41,32 @@ class StoredResults(Results):
         """Tell whether the results of an image were sent, and would be the same if predicted again."""
         try:
             seal = json.loads(self._system.cat_file(self._at(self._seal_path(source))))
-            done = bool(seal["key"] == self._key(source))
+            paths = {**self.files(source), "record": self._record_path(source)}
+            there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
+            done = bool(there and seal["key"] == self._key(source))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         if done:
             self.mark(source)
         return done
+
+    def edited(self, source: Input) -> list[Path]:
+        """See `Results`; the files are fetched to be compared."""
+        paths = [path for kind, path in self.files(source).items() if FORMATS[kind].read]
+        with contextlib.suppress(FileNotFoundError):
+            self._fetch(self._seal_path(source))
+            for path in paths:
+                if self._system.isfile(self._at(path)):
+                    self._fetch(path)
+        changed = super().edited(source)
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return changed
+
+    def of_other_kinds(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
+        """Look for none: each would be a request."""
+        del sources
+        return {}
 
     def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """See `Results`; then send the files, last the one that says that all others are there."""
@@ -67,11 +88,14 @@ class StoredResults(Results):
         with told(self._url):
             for path in paths:
                 if not path.is_file():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    self._system.get_file(self._at(path), str(path))
+                    self._fetch(path)
             images = super().gather(sources)
             self._send([path for path in self._out.iterdir() if path.is_file()])
         return images
+
+    def _fetch(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._system.get_file(self._at(path), str(path))
 
     def _send(self, paths: Sequence[Path]) -> None:
         parts = [[each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path] for path in paths]

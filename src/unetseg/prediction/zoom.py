@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from unetseg.images.resampling import fit, resize, restore
-from unetseg.prediction.plan import Readable, in_memory
+from unetseg.prediction.plan import Readable, Seen
 from unetseg.prediction.predictor import SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
 from unetseg.prediction.settings import Settings, Tuning
@@ -18,7 +18,7 @@ from unetseg.prediction.settings import Settings, Tuning
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
 BATCH = 8  # images held at once
-LARGEST = 3 * 2**22  # values; of images with one that has more, one is predicted at a time, to bound memory
+LARGEST = 2**22  # pixels; of images with one that has more, one is predicted at a time, to bound memory
 LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 
@@ -36,7 +36,7 @@ class Zooming:
         return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
 
     def decide(self, predictor: Predictor, image: Readable) -> float:
-        """Choose the zoom of an image that is predicted in tiles: pixels that the model sees for each of the image."""
+        """Choose the zoom of an image that is predicted in tiles: the factor by which it is enlarged."""
         if self.settings.zoom or self.settings.scale != "auto":
             return self.settings.zoom or 1.0
         if zoom := self._by_pixel(image.pixel):
@@ -104,23 +104,24 @@ def _places(length: int, side: int) -> tuple[int, int]:
 
 
 def predict_zoomed(
-    predictor: Predictor, zooming: Zooming, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]
+    predictor: Predictor, zooming: Zooming, images: Iterable[Seen]
 ) -> Iterator[tuple[float, Float32[np.ndarray, "_ _"]]]:
     """Predict images at the zoom that is right for each; give that zoom and the probability at the image's own size."""
 
-    def tiled(image: UInt8[np.ndarray, "_ _ 3"]) -> tuple[float, Float32[np.ndarray, "_ _"]]:
-        zoom = zooming.decide(predictor, in_memory(image))
-        return zoom, predictor.image(image, zoom)
+    def tiled(image: Seen) -> tuple[float, Float32[np.ndarray, "_ _"]]:
+        zoom = zooming.decide(predictor, image)
+        return zoom, np.concatenate(list(predictor.strips(image, zoom)))
 
     waiting = iter(images)
     while several := list(islice(waiting, BATCH)):
-        fits = [zooming.fits(predictor.size, image.shape[0], image.shape[1], None) for image in several]
-        fitted = predictor.fitted(fit(image, predictor.size) for image in compress(several, fits))
-        at_once = SEVERAL if max(image.size for image in several) <= LARGEST else map
+        fits = [zooming.fits(predictor.size, image.height, image.width, image.pixel) for image in several]
+        fitting = compress(several, fits)
+        fitted = predictor.fitted(fit(image.rows(0, image.height), predictor.size) for image in fitting)
+        at_once = SEVERAL if max(image.height * image.width for image in several) <= LARGEST else map
         others = iter(at_once(tiled, compress(several, map(not_, fits))))
         for image, is_fitted in zip(several, fits, strict=True):
-            height, width = image.shape[:2]
             if is_fitted:
-                yield predictor.size / sqrt(height * width), restore(next(fitted), height, width)
+                zoom = predictor.size / sqrt(image.height * image.width)
+                yield zoom, restore(next(fitted), image.height, image.width)
             else:
                 yield next(others)

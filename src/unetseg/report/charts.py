@@ -41,7 +41,7 @@ def charts(
     drawn: dict[str, Callable[[Figure], None]] = {
         **({"training": partial(draw_training, history=history)} if history else {}),
         "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
-        "by_kind": partial(draw_by_kind, per_image=[*per_image, *external], evaluation=evaluation),
+        "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation, external=external),
         "dependence": partial(draw_dependence, per_image=per_image),
         "thresholds": partial(draw_thresholds, thresholds=thresholds, used=evaluation["threshold"]),
         "reliability": partial(draw_reliability, bins=reliability, error=evaluation["calibration"]["ece"]),
@@ -86,20 +86,19 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
     figure.set_figheight(3.7)
 
 
-def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any]) -> None:
+def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any], external: Rows = ()) -> None:
     """Draw the Dice of every image by kind, with each kind's mean and 95 % interval.
 
-    Rows of external test sets name them as their subset.
+    Rows of `external` test sets name them as their subset.
     """
     axes = figure.subplots()
-    subset = per_image[0].get("subset")
-    external = evaluation.get("external", {})
-    groups = [("all", evaluation["images"], evaluation["dice"])]
-    groups += [(kind, each["images"], each["dice"]) for kind, each in evaluation["by_kind"].items()]
-    groups += [(name, each["images"], each["dice"]) for name, each in external.items()]
-    for place, (kind, _, dice) in enumerate(groups):
-        chosen = [row for row in per_image if row.get("subset") == (kind if kind in external else subset)]
-        values = _column([row for row in chosen if kind in ("all", row["modality"]) or kind in external], "dice")
+    groups = [("all", evaluation, per_image)]
+    for kind, each in evaluation["by_kind"].items():
+        groups.append((kind, each, [row for row in per_image if row["modality"] == kind]))
+    for name, each in evaluation.get("external", {}).items():
+        groups.append((name, each, [row for row in external if row["subset"] == name]))
+    for place, (kind, each, rows) in enumerate(groups):
+        dice, values = each["dice"], _column(rows, "dice")
         _, colour, marker = KINDS.get(kind, ("", GREY, "o"))
         spread = place + 0.35 * (np.arange(len(values)) * 0.618 % 1)  # spreads the points, always the same way
         axes.plot(values, spread, marker, color=colour, alpha=0.55, markeredgewidth=0)
@@ -107,7 +106,8 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any])
             axes.plot([dice["low"], dice["high"]], [place - 0.2] * 2, color=BLACK, linewidth=3, solid_capstyle="butt")
         axes.plot(dice["mean"], place - 0.2, "D", color="white", markeredgecolor=BLACK, markersize=7)
         axes.annotate(f"mean {dice['mean']:.3f}", (1.01, place - 0.2), xycoords=("axes fraction", "data"), va="center")
-    axes.set_yticks(range(len(groups)), [f"{KINDS.get(kind, (kind,))[0]}\n{count} images" for kind, count, _ in groups])
+    labels = [f"{KINDS.get(kind, (kind,))[0]}\n{each['images']} images" for kind, each, _ in groups]
+    axes.set_yticks(range(len(groups)), labels)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     figure.set_figheight(1.0 + 0.75 * len(groups))
     title = "Dice by kind of image: each image, mean (diamond) and 95 % interval (bar)"

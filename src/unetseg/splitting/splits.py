@@ -13,7 +13,7 @@ from typing import Any
 from sklearn.model_selection import train_test_split
 
 from unetseg.errors import InputError
-from unetseg.splitting.groups import choose_groups
+from unetseg.splitting.groups import choose_groups, connected
 
 SUBSETS = ("train", "validation", "test")
 
@@ -81,15 +81,20 @@ def experiment_split(
 ) -> dict[str, str]:
     """Test on whole experiments that no other subset has; validation takes its share of the groups of the others.
 
-    The largest experiment first, each goes to the one of `folds` parts that has the fewest samples; `fold`, from 0, is
-    the part to test on.
+    Experiments that share a group are held out together. The largest first, each goes to the one of `folds` parts that
+    has the fewest samples; `fold`, from 0, is the part to test on.
 
     Raises:
         InputError: if there are fewer experiments than folds, or too few other groups.
     """
+    first: dict[str, str] = {}
+    shared = [(name, first.setdefault(groups[each], name)) for each, name in experiments.items()]
+    together = connected(set(experiments.values()), shared)
+    experiments = {each: together[name] for each, name in experiments.items()}
     sizes = Counter(experiments.values())
     if len(sizes) < folds:
         rule = f"needs at least as many experiments, but the {len(groups)} samples are of {len(sizes)}"
+        rule += " that share no group" * (len(sizes) < len(together))
         raise InputError(f"params.yaml: split.method=experiment with split.folds={folds} {rule}; lower split.folds")
     parts: list[set[str]] = [set() for _ in range(folds)]
     for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):

@@ -115,7 +115,7 @@ class Keeper(keras.callbacks.Callback):
 
 
 def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write the state after an epoch, keep that of the previous epoch, and remove older ones.
+    """Write the state after an epoch, keep that of the previous epoch, and remove all others, damaged later ones too.
 
     JSON stores the `facts` exactly; `arrays` are lists by name.
     """
@@ -123,10 +123,12 @@ def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Array
         f"{name}/{place:04d}": array for name, group in arrays.items() for place, array in enumerate(group)
     }
     lengths = {name: len(group) for name, group in arrays.items()}
-    with atomic_path(folder / f"epoch-{epoch:06d}.npz") as path, path.open("wb") as file:
+    newest = folder / f"epoch-{epoch:06d}.npz"
+    with atomic_path(newest) as path, path.open("wb") as file:
         np.savez(file, facts=np.array(json.dumps([facts, lengths])), **members)
-    for old in _generations(folder)[2:]:
-        old.unlink()
+    kept = [state for state in _generations(folder) if state <= newest][:2]
+    for other in set(_generations(folder)).difference(kept):
+        other.unlink()
 
 
 def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
