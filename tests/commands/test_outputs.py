@@ -37,6 +37,7 @@ def test_a_file_of_somebody_else_in_the_place_of_a_result_is_told_before_any_wor
     [
         (["--threshold", "2"], "argument --threshold: '2' is not a number between 0 and 1"),
         (["--zoom", "0"], "argument --zoom: '0' is not auto, or a number from 1/64 to 64"),
+        (["--min-size", "-3"], "argument --min-size: '-3' is not a whole number from 0 up"),
         (["--depth", "-1"], "argument --depth: '-1' is not a number over 0"),
         (["--pixel-size", "x"], "argument --pixel-size: 'x' is not a number over 0"),
     ],
@@ -45,6 +46,23 @@ def test_a_number_out_of_range_is_refused_with_its_rule(option, rule, capsys):
     with pytest.raises(SystemExit):
         main(["predict", "a.png", "--out", "o", *option])
     assert capsys.readouterr().err.splitlines()[-1].endswith(rule)
+
+
+@pytest.mark.parametrize("words", [["sample", "params.yaml"], ["ensemble", "m.keras", "--out", "params.yaml"]])
+def test_a_file_of_another_kind_in_the_place_of_an_output_stays(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("mine")
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr().err.startswith("params.yaml: is not named .")
+    assert Path("params.yaml").read_text() == "mine"
+
+
+def test_a_preset_whose_value_a_shell_would_split_is_refused(tmp_path, capsys):
+    (tmp_path / "p.yaml").write_text("data: {archive: my file.zip}\n")
+    with pytest.raises(SystemExit):
+        main(["preset", str(tmp_path / "p.yaml")])
+    assert "data.archive: 'my file.zip': a shell would split or change it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["sample", "thesis"], ["ensemble", "m.keras", "--out", "thesis"]])

@@ -44,6 +44,14 @@ def test_images_of_a_single_group_decide_nothing():
     assert "single group" in sentence
 
 
+def test_groups_of_either_evaluation_are_drawn_together_so_that_the_order_does_not_matter():
+    coarse = {name: Scored("one" if int(name[1:]) < 30 else scored.group, scored.dice) for name, scored in BASE.items()}
+    second = evaluation(0.02)
+    forth, back = compare(coarse, second), compare(second, coarse)
+    assert forth.groups == back.groups == 16
+    assert forth.interval == pytest.approx([-value for value in reversed(back.interval)], abs=1e-3)
+
+
 def test_images_that_only_one_evaluation_scored_are_named_and_left_out():
     second = {name: scored for name, scored in BASE.items() if name != "i7"} | {"new": Scored("g", 0.1)}
     compared = compare(BASE, second)

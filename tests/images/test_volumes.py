@@ -98,6 +98,11 @@ def test_chunks_beyond_the_limit_are_refused(zarr, tmp_path, monkeypatch):
         read_stored(path)
 
 
+def test_a_folder_of_anything_is_no_image(tmp_path):
+    with pytest.raises(InputError, match="is a folder, and not an OME-Zarr image"):
+        read_stored(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "module", "extra"), [("a.zarr", "zarr", "zarr"), ("a.czi", "bioio", "bioio")])
 def test_a_missing_extra_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch, name, module, extra):
     monkeypatch.setitem(sys.modules, module, None)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
 from unetseg.files import check_output
 from unetseg.model.facts import read_facts
@@ -16,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     check_output(options.out)
+    if options.out.suffix != ".keras":
+        raise InputError(f"{options.out}: is not named .keras, as the model that is written there")
     joined = join_models([load_model(path) for path in options.models])
     facts = [read_facts(path) for path in options.models]
     kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}

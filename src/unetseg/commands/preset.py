@@ -4,6 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from unetseg.errors import InputError
 from unetseg.params_file import read_preset
 
 
@@ -15,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     for key, value in read_preset(options.file).items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        print(f"-S {shlex.quote(f'{key}={text}')}", end=" ")
+        word = f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        if shlex.quote(word) != word:  # the shell takes what $(…) gives apart at spaces, and leaves quotes in
+            raise InputError(f"{options.file}: {key}: {value!r}: a shell would split or change it")
+        print(f"-S {word}", end=" ")
     print()

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from unetseg.errors import InputError
 from unetseg.files import check_output
 from unetseg.synthetic.sample import make_elsewhere, make_tiles, write_archive
 
@@ -14,4 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     check_output(options.out)
+    if options.out.suffix != ".zip":
+        raise InputError(f"{options.out}: is not named .zip, as the archive that is written there")
     write_archive(options.out, make_elsewhere() if options.elsewhere else make_tiles())

@@ -82,7 +82,8 @@ class Findings:
         lines = self.first_lines()
         if self.unusable:
             count = f"{len(self.unusable)} of {self.used + len(self.unusable)} samples cannot be used"
-            lines.append(f"{count}: fix or remove them, or set data.on_bad_sample to skip")
+            remedy = "fix or remove them, or set data.on_bad_sample to skip (unetseg evaluate: --skip-bad)"
+            lines.append(f"{count}: {remedy}")
         raise InputError(*lines)
 
     def as_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from unetseg.errors import InputError
 from unetseg.files import unescaped
+from unetseg.splitting.groups import connected
 
 RESAMPLES = 2000
 MOST_DRAWN = 2**20  # groups in memory at a time
@@ -74,7 +75,9 @@ def _shorten(text: str, length: int = 40) -> str:
 
 
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
-    """Compare the common images of two evaluations, by a bootstrap of the paired differences over the first's groups.
+    """Compare the common images of two evaluations, by a bootstrap of the paired differences over whole groups.
+
+    Images that either evaluation has in one group are drawn together, so that the order does not matter.
 
     Raises:
         InputError: if they share no image.
@@ -83,7 +86,14 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     if not shared:
         raise InputError("the two evaluations share no image: compare runs with the same split")
     differences = np.array([second[name].dice - first[name].dice for name in shared])
-    groups = [first[name].group for name in shared]
+    leaders: dict[tuple[int, str], str] = {}
+    pairs = [
+        (name, leaders.setdefault((place, each[name].group), name))
+        for place, each in enumerate((first, second))
+        for name in shared
+    ]
+    together = connected(shared, pairs)
+    groups = [together[name] for name in shared]
     interval = bootstrap_interval(differences, groups, RESAMPLES, seed=0)
     only = sorted(first.keys() - second.keys()), sorted(second.keys() - first.keys())
     return Comparison(float(differences.mean()), interval, len(shared), len(set(groups)), *only)

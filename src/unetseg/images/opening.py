@@ -16,6 +16,7 @@ from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_p
 from unetseg.images.tiffs import MAGIC, open_tiff
 from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
+ZARR = ("zarr.json", ".zgroup", ".zattrs")  # one of them stands in each folder that is an OME-Zarr image
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
 
 
@@ -161,6 +162,8 @@ def _open(path: Path | str) -> AbstractContextManager[Stack]:
         return open_zarr(path) if PurePosixPath(path).suffix.lower() in ("", ".zarr") else _open_url(path)
     path = Path(path)
     if path.is_dir():
+        if path.suffix != ".zarr" and not any((path / name).exists() for name in ZARR):
+            raise InputError("is a folder, and not an OME-Zarr image")
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:
         return open_vendor(path)
