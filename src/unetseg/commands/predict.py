@@ -69,7 +69,9 @@ def _zoom(word: str) -> float | None:
 
 
 def _count(word: str) -> int:
-    return int(number(word if word.isdecimal() else "none", 0, 10**9, "a whole number from 0 up"))
+    if word.isdecimal():
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 0 up")
 
 
 def _kinds(words: str) -> list[str]:
