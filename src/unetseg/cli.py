@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A subcommand's module has `add_arguments(parser)` and `run(options)`, which gives the exit status or None for 0.
 
     Returns:
-        The exit status: 0 done, 1 some inputs failed (each named on stderr, the others done), 2 unusable arguments.
+        The exit status: 0 done; 1 something could not be read, used or written, named on stderr (of several inputs the
+        others are done); 2 unusable arguments, and for `predict` also that nothing was predicted.
     """
     with one_line_errors():
         return _run(list(sys.argv[1:] if arguments is None else arguments))

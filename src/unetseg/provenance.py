@@ -1,4 +1,4 @@
-"""Where a result came from: code, parameters, data, code."""
+"""Where a result came from: code, parameters, data."""
 
 import hashlib
 import json
