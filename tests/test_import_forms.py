@@ -196,17 +196,19 @@ def test_what_holds_nothing_is_told_in_one_line(tmp_path, capsys, words):
     assert not (tmp_path / "a.zip").exists()
 
 
-def seal(out):
-    """Note the hashes of what was written, as `unetseg predict` does."""
+def seal(out, *more):
+    """Note the kinds and hashes of what was written, as `unetseg predict` does."""
+    listing = json.loads((out / "predict.json").read_text())
+    (out / "predict.json").write_text(json.dumps({**listing, "write": ["labels", *more]}))
     for name in IMAGES:
-        files = {"labels": sha256(out / f"{name}.labels.tif")}
+        files = {"labels": sha256(out / f"{name}.labels.tif"), **dict.fromkeys({*more} - {"roi"}, "")}
         (out / ".unetseg").mkdir(exist_ok=True)
         (out / ".unetseg" / f"{name}.json").write_text(json.dumps({"key": "", "files": files}))
 
 
 def test_only_images_whose_objects_were_edited_are_taken_back_from_predictions(tmp_path, capsys):
     out = make_predictions(tmp_path)
-    seal(out)
+    seal(out, "roi")
     edited = IMAGES["cell_2"][1].copy()
     edited[edited == 2] = 0
     tifffile.imwrite(out / "cell_2.labels.tif", edited.astype(np.uint16))
@@ -239,13 +241,28 @@ def test_predictions_of_one_channel_or_of_a_projection_are_imported_with_what_wa
 
 def test_two_files_that_were_edited_are_told_apart_by_the_user(tmp_path, capsys):
     out = make_predictions(tmp_path)
-    seal(out)
+    seal(out, "geojson")
     for name in ("cell_0", "cell_1"):
         tifffile.imwrite(out / f"{name}.labels.tif", (IMAGES[name][1] == 1).astype(np.uint16))
     (out / "cell_0.geojson").write_text("[]")
     status, _, err = lines_of(capsys, out, "--only-changed", "--out", tmp_path / "a.zip")
     assert status == 1
     assert err[0] == f"{out}: cell_0: labels and geojson were changed; keep one of them"
+
+
+@pytest.mark.parametrize("options", [[], ["--only-changed"]])
+def test_a_file_of_a_kind_that_the_last_run_did_not_write_is_no_correction_but_named(tmp_path, capsys, options):
+    out = make_predictions(tmp_path)
+    seal(out)
+    tifffile.imwrite(out / "cell_0.labels.tif", (IMAGES["cell_0"][1] == 1).astype(np.uint16))
+    for name in ("cell_1.geojson", "cell_2.roi.zip"):
+        (out / name).write_text("[]")
+    status, printed, err = lines_of(capsys, out, *options, "--out", tmp_path / "a.zip")
+    assert status == 1
+    assert f" {1 if options else 6} images with " in printed[1]
+    told = "the last run wrote no {0} of this image; remove it if it is of an earlier run, "
+    told += "else save it to a folder predicted with --write {0}"
+    assert err == [f"{out}/cell_1.geojson: {told.format('geojson')}", f"{out}/cell_2.roi.zip: {told.format('roi')}"]
 
 
 def test_what_is_left_out_of_several_files_of_one_image_is_counted_together(tmp_path, capsys):

@@ -34,16 +34,16 @@ def find_predictions(folder: Path, _kinds: Kinds, only_changed: bool = False) ->
     if not isinstance(images, list):
         raise InputError(f"{listing}: is not a list of predictions")
     for image in images:
-        item, problems = attempt(_find, listing, image, only_changed, found)
+        item, problems = attempt(_find, listing, image, content.get("write", []), only_changed, found)
         found.items += [item] if item else []
         found.problems += problems
     return found
 
 
-def _find(listing: Path, image: Any, only_changed: bool, found: Found) -> Item | None:
+def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Found) -> Item | None:
     try:
         folder, name = listing.parent, image["image"]
-        files = _files(folder, name)
+        files = _files(folder, name, kinds)
         if only_changed and not files.changed:
             found.left_out["not changed since they were predicted"] += 1
             return None
@@ -63,12 +63,21 @@ def _find(listing: Path, image: Any, only_changed: bool, found: Found) -> Item |
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
 
 
-def _files(folder: Path, name: str) -> _Files:
+def _files(folder: Path, name: str, kinds: Any) -> _Files:
+    """Find the files of an image; `kinds` are what the last run wrote, though no empty file of some.
+
+    Raises:
+        InputError: for a file of another kind: it may be of an earlier run, with other objects.
+    """
     paths = {kind: folder / f"{name}{FORMATS[kind].name}" for kind in KINDS}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
     seal = folder / ".unetseg" / f"{name}.json"
     written = load_json(seal)["files"] if seal.is_file() else None
     if written is None:
         return _Files(there, {}, [])
+    known = {*written, *(kind for kind in kinds if FORMATS[kind].needs_objects)}
+    if other := next((kind for kind in there if kind not in known), None):
+        rule = f"the last run wrote no {other} of this image; remove it if it is of an earlier run"
+        raise InputError(f"{there[other]}: {rule}, else save it to a folder predicted with --write {other}")
     changed = {kind: path for kind, path in there.items() if sha256(path) != written.get(kind)}
     return _Files(there, changed, [path.name for kind, path in paths.items() if kind in written and kind not in there])
