@@ -226,3 +226,23 @@ def test_a_damaged_record_of_a_prediction_costs_that_image_alone(record):
     names, _, summary = imported("out")
     assert names == ["a"]
     assert len(summary.problems) == 3
+
+
+def test_images_whose_names_are_not_utf_8_are_found_by_what_predict_lists():
+    for name in ("zelle_%E4", "100%E4"):
+        png(Path(f"raw/{name}.png"), IMAGE)
+        png(Path(f"out/{name}.png"), MASK)
+    Path("raw/zelle_%E4.png").rename(os.fsdecode(b"raw/zelle_\xe4.png"))
+    listed = [{"image": name, "path": f"../raw/{name}.png"} for name in ("zelle_%E4", "100%E4")]
+    Path("out/predict.json").write_text(json.dumps({"images": listed}))
+    names, _, summary = imported("out")
+    assert (names, summary.problems) == (["100%E4", "zelle_%E4"], [])
+
+
+@pytest.mark.parametrize("make", [pair, sample])
+def test_bytes_of_names_that_are_not_utf_8_are_written_as_predict_writes_them(make):
+    make("in/ab")
+    for file in (*Path("in").iterdir(), Path("in")):
+        file.rename(file.with_name(file.name.replace("ab", "a\udce4").replace("in", "i\udce4")))
+    names, _, summary = imported("i\udce4")
+    assert (names, summary.problems) == (["a%E4"], [])

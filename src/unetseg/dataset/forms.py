@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
-from unetseg.dataset.items import Found, Item, Kinds, kind_of
-from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
+from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of
+from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions
 from unetseg.dataset.tables import find_tables
@@ -87,7 +87,7 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> Found | No
     if several * 10 >= len(samples):  # few are slips, told when the sample is read; many are another form
         return None
     found = Found("the pipeline's layout")
-    found.items = [Item(nfc(place.name), each["images"][0], None) for place, each in samples.items()]
+    found.items = [Item(flat(place.name), each["images"][0], None) for place, each in samples.items()]
     for place in sorted(parts.keys() - samples.keys()):
         found.problems.append(f"{place}: has no {'masks' if parts[place]['images'] else 'image'}")
     inside = sum(len(each["images"]) + len(each["masks"]) for each in parts.values())

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from unetseg.annotations.regions import Reader
 from unetseg.annotations.runs import COLUMNS
 from unetseg.dataset.layout import TABLES, nfc
-from unetseg.images.names import SUFFIXES
+from unetseg.images.names import SUFFIXES, as_text
 from unetseg.images.stacks import Channel, Project
 
 Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
@@ -108,7 +108,7 @@ def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:
     """Name samples after their images, given by group and stem: by the stem, or the path where several have it."""
     stems = Counter(stem.casefold() for _, stem in keys)
     below = [flat((group.relative_to(root) / stem).as_posix()) for group, stem in keys]
-    return [stem if stems[stem.casefold()] == 1 else path for (_, stem), path in zip(keys, below, strict=True)]
+    return [as_text(stem) if stems[stem.casefold()] == 1 else path for (_, stem), path in zip(keys, below, strict=True)]
 
 
 def stem_of(name: str) -> str:
@@ -119,4 +119,4 @@ def stem_of(name: str) -> str:
 
 def flat(path: str) -> str:
     """Make a sample's name of the path of its image."""
-    return nfc(path).replace("/", "_")
+    return as_text(nfc(path)).replace("/", "_")

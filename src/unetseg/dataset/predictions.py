@@ -10,6 +10,7 @@ from unetseg.dataset.items import Found, Item, Kinds, flat
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.files import sha256
+from unetseg.images.names import from_text
 
 KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
 
@@ -57,7 +58,9 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
                 f"{file}: its objects are its parts, so that those that touch are one, as {files.gone[0]} is gone"
             )
         seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
-        return Item(flat(name), folder / Path(image["path"]), partial(READERS[kind], file), **seen)
+        path = folder / image["path"]
+        path = path if path.exists() else folder / from_text(image["path"])
+        return Item(flat(name), path, partial(READERS[kind], file), **seen)
     except (TypeError, KeyError, AttributeError) as error:
         rule = f"does not list an image as predict does ({type(error).__name__}: {error})"
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error

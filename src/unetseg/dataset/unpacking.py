@@ -13,6 +13,7 @@ from unetseg.dataset.archive import HEAD, open_zip, read_member
 from unetseg.dataset.members import INNER, faults, member_name, what_is
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
+from unetseg.images.names import as_text
 
 MOST_MEMBERS = 1_000_000
 MOST_BYTES = 200 * 10**9
@@ -135,5 +136,5 @@ def _too_much(path: Path, sizes: Sequence[int]) -> list[str]:
 
 def source_name(source: Path) -> str:
     """Name a source as people would: without the suffix of an archive."""
-    name = source.resolve().name
+    name = as_text(source.resolve().name)
     return next((name[: -len(suffix)] for suffix in PACKED if name.lower().endswith(suffix)), name)
