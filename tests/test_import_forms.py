@@ -69,13 +69,38 @@ def lines_of(capsys, *words):
 def test_what_was_understood_and_what_was_left_out_is_told_in_a_line_each(tmp_path, capsys):
     make_beside(tmp_path / "plate", "_masks")
     png(tmp_path / "plate" / "alone.tif", IMAGES["cell_0"][0])
-    (tmp_path / "plate" / "notes.txt").write_text("")
+    for other in ("notes.txt", "b.md"):
+        (tmp_path / "plate" / other).write_text("")
     (tmp_path / "plate" / ".DS_Store").write_text("")
     status, out, err = lines_of(capsys, tmp_path / "plate", "--out", tmp_path / "a.zip")
-    assert (status, err) == (0, [])
+    assert (status, err) == (0, [f"warning: {tmp_path}/plate: 1 images have no file of objects, such as alone.tif"])
     assert out[0] == f"{tmp_path}/plate: images with masks or label images"
     assert out[1].startswith(f"{tmp_path}/a.zip: 8 images with 28 objects (")
-    assert out[1].endswith("left out: 1 files of no known form; 1 images without objects' files")
+    assert out[1].endswith("left out: 2 files of no known form, such as b.md, notes.txt")
+
+
+def test_images_without_objects_are_a_warning_and_objects_without_an_image_a_problem(tmp_path, capsys):
+    source = make_flat(tmp_path / "in")
+    (source / "masks" / "cell_0.png").rename(source / "masks" / "cel_0.png")
+    for name in ("images/a.GIF", "masks/cell_1.webp"):
+        (source / name).write_text("")
+    status, out, err = lines_of(capsys, source, "--out", tmp_path / "a.zip")
+    assert status == 1
+    assert err == [
+        f"{source}: 1 files of objects have no image, such as masks/cel_0.png",
+        f"{source}: 2 files are of a format that is not read, such as images/a.GIF, masks/cell_1.webp",
+        f"warning: {source}: 1 images have no file of objects, such as images/cell_0.png",
+    ]
+    assert "7 images" in out[1]
+
+
+def test_strict_refuses_images_without_objects(tmp_path, capsys):
+    source = make_flat(tmp_path / "in")
+    (source / "masks" / "cell_0.png").unlink()
+    with pytest.raises(SystemExit):
+        main(["import", str(source), "--out", str(tmp_path / "b.zip"), "--strict"])
+    assert f"{source}: 1 images have no file of objects, such as images/cell_0.png\n" in capsys.readouterr().err
+    assert not (tmp_path / "b.zip").exists()
 
 
 @pytest.mark.parametrize("place", ["labels", "masks/plate", "images"])

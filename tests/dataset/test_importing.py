@@ -194,7 +194,23 @@ def test_what_is_unpacked_or_written_in_a_folder_that_is_imported_is_not_found_t
             archive.write(name)
             Path(name).unlink()
     names, _, summary = imported("b.zip", ".")
-    assert (names, summary.problems) == (["a", "b"], [])
+    assert (names, summary.problems, summary.warnings) == (["a", "b"], [], [])
+
+
+def test_an_archive_without_rois_in_a_folder_is_named_and_one_with_them_holds_objects():
+    pair("in/a", "b")
+    for name, member in (("b.zip", "b.png"), ("c.zip", "deep/1.roi")):
+        with zipfile.ZipFile(f"in/{name}", "w") as archive:
+            archive.write("b.png", member)
+    _, _, summary = imported("in")
+    assert summary.warnings == ["in: 1 archives are not unpacked; name them as sources, too, such as b.zip"]
+    assert summary.problems == ["in: 1 files of objects have no image, such as c.zip"]
+
+
+def test_a_table_that_is_a_source_is_read():
+    png(Path("in/a.png"), IMAGE)
+    Path("in/r.csv").write_text("ImageId,EncodedPixels\na,1 2\n")
+    assert imported("in/r.csv")[0] == ["a"]
 
 
 def test_labels_of_a_prediction_that_are_gone_are_told_as_touching_objects_become_one():

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", type=channel, default="all", metavar="C", help=channel_help)
     project_help = "project z-stacks to one image; default: none, refuse them"
     parser.add_argument("--project", choices=PROJECTIONS, default="none", help=project_help)
-    parser.add_argument("--strict", action="store_true", help="write nothing if anything cannot be used")
+    parser.add_argument("--strict", action="store_true", help="write nothing if there is any problem or warning")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     )
     for source, form in summary.forms.items():
         print(f"{source}: {form}")
-    for line in summary.problems:
+    for line in (*summary.problems, *(f"warning: {line}" for line in summary.warnings)):
         print(line, file=sys.stderr)
     left_out = "; ".join(f"{count} {reason}" for reason, count in summary.left_out.items() if count)
     rate = f"{summary.images / max(summary.seconds, 1e-9):.0f} images/s"

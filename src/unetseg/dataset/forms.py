@@ -1,12 +1,12 @@
 """Find images and their objects in a folder, whatever tool it comes from."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
-from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of
+from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions
@@ -17,7 +17,7 @@ from unetseg.images.names import ZARR
 from unetseg.images.walking import walk
 
 
-def find_items(root: Path, form: str | None = None, only_changed: bool = False) -> Found:
+def find_items(root: Path, form: str | None = None, only_changed: bool = False, but: Collection[Path] = ()) -> Found:
     """Find out what a folder, or the one file that describes many images, holds.
 
     Args:
@@ -25,12 +25,13 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False) 
             is read; its folder gives the images alone.
         form: of `FORMS`, to insist on; None: the first that fits.
         only_changed: of a folder that `unetseg predict` wrote, only images whose objects were edited since.
+        but: files to leave out, resolved: the archives that are sources, or written.
 
     Raises:
         InputError: if nothing of any form, or of the form insisted on, is there.
     """
     folder, walked = (root if root.is_dir() else root.parent), Found("")
-    kinds = _kinds(folder, walked)
+    kinds = _kinds(folder, walked, but)
     forms = list(FORMS)
     if folder != root:
         if (kind := kind_of(root)) not in TABLE_READERS:
@@ -50,6 +51,9 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False) 
             if found.items or name in ("predictions", form):
                 found.problems, found.tables = walked.problems, walked.tables
                 found.left_out += walked.left_out
+                if packed := [file for file, kind in kinds.items() if kind == "archive"]:
+                    rule = "archives are not unpacked; name them as sources, too"
+                    found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
                 return found
     suffixes = Counter(path.suffix.lower() or path.name for path in kinds).most_common(4)
     holds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes) or "nothing"
@@ -58,7 +62,7 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False) 
     raise InputError(*walked.problems, f"{root}: {rule}")
 
 
-def _kinds(folder: Path, walked: Found) -> dict[Path, str | None]:
+def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str | None]:
     """Tell what each file below a folder holds, in the order of their paths."""
     kinds: dict[Path, str | None] = {}
     for file in sorted(file for file, _ in walk(folder, is_clutter_here, walked.problems, walked.left_out)):
@@ -66,7 +70,8 @@ def _kinds(folder: Path, walked: Found) -> dict[Path, str | None]:
             walked.left_out["OME-Zarr images, which no archive can hold"] += 1
             continue
         try:
-            kinds[file] = kind_of(file)
+            if file.resolve() not in but:
+                kinds[file] = kind_of(file)
         except OSError as error:
             walked.problems.append(f"{file}: cannot be read: {error.strerror}")
     del walked.left_out["hidden"]  # nothing that anyone would miss

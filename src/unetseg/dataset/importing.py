@@ -17,7 +17,7 @@ from unetseg.dataset.layout import id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
 from unetseg.dataset.problems import attempt, attempt_each
-from unetseg.dataset.unpacking import source_name, unpacked
+from unetseg.dataset.unpacking import PACKED, source_name, unpacked
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
 from unetseg.images.stacks import Channel, Project
@@ -39,6 +39,7 @@ class Summary:
         objects: how many they have in all.
         left_out: how much was not used, by the reason.
         problems: a line for each input that cannot be used.
+        warnings: a line for what may be meant to be used, as images without objects.
         seconds: that it took.
     """
 
@@ -47,6 +48,7 @@ class Summary:
     objects: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -69,7 +71,7 @@ def import_archive(
         only_changed: see `find_items`.
         channel: what of each image to take; see `unetseg.images.stacks`.
         project: how its depth becomes one image.
-        strict: whether to write nothing if anything cannot be used.
+        strict: whether to write nothing if there is any problem or warning.
 
     Raises:
         InputError: if nothing is left to write; with `strict`, with a line for each problem; if `out` is a source or a
@@ -82,16 +84,18 @@ def import_archive(
     begin, summary = time.monotonic(), Summary()
     make = partial(pack, channel=channel, project=project)
     with atomic_path(out) as beside, zipfile.ZipFile(beside, "w") as archive:
-        into = _Import(archive, make, summary)
+        but = {path.resolve() for path in (out, *sources) if path.name.lower().endswith(PACKED)}
+        into = _Import(archive, make, summary, but)
         for source in sources:
             _, lines = attempt(into.add, source, beside.parent, form, only_changed)
             if lines and len(sources) == 1:
                 raise InputError(*lines)
             summary.problems += lines
         into.write_tables()
-        if not summary.images or (strict and summary.problems):
+        lines = [*summary.problems, *summary.warnings]
+        if not summary.images or (strict and lines):
             reason = "because of --strict" if summary.images else "there is no image with objects to import"
-            raise InputError(*summary.problems, f"{out}: not written, {reason}")
+            raise InputError(*lines, f"{out}: not written, {reason}")
     summary.seconds = time.monotonic() - begin
     return summary
 
@@ -103,13 +107,14 @@ class _Import:
     archive: zipfile.ZipFile
     make: Callable[[Item], Packed]
     summary: Summary
+    but: Collection[Path]  # what is no part of a folder of images in which it lies
     names: dict[str, Path] = field(default_factory=dict)  # in one form, with the source that has it
     tables: dict[str, Rows] = field(default_factory=lambda: {name: {} for name in NEEDED})
 
     def add(self, source: Path, beside: Path, form: str | None, only_changed: bool) -> None:
         """Add the images of a source, unpacked in the folder `beside` if it is an archive, and their rows."""
         with unpacked(source, beside) as (root, inner):
-            found, lines = attempt(find_items, root, form, only_changed)
+            found, lines = attempt(find_items, root, form, only_changed, self.but)
             named = partial(_named, root=root, source=source)
             self.summary.problems += map(named, inner)
             if found is None:
@@ -117,6 +122,7 @@ class _Import:
             self.summary.forms[str(source)] = found.form
             self.summary.left_out += found.left_out
             self.summary.problems += map(named, found.problems)
+            self.summary.warnings += map(named, found.warnings)
             taken = set[str]()
             for item, sample, problems in attempt_each(self.make, list(self._unclashed(found, source)), "import"):
                 self.summary.problems += map(named, problems)

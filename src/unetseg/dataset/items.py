@@ -8,7 +8,11 @@ from pathlib import Path, PurePath
 
 from unetseg.annotations.regions import Reader
 from unetseg.annotations.runs import COLUMNS
+from unetseg.dataset.archive import open_zip
 from unetseg.dataset.layout import TABLES, nfc
+from unetseg.dataset.problems import attempt
+from unetseg.dataset.unpacking import PACKED
+from unetseg.errors import printable
 from unetseg.images.names import SUFFIXES, as_text
 from unetseg.images.stacks import Channel, Project
 
@@ -53,6 +57,7 @@ class Found:
         items: the images that have objects.
         left_out: files that are not used, by the reason.
         problems: a line for each file that should be of use and is not.
+        warnings: a line for files that may be meant to be of use.
         tables: groups.csv and sources.csv, those nearest to the folder.
     """
 
@@ -60,11 +65,12 @@ class Found:
     items: list[Item] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
 
 
 def kind_of(file: Path) -> str | None:
-    """Tell what a file holds, by its name and, of JSON and CSV, by how it begins; None: nothing that is known.
+    """Tell what a file holds, by its name and, of JSON, CSV and zips, by what is in it; None: nothing that is known.
 
     Raises:
         OSError: if it cannot be read.
@@ -72,7 +78,9 @@ def kind_of(file: Path) -> str | None:
     suffix = file.suffix.lower()
     if suffix in SUFFIXES:
         return "raster"
-    if suffix in (".roi", ".zip"):
+    if file.name.lower().endswith(PACKED):
+        return "roi" if suffix == ".zip" and _may_hold_rois(file) else "archive"
+    if suffix == ".roi":
         return "roi"
     if suffix == ".npy":
         return "seg.npy" if file.stem.endswith("_seg") else None
@@ -86,6 +94,13 @@ def json_kind(file: Path) -> str | None:
     with file.open("rb") as stream:
         head = stream.read(HEAD)
     return next((kind for kind, words in JSON_KINDS.items() if any(word in head for word in words)), None)
+
+
+def _may_hold_rois(file: Path) -> bool:
+    with file.open("rb") as stream:
+        archive, _ = attempt(open_zip, stream)
+        names = archive.namelist() if archive else []
+    return not names or any(name.lower().endswith(".roi") for name in names)
 
 
 def _is_bowl(file: Path) -> bool:
@@ -115,6 +130,12 @@ def stem_of(name: str) -> str:
     """Take the suffix of an image, and no other, from a name: that of `slide.1` is part of it."""
     path = PurePath(name)
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def such_as(files: Sequence[Path], root: Path) -> str:
+    """Name the first few of many files below a folder."""
+    names = [printable(file.relative_to(root).as_posix()) for file in files[:3]]
+    return f"such as {', '.join(names)}"
 
 
 def flat(path: str) -> str:

@@ -17,12 +17,14 @@ from unetseg.dataset.items import (
     group_of,
     name_below,
     names_of,
+    such_as,
 )
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
 MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
+UNREAD = {".gif", ".webp", ".avif", ".heic", ".psd", ".dcm"}  # images that nothing here reads
 PAIRED = {
     "raster": "masks or label images",
     "roi": "ImageJ ROIs",
@@ -40,10 +42,8 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     rasters = {(group_of(file, folder), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
     images: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     objects: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    left_out: Counter[str] = Counter()
     for file, kind in kinds.items():
         if kind not in PAIRED:
-            left_out["files of no known form"] += file.name not in TABLES
             continue
         key, marked = _key(file, rasters, folder)
         if kind == "raster" and not marked:
@@ -54,9 +54,10 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     if not pairs:
         return None
     used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
-    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used), left_out=left_out)
-    found.left_out["images without objects' files"] = len(images) - len(pairs)
-    found.left_out["files of objects without an image"] = len(objects)
+    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used))
+    bare = [files[0] for key, files in images.items() if key not in pairs]
+    alone = [file for each in objects.values() for files in each.values() for file in files]
+    _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
     for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
         kind = next(kind for kind in PAIRED if kind in each)
         found.left_out["files that hold the same objects in another form"] += len(each) - 1
@@ -65,6 +66,19 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
             continue
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
     return found
+
+
+def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
+    """Name the images without objects, the objects without an image, and what is of no known form."""
+    unread = [file for file in unknown if file.suffix.lower() in UNREAD]
+    other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name not in TABLES]
+    if other:
+        found.left_out[f"files of no known form, {such_as(other, folder)}"] = len(other)
+    if bare:
+        found.warnings.append(f"{folder}: {len(bare)} images have no file of objects, {such_as(bare, folder)}")
+    for files, rule in ((alone, "of objects have no image"), (unread, "are of a format that is not read")):
+        if files:
+            found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}")
 
 
 def _key(file: Path, rasters: set[tuple[Path, str]], root: Path) -> tuple[tuple[Path, str], bool]:
