@@ -170,9 +170,11 @@ def test_several_sources_are_merged_with_where_each_image_came_from_and_their_gr
         png(tmp_path / "second" / "masks" / f"{name}.png", labels.astype(np.uint16))
     status, out, err = lines_of(capsys, tmp_path / "first", tmp_path / "second", "--out", tmp_path / "a.zip")
     assert status == 1
-    assert err == [f"{tmp_path}/second: 'cell_7' is the name of an image of {tmp_path}/first too; rename one"]
+    assert err == [
+        f"{tmp_path}/first/groups.csv: 1 rows are of no image, such as gone; names of images are such as cell_0",
+        f"{tmp_path}/second: 'cell_7' is the name of an image of {tmp_path}/first too; rename one",
+    ]
     assert "9 images" in out[2]
-    assert "left out: 1 rows of groups.csv without an image" in out[2]
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
     sources = {row["id"]: row["source"] for row in read_csv(tmp_path / "unpacked" / "sources.csv")}

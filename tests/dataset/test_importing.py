@@ -48,7 +48,37 @@ def test_of_a_sources_groups_only_the_rows_of_images_that_were_taken_from_it_are
     names, groups, summary = imported("one", "two")
     assert (names, groups) == (["a", "b", "c"], "id,group\na,p1\nb,p1\nc,p9\n")
     assert summary.problems == ["two: 'a' is the name of an image of one too; rename one"]
-    assert summary.left_out["rows of groups.csv without an image"] == 1
+    assert summary.left_out["rows of groups.csv whose images are left out"] == 1
+
+
+def test_a_row_of_groups_names_an_image_with_or_without_its_suffix():
+    pair("in/a", "in/b", "in/c.d")
+    png(Path("in/bare.png"), IMAGE)
+    Path("in/groups.csv").write_text("id,group\na.png,1\nb,2\nc.d.png,3\nbare.png,4\n")
+    _, groups, summary = imported("in")
+    assert groups == "id,group\na,1\nb,2\nc.d,3\n"
+    assert summary.problems == []
+    assert summary.left_out["rows of groups.csv whose images are left out"] == 1
+
+
+def test_rows_of_groups_without_an_image_are_a_problem_and_images_without_a_row_a_warning():
+    pair("in/a", "in/b", "in/c")
+    Path("in/groups.csv").write_text("id,group\na,1\na.png,1\nB,1\nd.png,1\n")
+    _, groups, summary = imported("in")
+    assert groups == "id,group\na,1\nb,\nc,\n"
+    assert summary.problems == [
+        "in/groups.csv: a: has several rows, here or in another groups.csv; keep one",
+        "in/groups.csv: 2 rows are of no image, such as B, d.png; names of images are such as a",
+    ]
+    assert summary.warnings == ["in: 2 of 3 images have no row in groups.csv, such as b"]
+
+
+def test_a_name_of_two_images_in_groups_stands_for_neither():
+    pair("in/x/a", "in/y/a", "in/b")
+    Path("in/groups.csv").write_text("id,group\na,1\nb,2\n")
+    _, groups, summary = imported("in")
+    assert groups == "id,group\nb,2\nx_a,\ny_a,\n"
+    assert summary.problems == ["in/groups.csv: 1 rows are of no image, such as a; names of images are such as b"]
 
 
 def test_rows_of_groups_that_cannot_be_used_are_named_and_the_others_kept():

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of, such_as
-from unetseg.dataset.layout import TABLES, is_clutter_here
+from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
-from unetseg.images.names import ZARR
+from unetseg.images.names import ZARR, as_text
 from unetseg.images.walking import walk
 
 
@@ -51,6 +51,8 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
             if found.items or name in ("predictions", form):
                 found.problems, found.tables = walked.problems, walked.tables
                 found.left_out += walked.left_out
+                stems = {as_text(nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
+                found.others = stems - {as_text(nfc(item.image.stem)) for item in found.items}
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
                     rule = "archives are not unpacked; name them as sources, too"
                     found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.dataset.forms import find_items
-from unetseg.dataset.groups import COLUMNS, read_rows
-from unetseg.dataset.items import Found, Item
+from unetseg.dataset.groups import COLUMNS, TABLE, read_rows
+from unetseg.dataset.items import Found, Item, stem_of
 from unetseg.dataset.layout import id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
@@ -24,7 +24,7 @@ from unetseg.images.stacks import Channel, Project
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same images give the same archive
 
-NEEDED = {"groups.csv": COLUMNS, "sources.csv": ("source",)}  # columns of which a table has at least one
+NEEDED = {TABLE: COLUMNS, "sources.csv": ("source",)}  # columns of which a table has at least one
 
 Rows = dict[str, dict[str, str]]  # by their ids
 
@@ -130,8 +130,13 @@ class _Import:
                     self._write(sample)
                     taken.add(item.name)
                     self.tables["sources.csv"][item.name] = {"source": source_name(source)}
+            known = {item.name for item in found.items} | found.others
             for path in found.tables:
-                self.summary.problems += map(named, self._add_rows(path, taken))
+                self.summary.problems += map(named, self._add_rows(path, taken, known))
+            bare = taken - self.tables[TABLE].keys()
+            if bare and bare != taken:
+                line = f"{source}: {len(bare)} of {len(taken)} images have no row in {TABLE}, such as {min(bare)}"
+                self.summary.warnings.append(line)
 
     def write_tables(self) -> None:
         """Write groups.csv and sources.csv, with a row for each image."""
@@ -165,22 +170,32 @@ class _Import:
                 self.names[key] = source
                 yield item
 
-    def _add_rows(self, path: Path, taken: Collection[str]) -> list[str]:
-        """Take over a table's rows of the images that were taken from its source; tell which cannot be used."""
+    def _add_rows(self, path: Path, taken: Collection[str], known: Collection[str]) -> list[str]:
+        """Take over a table's rows of the images that were taken from its source; tell which cannot be used.
+
+        A row names an image with or without its suffix; `known` are the source's images, those not taken included.
+        """
         try:
             found, problems = read_rows(path, NEEDED[path.name])
         except OSError as error:
             return [f"{path}: cannot be read: {error.strerror}"]
         except InputError as error:
             return str(error).splitlines()
-        rows = self.tables[path.name]
+        rows, strange = self.tables[path.name], list[str]()
         for row in found:
-            if (name := row.pop("id")) in taken and rows.get(name, {}).keys() <= {"source"}:
+            given = row.pop("id")
+            name = given if given in known else stem_of(given)
+            if name in taken and rows.get(name, {}).keys() <= {"source"}:
                 rows[name] = rows.get(name, {}) | row
             elif name in taken:
-                problems[name] = f"{path}: {name}: has a row in another {path.name}, too; keep one"
+                problems[name] = f"{path}: {name}: has several rows, here or in another {path.name}; keep one"
+            elif name in known or path.name != TABLE:
+                self.summary.left_out[f"rows of {path.name} whose images are left out"] += 1
             else:
-                self.summary.left_out[f"rows of {path.name} without an image"] += 1
+                strange.append(given)
+        if strange:
+            lost = f"{len(strange)} rows are of no image, such as {', '.join(strange[:3])}"
+            return [*problems.values(), f"{path}: {lost}; names of images are such as {min(taken, default='')}"]
         return list(problems.values())
 
 

@@ -59,6 +59,7 @@ class Found:
         problems: a line for each file that should be of use and is not.
         warnings: a line for files that may be meant to be of use.
         tables: groups.csv and sources.csv, those nearest to the folder.
+        others: names of images that are not among the items.
     """
 
     form: str
@@ -67,6 +68,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)
 
 
 def kind_of(file: Path) -> str | None:
