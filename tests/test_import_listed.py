@@ -7,6 +7,7 @@ import pytest
 from forms import png
 
 from unetseg.cli import main
+from unetseg.dataset.forms import find_items
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8)
 SQUARE = [[3, 3], [9, 3], [9, 9], [3, 9]]
@@ -41,6 +42,20 @@ def test_an_annotation_that_cannot_be_used_is_told_and_costs_no_other_image(tmp_
     assert len(err) == 1
     assert err[0].startswith(f"{tmp_path}/x/c.json: {problem}")
     assert " with 1 objects" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("b.geojson", b'{"type": "Point"'), ("b.json", '\ufeff{"features": []}'.encode("utf-16-le"))],
+)
+def test_geojson_is_known_by_its_suffix_or_in_utf_16_by_its_words_and_may_hold_nothing(tmp_path, name, content):
+    for stem in "ab":
+        png(tmp_path / f"{stem}.png", IMAGE)
+    (tmp_path / "a.geojson").write_text("[]")
+    (tmp_path / name).write_bytes(content)
+    found = find_items(tmp_path)
+    assert [item.name for item in found.items] == ["a", "b"]
+    assert found.items[0].read(20, 20).regions == []
 
 
 def test_labelmes_json_with_sorted_keys_is_known_by_its_picture_before_the_shapes(tmp_path, capsys):

@@ -88,13 +88,15 @@ def kind_of(file: Path) -> str | None:
         return "seg.npy" if file.stem.endswith("_seg") else None
     if suffix == ".csv" and file.name not in TABLES:
         return "rle" if _is_bowl(file) else None
-    return json_kind(file) if suffix in (".json", ".geojson") else None
+    if suffix == ".geojson":
+        return "geojson"
+    return json_kind(file) if suffix == ".json" else None
 
 
 def json_kind(file: Path) -> str | None:
     """Tell which program's JSON a file is, by the words at its beginning."""
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).replace(b"\0", b"")  # of UTF-16, which is refused by name when it is read
     return next((kind for kind, words in JSON_KINDS.items() if any(word in head for word in words)), None)
 
 
