@@ -305,6 +305,26 @@ def test_what_is_left_out_of_several_files_of_one_image_is_counted_together(tmp_
     assert "left out: 2 ROIs that are no areas" in out[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a.roi.zip", "a.zip"), ("a.roi", "a.zip"), ("a.zip", "rois/a/1.roi"), ("rois/a/1.zip", "rois/a/2.zip")],
+)
+def test_two_files_of_rois_of_one_image_are_refused_and_not_added_up(tmp_path, capsys, one, other):
+    content = ImagejRoi.frompoints([[4, 4], [14, 4], [14, 14]]).tobytes()
+    png(tmp_path / "x" / "a.png", IMAGES["cell_0"][0])
+    for file in (tmp_path / "x" / one, tmp_path / "x" / other):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".zip":
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr("1.roi", content)
+        else:
+            file.write_bytes(content)
+    with pytest.raises(SystemExit):
+        main(["import", str(tmp_path / "x"), "--out", str(tmp_path / "a.zip")])
+    names = f"{Path(one).name} and {Path(other).name}"
+    assert f"{tmp_path}/x/a.png: has two files of objects, {names}; keep one\n" in capsys.readouterr().err
+
+
 def test_groups_and_sources_are_kept_of_names_in_capitals_and_only_of_images_that_are_imported(tmp_path):
     for name in ("Cell_A", "broken"):
         png(tmp_path / "x" / f"{name}.png", IMAGES["cell_0"][0])

@@ -19,6 +19,7 @@ from unetseg.images.stacks import Channel, Project
 Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
 OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
+BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "geojson"}
 JSON_KINDS = {
     "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
     "geojson": (b'"Feature', b'"features"', b'"geometry"'),
@@ -78,18 +79,14 @@ def kind_of(file: Path) -> str | None:
         OSError: if it cannot be read.
     """
     suffix = file.suffix.lower()
-    if suffix in SUFFIXES:
-        return "raster"
+    if suffix in BY_SUFFIX:
+        return BY_SUFFIX[suffix]
     if file.name.lower().endswith(PACKED):
         return "roi" if suffix == ".zip" and _may_hold_rois(file) else "archive"
-    if suffix == ".roi":
-        return "roi"
     if suffix == ".npy":
         return "seg.npy" if file.stem.endswith("_seg") else None
     if suffix == ".csv" and file.name not in TABLES:
         return "rle" if _is_bowl(file) else None
-    if suffix == ".geojson":
-        return "geojson"
     return json_kind(file) if suffix == ".json" else None
 
 

@@ -102,8 +102,11 @@ def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) 
         return f"and {images[1].name} have one name; rename one"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
-    one_each = kind == "roi" or name_below(root, files[0].parent.parent) in OBJECT_FOLDERS
-    return None if len(files) == 1 or one_each else f"has two files of objects, {files[0].name} and {files[1].name}"
+    folder = files[0].parent
+    one_each = name_below(root, folder.parent) in OBJECT_FOLDERS and all(file.parent == folder for file in files)
+    if len(files) == 1 or (one_each and not any(file.suffix.lower() == ".zip" for file in files)):
+        return None
+    return f"has two files of objects, {files[0].name} and {files[1].name}; keep one"
 
 
 def _read_pair(kind: str, files: list[Path], height: int, width: int) -> Annotations:
