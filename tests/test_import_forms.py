@@ -325,6 +325,15 @@ def test_two_files_of_rois_of_one_image_are_refused_and_not_added_up(tmp_path, c
     assert f"{tmp_path}/x/a.png: has two files of objects, {names}; keep one\n" in capsys.readouterr().err
 
 
+def test_of_a_mask_and_a_geojson_of_one_image_the_mask_is_taken_and_the_other_named(tmp_path, capsys):
+    make_beside(tmp_path / "x", "_masks")
+    (tmp_path / "x" / "cell_0.geojson").write_text("[]")
+    _, out, _ = lines_of(capsys, tmp_path / "x", "--out", tmp_path / "a.zip")
+    assert " with 28 objects" in out[1]
+    reason = "files not looked at, as another one of their image was taken"
+    assert out[1].endswith(f"; left out: 1 {reason}, such as cell_0.geojson")
+
+
 def test_groups_and_sources_are_kept_of_names_in_capitals_and_only_of_images_that_are_imported(tmp_path):
     for name in ("Cell_A", "broken"):
         png(tmp_path / "x" / f"{name}.png", IMAGES["cell_0"][0])

@@ -58,13 +58,17 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     bare = [files[0] for key, files in images.items() if key not in pairs]
     alone = [file for each in objects.values() for files in each.values() for file in files]
     _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
+    unused = list[Path]()
     for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
         kind = next(kind for kind in PAIRED if kind in each)
-        found.left_out["files that hold the same objects in another form"] += len(each) - 1
+        unused += [file for other, files in each.items() if other != kind for file in files]
         if problem := _pair_problem(images[key], kind, each[kind], folder):
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
+    if unused:
+        reason = "files not looked at, as another one of their image was taken"
+        found.left_out[f"{reason}, {such_as(unused, folder)}"] = len(unused)
     return found
 
 
