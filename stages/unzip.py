@@ -19,11 +19,8 @@ def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
     together = find_groups(params.data, archive, out, contents.ids)
     write_csv(groups, together, list(together[0]) if together else ["id", "group"])
     write_csv(listing, contents.table, ["path", "bytes", "crc32"])
-    if left_out := contents.left_out:
-        print(
-            f"{archive}: left out {len(left_out)} files that belong to no sample, such as {left_out[0]!r}",
-            file=sys.stderr,
-        )
+    for line in contents.told_left_out():
+        print(f"{archive}: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,16 @@ def test_a_flat_layout_is_named_before_any_parameter(capsys):
     assert capsys.readouterr().err.startswith("flat.zip: 3 images stand in 1 folders")
 
 
+def test_check_warns_of_files_that_belong_to_no_sample(capsys):
+    with zipfile.ZipFile(pack("good.zip", **many(20)), "a") as archive:
+        for part in ("Images", "Masks"):
+            archive.writestr(f"train/s20/{part}/i.png", "")
+    status, out, err = check(capsys, "good.zip")
+    assert (status, out[-1]) == (0, "good.zip: 20 of 20 samples can be used, with 1 warnings")
+    told = "left out 2 files that belong to no sample, such as 'train/s20/Images/i.png'"
+    assert err[-1] == f"warning: good.zip: {told}"
+
+
 def test_check_lists_every_problem_and_fails(capsys):
     assert main(["check", str(pack("bad.zip", a=SPOT[:, :9], b=SPOT, c=GREY))]) == 1
     out, err = capsys.readouterr()

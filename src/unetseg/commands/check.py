@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
             row["source"] = (sources or {}).get(row["id"], "")
         stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
     findings = checked.findings
-    warnings = [*findings.warnings, *checked.warnings()]
+    left_out = [f"{options.archive}: {line}" for line in contents.told_left_out()]
+    warnings = [*left_out, *findings.warnings, *checked.warnings()]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
     unusable = [line for lines in findings.unusable.values() for line in lines]
     for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):

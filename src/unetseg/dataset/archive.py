@@ -64,6 +64,11 @@ class Contents:
         files = sorted((path, member) for path, member in self.members.items() if not path.endswith("/"))
         return [{"path": path, "bytes": file.file_size, "crc32": f"{file.CRC:08x}"} for path, file in files]
 
+    def told_left_out(self) -> list[str]:
+        """Say in a line, if any, which files belong to no sample."""
+        count, some = len(self.left_out), self.left_out[:1]
+        return [f"left out {count} files that belong to no sample, such as {name!r}" for name in some]
+
 
 @contextlib.contextmanager
 def opened(path: Path, limits: DataSettings) -> Iterator[Contents]:

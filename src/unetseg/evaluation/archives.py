@@ -1,6 +1,7 @@
 """Score a whole archive that a model has nothing to do with: an external test set."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ def evaluate_archive(
     out.mkdir(parents=True)
     with opened(archive, data) as contents:
         extract(contents, samples)
+        for line in contents.told_left_out():
+            print(f"{archive}: {line}", file=sys.stderr)
         own = samples / TABLE
         together = read_groups(own, contents.ids) if own.is_file() else []
     try:
