@@ -38,6 +38,17 @@ def test_help_imports_no_subcommand():
     assert not [name for name in imported if name.startswith("unetseg.commands.")]
 
 
+@pytest.mark.parametrize(
+    "words", [["import", "", "--out", "x.zip"], ["import", "x", "--out", ""], ["predict", "x", "--out", ""]]
+)
+def test_an_empty_path_does_not_stand_for_the_present_folder(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "error: argument " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_subcommand_is_an_unusable_argument(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["nothing"])

@@ -218,7 +218,7 @@ def test_the_model_that_comes_along_is_used_where_none_is_named():
         (["--scale", "half", "images"], "--scale"),
         (["--depth", "0", "images"], "--depth"),
         (["--depth", "inf", "images"], "--depth"),
-        ([""], "'': no image found"),
+        ([""], "'': is empty"),
         ([], "PATH"),
     ],
 )

@@ -213,7 +213,7 @@ def test_results_beside_their_images_are_not_predicted_again():
 
 def test_an_empty_path_is_told():
     put("a.png")
-    with pytest.raises(InputError, match="'': no image found"):
+    with pytest.raises(InputError, match="'': is empty"):
         search("")
 
 

@@ -11,8 +11,8 @@ from unetseg.dataset.importing import import_archive
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources_help = "a folder, .zip, .tar.gz, COCO or run-length file; several are merged"
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help=sources_help)
-    parser.add_argument("--out", type=Path, required=True, metavar="ARCHIVE.zip", help="the archive to write")
+    parser.add_argument("sources", nargs="+", type=_path, metavar="SOURCE", help=sources_help)
+    parser.add_argument("--out", type=_path, required=True, metavar="ARCHIVE.zip", help="the archive to write")
     parser.add_argument("--from", dest="form", choices=list(FORMS), help="default: found out from what is there")
     changed_help = "of a folder of `unetseg predict`: only images whose objects were edited since"
     parser.add_argument("--only-changed", action="store_true", help=changed_help)
@@ -43,3 +43,9 @@ def run(options: argparse.Namespace) -> int:
     failed = f"; {len(summary.problems)} problems, each told above" if summary.problems else ""
     print(f"{options.out}: {counts}{f'; left out: {left_out}' if left_out else ''}{failed}")
     return int(bool(summary.problems))
+
+
+def _path(word: str) -> Path:
+    if not word:
+        raise argparse.ArgumentTypeError("is empty; name a file or folder")
+    return Path(word)

@@ -98,11 +98,11 @@ def find_inputs(
         if isinstance(where := place(word), str):
             below, left_out = find_urls(where, results)
             found.left_out += left_out
-        elif word:
+        else:
             below = _Search(where, Path(out).resolve(), results, found).files()
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
-            raise InputError(f"{word or repr(word)}: no image found; {rule}")
+            raise InputError(f"{word}: no image found; {rule}")
         files |= below
     stems = Counter(map(without_suffix, files.values()))
     named: dict[str, Input] = {}

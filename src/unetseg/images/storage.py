@@ -16,7 +16,13 @@ Place = Path | str  # a path, or the URL of what is not on a disk
 
 
 def place(word: str) -> Place:
-    """Turn a word of the user into a path or a URL; `file://…` is a path."""
+    """Turn a word of the user into a path or a URL; `file://…` is a path.
+
+    Raises:
+        InputError: if it is empty, which would stand for the present folder.
+    """
+    if not word:
+        raise InputError("'': is empty; name a file or folder")
     if word.startswith("file://"):
         return Path(unquote(urlsplit(word).path))
     return word.rstrip("/") if "://" in word else Path(word)
