@@ -126,6 +126,14 @@ def test_only_another_zip_is_replaced(out, reason):
         import_archive([Path("in.zip")], Path("other.zip"))
 
 
+def test_a_pipe_or_device_in_the_place_of_the_archive_is_refused_unread(monkeypatch):
+    sample("in/s")
+    os.mkfifo("o.zip")
+    monkeypatch.setattr(zipfile, "is_zipfile", lambda _: pytest.fail("was read"))
+    with pytest.raises(InputError, match=r"o\.zip: exists and is no zip"):
+        imported("in")
+
+
 def test_folders_behind_links_are_imported_each_once_and_loops_end():
     pair("elsewhere/a", "in/b")
     png(Path("shared/images/c.png"), IMAGE)

@@ -79,7 +79,7 @@ def import_archive(
     """
     if out.exists() and any(source.exists() and source.samefile(out) for source in sources):
         raise InputError(f"{out}: is a source, which is not replaced; name another file in --out")
-    if out.exists() and not zipfile.is_zipfile(out):
+    if out.exists() and not (out.is_file() and zipfile.is_zipfile(out)):  # a device may never end
         raise InputError(f"{out}: exists and is no zip, which alone is replaced; name another file in --out")
     begin, summary = time.monotonic(), Summary()
     make = partial(pack, channel=channel, project=project)
