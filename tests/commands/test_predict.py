@@ -263,6 +263,18 @@ def test_results_beside_the_images_are_not_predicted_again(capsys):
     assert len(read_csv(Path("images/images.csv"))) == 3
 
 
+def test_results_in_another_folder_below_the_input_are_not_predicted(capsys):
+    assert predict("--out", "images/old", "--write", "overlay", "images") == 0
+    shutil.copy("images/a.png", "images/old/new.png")
+    capsys.readouterr()
+    assert predict("images") == 0
+    assert sorted(image["image"] for image in read_csv(Path("out/images.csv"))) == ["a", "b", "c", "old/new"]
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(
+        "files found: 13, to predict: 4; left out: 3 masks of images, 3 results of an earlier run, "
+    )
+
+
 def test_a_folder_that_another_process_writes_to_is_refused(capsys):
     code = "import fcntl, sys; file = open('out/.unetseg/lock', 'w'); fcntl.flock(file, fcntl.LOCK_EX); "
     code += "print('process 7', file=file, flush=True); print(flush=True); sys.stdin.read()"

@@ -37,7 +37,7 @@ def predict(options: argparse.Namespace, held: ExitStack) -> int:
         The exit status.
     """
     try:
-        inputs = find_inputs(options.paths, options.out, results=find_earlier(options.out))
+        inputs = find_inputs(options.paths, options.out, earlier=find_earlier)
         print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
         file = options.model or _pretrained()
         facts = read_facts(file)
@@ -99,7 +99,7 @@ def _chosen(inputs: Found, options: argparse.Namespace, facts: dict[str, Any]) -
     channel, project = seen_by(facts, options.channel, options.project)
     if (channel, project) == ("all", "none"):
         return inputs
-    return find_inputs(options.paths, options.out, channel, project, find_earlier(options.out))
+    return find_inputs(options.paths, options.out, channel, project, find_earlier)
 
 
 def _some(files: "Mapping[Input, list[Path]]") -> str:

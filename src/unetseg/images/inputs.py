@@ -1,9 +1,10 @@
 """Find the images to predict, name their results, and say what was left out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from glob import has_magic
 from pathlib import Path, PurePath
 
@@ -74,7 +75,7 @@ def find_inputs(
     out: Place,
     channel: Channel = "all",
     project: Project = "none",
-    results: Collection[Place] = (),
+    earlier: Callable[[Place], Collection[Place]] = lambda _: (),
 ) -> Found:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
@@ -87,19 +88,19 @@ def find_inputs(
         out: the folder of the results; where it lies in a folder that is searched, it is left out.
         channel: what of each image to look at; see `unetseg.images.stacks`.
         project: how depth becomes one image.
-        results: files that an earlier run wrote, absolute or as URLs, which are no images.
+        earlier: gives the files that earlier runs wrote to a folder, absolute or as URLs, which are no images.
 
     Raises:
         InputError: if a word names no image, or two images would have results of one name.
     """
-    found, files = Found(), dict[Place, str]()
+    found, files, earlier = Found(), dict[Place, str](), cache(earlier)
     for word in words:
         before, below = len(found.failed), dict[Place, str]()
         if isinstance(where := place(word), str):
-            below, left_out = find_urls(where, results)
+            below, left_out = find_urls(where, earlier(out))
             found.left_out += left_out
         else:
-            below = _Search(where, Path(out).resolve(), results, found).files()
+            below = _Search(where, Path(out).resolve(), earlier, found).files()
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word}: no image found; {rule}")
@@ -124,7 +125,7 @@ class _Search:
 
     path: Path
     out: Path
-    results: Collection[Place]
+    earlier: Callable[[Place], Collection[Place]]
     found: Found
 
     def files(self) -> dict[Place, str]:
@@ -140,7 +141,8 @@ class _Search:
         kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):
             real = file.resolve()
-            if real in self.results or (below and self.out in real.parents):
+            written = any(real in self.earlier(folder) for folder in real.parents)
+            if written or (below and self.out in real.parents):
                 self.found.left_out["results of an earlier run"] += 1
             elif file.suffix.lower() not in SUFFIXES:
                 self.found.left_out[file.suffix.lower() or "without a suffix"] += 1
