@@ -58,6 +58,123 @@ def test_geojson_is_known_by_its_suffix_or_in_utf_16_by_its_words_and_may_hold_n
     assert found.items[0].read(20, 20).regions == []
 
 
+FAR = [[x + 400, y] for x, y in SQUARE]
+LOST = "has objects, of which none can be used: 1"
+IMAGES = {"images": [{"id": 1, "file_name": "a.png"}]}
+COCO = {"image_id": 1, "id": 1, "bbox": [3, 3, 6, 6], "segmentation": []}
+
+
+def polygon(*rings):
+    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("c.json", IMAGES | {"annotations": [COCO]}, "instances that have a box only"),
+        ("c.json", IMAGES | {"annotations": [COCO | {"segmentation": POLYGONS, "iscrowd": 1}]}, "crowds of instances"),
+        (
+            "c.json",
+            IMAGES | {"annotations": [COCO | {"segmentation": [np.ravel(FAR).tolist()]}]},
+            "instances without a pixel in the image",
+        ),
+        ("a.geojson", {"features": [polygon(FAR)]}, "polygons without a pixel in the image"),
+        ("a.geojson", {"features": [{"geometry": {"type": "Point"}}]}, "features that are no polygons"),
+        ("a.json", {"shapes": [{"shape_type": "line", "points": SQUARE}]}, "shapes that are no areas"),
+        ("c.csv", "ImageId,EncodedPixels\na,5 0\n", "run lengths without a pixel"),
+    ],
+)
+def test_an_image_of_which_no_object_can_be_used_is_a_problem_and_no_image_without_objects(
+    tmp_path, capsys, name, content, reason
+):
+    png(tmp_path / "x" / "a.png", IMAGE)
+    png(tmp_path / "y" / "b.png", IMAGE)
+    (tmp_path / "y" / "b.json").write_text(json.dumps({"shapes": []}))
+    (tmp_path / "x" / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    sources = [str(tmp_path / folder) for folder in "xy"]
+    assert main(["import", *sources, "--out", str(tmp_path / "a.zip")]) == 1
+    printed = capsys.readouterr()
+    assert f"{tmp_path}/x/a.png: {LOST} {reason}\n" in printed.err
+    assert "1 images with 0 objects" in printed.out
+    with pytest.raises(SystemExit):
+        main(["import", *sources, "--out", str(tmp_path / "b.zip"), "--strict"])
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_what_is_left_out_is_told_with_the_first_image_and_the_number_of_others(tmp_path, capsys):
+    for name in "abc":
+        png(tmp_path / "x" / f"{name}.png", IMAGE)
+        features = [polygon(SQUARE), *([polygon(FAR), polygon(FAR)] if name != "a" else [])]
+        (tmp_path / "x" / f"{name}.geojson").write_text(json.dumps({"features": features}))
+    status, out, err = imported(tmp_path / "x", capsys)
+    assert (status, err) == (0, [])
+    assert "; left out: 4 polygons without a pixel in the image (in b and 1 more)\n" in out
+
+
+def classified(*names):
+    return {"features": [polygon(SQUARE) | {"properties": {"classification": name}} for name in names]}
+
+
+def labelled(*labels):
+    return {"shapes": [{"points": SQUARE, "label": label} for label in labels]}
+
+
+NAMED = IMAGES | {"categories": [{"id": 1, "name": "nucleus"}, {"id": 2, "name": "cell"}]}
+INSTANCES = [COCO | {"segmentation": POLYGONS, "category_id": number} for number in (1, "2", 2)]
+MERGED = "objects of 2 classes taken as one kind: cell 2, nucleus 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("c.json", NAMED | {"annotations": INSTANCES}, MERGED),
+        ("c.json", IMAGES | {"annotations": INSTANCES}, "kind: category 2 2, category 1 1\n"),
+        ("a.json", labelled("cell", "nucleus", "cell"), MERGED),
+        ("a.geojson", classified({"name": "cell"}, {"names": ["cell"]}, "nucleus"), MERGED),
+        ("a.geojson", classified({"name": "cell"}, None), "of 2 classes taken as one kind: cell 1, no class 1\n"),
+        ("c.csv", "ImageId,EncodedPixels,ClassId\na,1 5,cell\na,7 5,cell\na,1 9,nucleus\n", MERGED),
+    ],
+)
+def test_classes_that_become_one_kind_of_object_are_told_with_their_counts(tmp_path, capsys, name, content, line):
+    png(tmp_path / "x" / "a.png", IMAGE)
+    (tmp_path / "x" / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    status, out, err = imported(tmp_path / "x", capsys)
+    assert (status, err) == (0, [])
+    assert line in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", labelled("cell", "_background_", "__ignore__")),
+        ("a.geojson", classified({"name": "cell"}, {"name": "Ignore*"}, {"names": ["Region*"]})),
+    ],
+)
+def test_classes_that_the_program_ignores_are_left_out_and_one_class_is_not_told(tmp_path, capsys, name, content):
+    png(tmp_path / "x" / "a.png", IMAGE)
+    (tmp_path / "x" / name).write_text(json.dumps(content))
+    status, out, _ = imported(tmp_path / "x", capsys)
+    assert status == 0
+    assert "1 images with 1 objects" in out
+    assert "left out: 2 objects of classes to ignore (in a)" in out
+    assert "one kind" not in out
+    key = next(iter(content))
+    (tmp_path / "x" / name).write_text(json.dumps({key: content[key][1:]}))
+    assert imported(tmp_path / "x", capsys)[0] == 0
+
+
+def test_an_instance_of_an_unknown_category_is_a_problem_of_its_image(tmp_path, capsys):
+    png(tmp_path / "x" / "a.png", IMAGE)
+    png(tmp_path / "x" / "b.png", IMAGE)
+    content = NAMED | {"annotations": [INSTANCES[0] | {"category_id": 99}]}
+    content["images"] = [*content["images"], {"id": 2, "file_name": "b.png"}]
+    (tmp_path / "x" / "c.json").write_text(json.dumps(content))
+    status, out, err = imported(tmp_path / "x", capsys)
+    assert (status, len(err)) == (1, 1)
+    assert "c.json: a.png: annotation 1 cannot be used (its category_id is 99, which is of no category" in err[0]
+    assert "1 images" in out
+
+
 def test_labelmes_json_with_sorted_keys_is_known_by_its_picture_before_the_shapes(tmp_path, capsys):
     png(tmp_path / "x" / "a.png", IMAGE)
     content = {"imageData": "A" * 100_000, "shapes": [{"points": SQUARE}]}

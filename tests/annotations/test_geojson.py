@@ -90,6 +90,40 @@ def test_parts_that_overlap_are_joined_and_a_hole_stays_one(tmp_path):
     assert read(tmp_path, feature([pierced, square(30, 30, 10)])) == ([400 - 4 + 100], {})
 
 
+def test_a_hole_takes_nothing_but_what_its_polygon_has(tmp_path):
+    assert read(tmp_path, feature([*square(5, 5, 10), *square(30, 30, 10)])) == ([100], {})
+    assert read(tmp_path, feature([*square(5, 5, 10), *square(10, 10, 10)])) == ([75], {})
+    assert read(tmp_path, feature([*square(5, 5, 10), *square(5, 5, 10)])) == (
+        [],
+        {"polygons without a pixel in the image": 1},
+    )
+
+
+def test_a_polygon_without_corners_is_left_out(tmp_path):
+    empty = [{"geometry": {"type": kind, "coordinates": []}} for kind in ("Polygon", "MultiPolygon")]
+    ring = {"geometry": {"type": "Polygon", "coordinates": [[]]}}
+    lost = {"polygons without a pixel in the image": 3}
+    assert read(tmp_path, *empty, ring, feature(square(5, 5, 10))) == ([100], lost)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"type": "Feature"}, r", at feature 2 \(it has no geometry that is an object of JSON or null\)"),
+        ({"geometry": 3}, r", at feature 2 \(it has no geometry that is an object of JSON or null\)"),
+        ({"geometry": {"type": "Polygon"}}, r", at feature 2 \(its coordinates are None, not lists of corners\)"),
+        (
+            {"geometry": {"type": "Polygon", "coordinates": [[1, 2, 3]]}},
+            r", at feature 2 \(its ring is \[1, 2, 3\], not x and y of each corner\)",
+        ),
+        ("x", r" \(number 2 of its features is 'x', no object of JSON\)"),
+    ],
+)
+def test_what_is_wrong_with_a_feature_is_told_with_its_number_and_the_rule(tmp_path, wrong, rule):
+    with pytest.raises(InputError, match=f"a.geojson: is not GeoJSON as QuPath exports it{rule}"):
+        read(tmp_path, feature(square(5, 5, 10)), wrong)
+
+
 def test_an_annotation_around_other_objects_is_left_out_and_counted(tmp_path):
     inside = [feature(square(5, 5, 10)), feature(square(30, 30, 10), "annotation")]
     assert read(tmp_path, feature(square(1, 1, 60), "annotation"), *inside) == (

@@ -63,7 +63,7 @@ def test_rectangles_and_ovals_are_areas_and_lines_and_points_are_left_out(tmp_pa
 def test_text_and_pictures_are_no_areas(tmp_path, kind):
     roi = ImagejRoi(roitype=ROI_TYPE.RECT, subtype=kind, top=2, left=3, bottom=12, right=15)
     (tmp_path / "a.roi").write_bytes(roi.tobytes())
-    assert read_roi(tmp_path / "a.roi", 20, 20) == ([], {"ROIs that are no areas": 1})
+    assert read_roi(tmp_path / "a.roi", 20, 20) == ([], {"ROIs that are no areas": 1}, {})
 
 
 def composite(*path):

@@ -39,7 +39,7 @@ def mask_of(height, width, points=((0, 0), (5, 5)), damage=None):
 def test_objects_of_an_image_of_another_size_are_refused(tmp_path):
     content = {"shapes": [], "imageHeight": 256, "imageWidth": 256}
     (tmp_path / "a.json").write_text(json.dumps(content))
-    assert read_labelme(tmp_path / "a.json", 256, 256) == ([], {})
+    assert read_labelme(tmp_path / "a.json", 256, 256) == ([], {}, {})
     with pytest.raises(InputError, match=r"a.json: is 256x256 there, its file 20x20"):
         read_labelme(tmp_path / "a.json", 20, 20)
 
@@ -85,6 +85,27 @@ def test_shapes_of_one_group_and_label_are_parts_of_one_object(tmp_path):
 def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
     found = read(tmp_path, {"shape_type": "point", "points": [[1, 1]]}, {"points": [[50, 50], [60, 50], [60, 60]]})
     assert found.left_out == {"shapes that are no areas": 1, "shapes without a pixel in the image": 1}
+
+
+def test_labelmes_json_without_shapes_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"imageData": null}')
+    with pytest.raises(InputError, match=r"is not LabelMe's JSON, or damaged \(its shapes are None, no list\)"):
+        read_labelme(tmp_path / "a.json", 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"label": "a"}, "its list of points is None, not x and y of each corner"),
+        ({"points": [[1, 2], [3]]}, r"its list of points is .*, not x and y of each corner"),
+        ({"shape_type": "rectangle", "points": [[1, 1]]}, "a rectangle has 1 points; it needs 2 or 4"),
+        ({"shape_type": "circle", "points": [[1, 1]]}, "a circle has 1 points; it needs 2"),
+        ({"shape_type": "mask", "points": [[1, 1]], "mask": None}, "its mask is None, no PNG as text"),
+    ],
+)
+def test_what_is_wrong_with_a_shape_is_told_with_its_number_and_the_rule(tmp_path, wrong, rule):
+    with pytest.raises(InputError, match=rf"a.json: is not LabelMe's JSON, or damaged, at shape 2 \({rule}\)"):
+        read(tmp_path, {"points": [[1, 1], [5, 1], [5, 5]]}, wrong)
 
 
 @pytest.mark.parametrize(

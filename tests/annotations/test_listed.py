@@ -129,12 +129,16 @@ def test_polygons_of_one_instance_are_parts_of_one_object(tmp_path):
         ({"size": [12, 14], "counts": [0.5, 167.5]}, "not whole numbers"),
         ({"size": [12, 14], "counts": [float("inf")]}, "not whole numbers"),
         ({"size": [12, 14], "counts": [10**400]}, "add up to the 168 pixels"),
-        ({"size": [12, 14], "counts": None}, "NoneType"),
+        ({"size": [12, 14], "counts": None}, "not whole numbers"),
         ({"size": [12, 14], "counts": "o"}, "cut off"),
         ({"size": [12, 14], "counts": "\xff\xff"}, "hold 'ÿ' where none of COCO's digits"),
         ({"size": [12, 14], "counts": "o" * 10_000}, "hold 'o' where none of COCO's digits"),
         ({"counts": [0, 168]}, "size"),
-        ([[10**400, 1, 1, 2, 3, 4]], "too large"),
+        ({"size": 3, "counts": [0, 168]}, "has the size 3, the image 12x14"),
+        ([[10**400, 1, 1, 2, 3, 4]], "its polygon 1 is .*, not x and y of each corner"),
+        ([[1, 1, 4, 1, 4, 3], [1, 1, 4, 1, 4]], "its polygon 2 is .*1, 1, 4, 1, 4.*, not x and y of each corner"),
+        ([1, 1, 4, 1, 4, 3], "its polygon 1 is 1, not x and y of each corner"),
+        ([[[1, 1], [4]]], "its polygon 1 is .*, not x and y of each corner"),
         (None, "its segmentation is None, neither polygons nor run lengths"),
     ],
 )
@@ -196,11 +200,52 @@ def test_the_planes_of_a_stack_that_was_written_are_not_mixed_when_read(tmp_path
 
 
 def test_annotations_of_no_image_are_a_problem_and_the_others_are_read(tmp_path):
-    found = write_images(tmp_path / "a.json", [{"id": 1, "file_name": "a.png"}], [77, 1, "1"])
+    found = write_images(tmp_path / "a.json", [{"id": 1, "file_name": "a.png"}], [77, 1, 78])
     assert found.problems == [
         f"{tmp_path / 'a.json'}: 2 annotations are of no image that it lists, first 50, of image 77"
     ]
     assert len(found.readers["a.png"](12, 14).regions) == 1
+
+
+def test_a_polygon_written_in_pairs_is_one_and_a_part_without_an_area_is_counted(tmp_path):
+    pairs = [[1, 1], [4, 1], [4, 3], [1, 3]]
+    (tmp_path / "a.json").write_text(coco_of(pairs, [pairs], [[1, 1, 4, 1], [1, 1, 4, 1, 4, 3, 1, 3]]))
+    found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
+    assert [region.mask.sum() for region in found.regions] == [6, 6, 6]
+    assert found.left_out == {"parts of under 3 corners": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ([], "it is .*, no object of JSON"),
+        ({"images": [], "annotations": None}, "its annotations are None, no list"),
+        ({"images": [], "annotations": ["x"]}, "number 1 of its annotations is 'x', no object of JSON"),
+        ({"images": [{}, 3], "annotations": []}, "number 2 of its images is 3, no object of JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_coco_is_told_by_its_number(tmp_path, content, rule):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"is not COCO JSON with images and annotations \({rule}\)"):
+        read_coco(tmp_path / "a.json")
+
+
+def test_an_image_without_an_id_is_refused(tmp_path):
+    found = write_images(tmp_path / "a.json", [{"file_name": "a.png"}], [1])
+    with pytest.raises(InputError, match=r"a.png: has no id, by which annotations name their image"):
+        found.readers["a.png"](12, 14)
+
+
+def test_ids_and_crowds_that_one_file_writes_as_numbers_and_as_text_are_the_same(tmp_path):
+    found = write_images(tmp_path / "a.json", [{"id": 1, "file_name": "a.png"}], [1, "1", 1.0])
+    assert found.problems == []
+    assert len(found.readers["a.png"](12, 14).regions) == 3
+    content = json.loads((tmp_path / "a.json").read_text())
+    for each, crowd in zip(content["annotations"], ("0", "1", False), strict=True):
+        each["iscrowd"] = crowd
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
+    assert (len(found.regions), found.left_out) == (2, {"crowds of instances": 1})
 
 
 def test_a_crowd_is_left_out_and_counted(tmp_path):
@@ -221,10 +266,20 @@ def test_what_is_no_such_file_is_told_in_one_line(tmp_path, read, text):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("text", ["1", "1 2 3", "a b", "-4 2", "168 9", "1 -2"])
-def test_run_lengths_that_leave_the_image_are_refused(tmp_path, text):
-    (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels\na,{text}\n")
-    with pytest.raises(InputError, match=r"a.csv: a: "):
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        *(
+            (text, "is no first pixel and length in turn")
+            for text in ("1", "1 2 3", "a b", "-4 2", "1 -2", "1.0 2", "-1")
+        ),
+        *((f"{text}", "whole numbers between spaces") for text in ('"1,3"', f"{10**20} 2", "² 1", "nan")),
+        *((text, "a run leaves the image of 12x14 pixels") for text in ("168 9", "0 3", f"{10**17} {10**17}")),
+    ],
+)
+def test_run_lengths_that_cannot_be_used_are_refused_with_the_line_and_the_rule(tmp_path, text, rule):
+    (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels\na,1 2\na,{text}\n")
+    with pytest.raises(InputError, match=rf"a.csv: a: line 3 cannot be used \(.*{rule}"):
         read_bowl(tmp_path / "a.csv").readers["a"](12, 14)
 
 

@@ -49,13 +49,13 @@ def paletted(folder, mask, palette=(0, 0, 0, 128, 0, 0, 0, 0, 255)):
 
 @pytest.mark.parametrize("colours", ["palette", "rgb"])
 def test_each_colour_but_black_is_an_object_of_the_only_file_and_too_many_for_a_file_of_one(tmp_path, colours):
-    two = block(2, 5, 1) + block(np.s_[3:5], 6, 2)
+    two = block(2, 3, 1) + block(np.s_[3:5], 6, 2)
     path = paletted(tmp_path, two)
     if colours == "rgb":
         Image.open(path).convert("RGB").save(path)
     labels = read_labels(path, IMAGE)
     assert labels.max() == 2
-    assert {int(labels[2, 5]), int(labels[3, 6])} == {1, 2}
+    assert {int(labels[2, 3]), int(labels[3, 6])} == {1, 2}
     assert labels[3, 6] == labels[4, 6]
     with pytest.raises(InputError, match="a mask holds 0 for background"):
         read_mask(path, IMAGE)
@@ -116,8 +116,9 @@ def test_of_two_colours_of_a_palette_black_is_background_or_else_index_0(tmp_pat
 
 
 def test_objects_that_a_palette_shows_are_read_as_their_indices_without_gaps(tmp_path):
-    path = save_palette(tmp_path, grid() // 3 * 2, COLOURS.repeat(2, axis=0), "png")
-    assert np.array_equal(read_labels(path, None), grid() // 3)
+    some = np.where(grid() < 20, grid(), 0)
+    path = save_palette(tmp_path, some * 2, COLOURS.repeat(2, axis=0), "png")
+    assert np.array_equal(read_labels(path, None), some)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32])
@@ -178,6 +179,66 @@ def disc(size=64):
 def test_what_is_grey_is_no_label_image(tmp_path, values, rule):
     with pytest.raises(InputError, match=rf"0.png: has the values .*{rule}.*; a mask holds .*, a label image holds"):
         read_labels(save(tmp_path, values), None)
+
+
+def squares(values, inside=None):
+    """Give six squares of 8x8 apart, with a border of one pixel if `inside` is another value."""
+    rows = np.zeros((32, 48), np.uint8)
+    for number, value in enumerate(values):
+        top, left = 16 * (number // 3) + 4, 16 * (number % 3) + 4
+        rows[top : top + 8, left : left + 8] = value
+        rows[top + 1 : top + 7, left + 1 : left + 7] = inside or value
+    return rows
+
+
+def discs(count):
+    """Give a mask of discs, apart."""
+    image = np.zeros((64, 64), np.uint8)
+    for centre in [(20, 18), (45, 43)][:count]:
+        cv2.circle(image, centre, 10, 255, -1)
+    return image
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("how", [cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC])
+@pytest.mark.parametrize("factor", [0.5, 0.7, 1.5, 2.1])
+def test_masks_of_few_objects_that_were_resized_with_blurred_edges_are_refused(tmp_path, count, how, factor):
+    resized = cv2.resize(discs(count), None, fx=factor, fy=factor, interpolation=how)
+    assert len(np.unique(resized)) > 2
+    with pytest.raises(InputError, match=r"0.png: has the values .*; a mask holds .*, a label image holds"):
+        read_labels(save(tmp_path, resized), None)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (squares([128] * 3, inside=255), "has the values 128, 255, of which most lie along larger ones as at blurred"),
+        (squares([255, 128, 255, 128, 255, 128]), "has the values 128, 255, in 6 places far apart as of classes"),
+        (squares([1, 2, 1, 1, 1, 1]), "has the values 1, 2, in 6 places far apart as of classes"),
+        (squares([1, 2, 3, 3, 2, 1]), "has the values 1, 2, 3, in 6 places far apart as of classes"),
+    ],
+)
+def test_borders_and_classes_are_no_objects(tmp_path, values, rule):
+    with pytest.raises(InputError, match=f"0.png: {rule}"):
+        read_labels(save(tmp_path, values), None)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(128, np.uint8), (2, np.uint8), (4095, np.uint16)])
+def test_the_only_mask_of_an_image_may_have_any_one_value_and_its_parts_are_objects(tmp_path, value, dtype):
+    assert read_labels(save(tmp_path, (discs(2) > 0) * dtype(value)), None).max() == 2
+
+
+def test_an_object_in_parts_is_one_object_of_a_label_image(tmp_path):
+    lone = squares([1] * 6).astype(np.uint16) * 2
+    assert np.array_equal(read_labels(save(tmp_path, lone), None), lone // 2)
+    cut = squares([1, 2, 0, 3, 4, 0]).astype(np.uint16)
+    cut[7:9, 2:14] = 5
+    cut[28:30, 40:42] = 2
+    assert np.array_equal(read_labels(save(tmp_path, cut), None), cut)
+    cross = np.zeros((20, 20), np.uint16)
+    cross[8:12, 2:18] = 3
+    cross[2:18, 8:12] = 7
+    assert np.array_equal(read_labels(save(tmp_path, cross), None), cross // 3)
 
 
 def test_jpeg_holds_no_label_image(tmp_path):

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from unetseg.annotations.about import Listed
-from unetseg.annotations.jsons import list_writer, load_json
+from unetseg.annotations.jsons import list_writer, load_json, objects_of
 from unetseg.annotations.regions import (
     Annotations,
     Reader,
     Region,
     Table,
     check_stated,
+    corners,
     fill,
     gather,
     refuse,
@@ -75,24 +76,29 @@ def write_coco(path: Path, images: Sequence[Listed]) -> None:
 def read_coco(path: Path) -> Table:
     """Read the instances of all images: polygons, and run lengths whether compressed or not.
 
-    Crowds are left out, and images that share a name or id with another one are refused.
+    Crowds are left out. Images that share a name or id with another one are refused, and those with an instance of a
+    category that the file does not list.
 
     Raises:
         InputError: naming the file, if it is not COCO.
     """
     content = load_json(path)
     with refusing(f"{path}: is not COCO JSON with images and annotations"):
-        images = content["images"]
+        if not isinstance(content, dict):
+            raise ValueError(f"it is {content!r:.40}, no object of JSON")
+        images, annotations = (objects_of(content.get(key), key) for key in ("images", "annotations"))
         names = Counter(str(image.get("file_name")) for image in images)
-        numbers = Counter(image.get("id") for image in images)
-        instances: dict[Any, list[dict[str, Any]]] = {number: [] for number in numbers}
+        listed = objects_of(content.get("categories") or [], "categories")
+        categories = {_as_text(each.get("id")): str(each.get("name")) for each in listed}
+        numbers = Counter(_as_text(image.get("id")) for image in images)
+        instances: dict[str, list[dict[str, Any]]] = {number: [] for number in numbers}
         strays: list[dict[str, Any]] = []
-        for instance in content["annotations"]:
-            instances.get(instance.get("image_id"), strays).append(instance)
+        for instance in annotations:
+            instances.get(_as_text(instance.get("image_id")), strays).append(instance)
     readers: dict[str, Reader] = {}
     for image in images:
-        name, number = str(image.get("file_name")), image.get("id")
-        read: Reader = partial(_read_instances, path, image, instances[number])
+        name, number = str(image.get("file_name")), _as_text(image.get("id"))
+        read: Reader = partial(_read_instances, path, image, instances[number], categories)
         if names[name] > 1 and "plane" in image:
             rule = "has an entry per plane; import the folder that `unetseg predict` wrote, which tells planes apart"
             read = partial(refuse, f"{path}: {name}: {rule}")
@@ -100,8 +106,15 @@ def read_coco(path: Path) -> Table:
             read = partial(refuse, f"{path}: {name}: is the file_name of {names[name]} images; keep one of them")
         elif numbers[number] > 1:
             read = partial(refuse, f"{path}: {name}: has the id {number}, as another image has; number them anew")
+        elif image.get("id") is None:
+            read = partial(refuse, f"{path}: {name}: has no id, by which annotations name their image")
         readers[name] = read
     return Table(readers, [_stray_line(path, strays)] if strays else [])
+
+
+def _as_text(number: Any) -> str:
+    """Write a number as others may: programs mix 1, 1.0 and "1"."""
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
 
 
 def _stray_line(path: Path, strays: Sequence[dict[str, Any]]) -> str:
@@ -110,28 +123,57 @@ def _stray_line(path: Path, strays: Sequence[dict[str, Any]]) -> str:
 
 
 def _read_instances(
-    path: Path, image: dict[str, Any], instances: list[dict[str, Any]], height: int, width: int
+    path: Path,
+    image: dict[str, Any],
+    instances: list[dict[str, Any]],
+    categories: dict[str, str],
+    height: int,
+    width: int,
 ) -> Annotations:
     where = f"{path}: {image.get('file_name')}"
     check_stated(where, (image.get("height"), image.get("width")), height, width)
-    single = [each for each in instances if not each.get("iscrowd")]
-    found = []
-    for each in single:
+    single = [each for each in instances if _as_text(each.get("iscrowd") or 0) == "0"]
+    outlined = [each for each in single if each.get("segmentation") != [] or not each.get("bbox")]
+    found, classes, small = [], [], 0
+    for each in outlined:
         with refusing(f"{where}: annotation {each.get('id')} cannot be used"):
-            found.append(_region(each.get("segmentation"), height, width))
-    return gather(found, "instances without a pixel", {"crowds of instances": len(instances) - len(single)})
+            rings = _rings(each.get("segmentation"))
+            small += sum(len(ring) < 3 for ring in rings)
+            parts = (fill([ring], height, width) for ring in rings if len(ring) > 2)
+            found.append(union(parts) if rings else _from_counts(each.get("segmentation"), height, width))
+            classes.append(_class(each.get("category_id"), categories))
+    crowds, boxes = len(instances) - len(single), len(single) - len(outlined)
+    others = {"crowds of instances": crowds, "instances that have a box only": boxes, "parts of under 3 corners": small}
+    return gather(found, "instances without a pixel in the image", others, classes)
 
 
-def _region(segmentation: Any, height: int, width: int) -> Region | None:
-    if isinstance(segmentation, list):
-        corners = [np.array(polygon, np.float64).reshape(-1, 2) for polygon in segmentation]
-        return union(fill([polygon], height, width) for polygon in corners if len(polygon) > 2)
+def _class(number: Any, categories: dict[str, str]) -> str | None:
+    if number is None:
+        return None
+    if categories and _as_text(number) not in categories:
+        raise ValueError(f"its category_id is {number!r:.40}, which is of no category that the file lists")
+    return categories.get(_as_text(number), f"category {number}")
+
+
+def _rings(segmentation: Any) -> list[Float[np.ndarray, "_ 2"]]:
+    """Read the polygons of an instance, which some programs write as a single one in pairs; none for run lengths."""
+    if not isinstance(segmentation, list):
+        return []
+    pairs = len(segmentation) > 2 and all(isinstance(each, list) and len(each) == 2 for each in segmentation)
+    polygons = [segmentation] if pairs else segmentation
+    return [corners(polygon, f"its polygon {number}") for number, polygon in enumerate(polygons, 1)]
+
+
+def _from_counts(segmentation: Any, height: int, width: int) -> Region | None:
+    if segmentation == []:
+        return None
     if not isinstance(segmentation, dict):
         raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"its segmentation has the size {segmentation['size']!s:.40}, the image {height}x{width}")
-    counts = segmentation["counts"]
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if size != [height, width]:
+        raise ValueError(f"its segmentation has the size {size!s:.40}, the image {height}x{width}")
     counts = unpack_counts(counts) if isinstance(counts, str) else counts
+    counts = counts if isinstance(counts, list) else []
     if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != height * width:
         raise ValueError(f"its counts are not whole numbers that add up to the {height * width} pixels of the image")
     lengths = np.array(counts, np.int64)

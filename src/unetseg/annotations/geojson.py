@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from unetseg.annotations.about import About, Add
-from unetseg.annotations.jsons import load_json, write_objects
+from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, gather, refusing, surrounding, union
+from unetseg.annotations.regions import (
+    IGNORED,
+    Annotations,
+    Region,
+    corners,
+    fill,
+    gather,
+    refusing,
+    surrounding,
+    trim,
+    union,
+)
 from unetseg.objects.strips import Found
 
 
@@ -23,30 +35,63 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
     """Read the polygons of a feature collection, a list of features or a single one; the rest is left out.
 
     An annotation of QuPath that surrounds other objects is a region in which somebody looked for them, no object. Of a
-    cell the outline is taken, not that of its nucleus.
+    cell the outline is taken, not that of its nucleus. Classes that end in `*` are ignored, as QuPath does.
 
     Raises:
         InputError: naming the file, if it is not GeoJSON.
     """
-    content = load_json(path)
-    features = content.get("features", [content]) if isinstance(content, dict) else content
-    with refusing(f"{path}: is not GeoJSON as QuPath exports it"):
-        areas = [each for each in features if (each["geometry"] or {}).get("type") in ("Polygon", "MultiPolygon")]
-        found = [_region(each["geometry"], height, width) for each in areas]
-        drawn = [_is_annotation(each) for each, region in zip(areas, found, strict=True) if region]
-        others = {
-            "features that are no polygons": len(features) - len(areas),
-            "nuclei of cells, whose own outlines were taken": sum("nucleusGeometry" in each for each in areas),
-        }
-    regions, left_out = gather(found, "polygons without a pixel in the image", others)
-    around = surrounding(regions, drawn)
+    content, where = load_json(path), f"{path}: is not GeoJSON as QuPath exports it"
+    found: list[Region | None] = []
+    kinds: list[tuple[str, bool]] = []
+    others = Counter[str]()
+    with refusing(where):
+        features = objects_of(content.get("features", [content]) if isinstance(content, dict) else content, "features")
+    for number, feature in enumerate(features, 1):
+        with refusing(f"{where}, at feature {number}"):
+            kind, drawn = _class(feature), _is_annotation(feature)
+            geometry = feature.get("geometry", "missing") or {}  # null is no place, by RFC 7946
+            if not isinstance(geometry, dict):
+                raise ValueError("it has no geometry that is an object of JSON or null")
+            if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+                others["features that are no polygons"] += 1
+            elif kind.endswith("*"):
+                others[IGNORED] += 1
+            else:
+                found.append(_region(geometry, height, width))
+                kinds += [(kind, drawn)] if found[-1] else []
+                others["nuclei of cells, whose own outlines were taken"] += "nucleusGeometry" in feature
+    regions, left_out, _ = gather(found, "polygons without a pixel in the image", others)
+    around = surrounding(regions, [drawn for _, drawn in kinds])
     left_out += Counter({"annotations around other objects": len(around)})
-    return Annotations([region for number, region in enumerate(regions) if number not in around], left_out)
+    kept = [number for number in range(len(regions)) if number not in around]
+    return Annotations([regions[number] for number in kept], left_out, Counter(kinds[number][0] for number in kept))
 
 
 def _region(geometry: dict[str, Any], height: int, width: int) -> Region | None:
-    parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-    return union(fill([np.array(ring, np.float64)[:, :2] for ring in part], height, width) for part in parts)
+    parts = [geometry.get("coordinates")] if geometry["type"] == "Polygon" else geometry.get("coordinates")
+    if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
+        raise ValueError(f"its coordinates are {geometry.get('coordinates')!r:.40}, not lists of corners")
+    return union(_part([corners(ring, "its ring") for ring in part], height, width) for part in parts if part)
+
+
+def _part(rings: list[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:
+    """Fill the first ring, and take from it what is inside the others, which are holes wherever they lie."""
+    outer = fill(rings[:1], height, width)
+    if outer is None or len(rings) == 1:
+        return outer
+    for ring in rings[1:]:
+        hole = fill([ring - np.array([outer.column, outer.row])], *outer.mask.shape)
+        if hole:
+            outer.mask[hole.box] &= ~hole.mask
+    return trim(outer.mask, outer.row, outer.column)
+
+
+def _class(feature: dict[str, Any]) -> str:
+    """Name the class of a feature; QuPath 0.6 lists the parts of its name."""
+    kind = (feature.get("properties") or {}).get("classification") or {}
+    if not isinstance(kind, dict):
+        return str(kind)
+    return str(kind.get("name") or ": ".join(map(str, kind.get("names") or [])) or "no class")
 
 
 def _is_annotation(feature: dict[str, Any]) -> bool:

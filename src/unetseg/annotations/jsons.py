@@ -25,6 +25,20 @@ def load_json(path: Path) -> Any:
         raise InputError(f"{path}: is not JSON ({error})") from error
 
 
+def objects_of(items: Any, what: str) -> list[dict[str, Any]]:
+    """Take a list of JSON objects as it is.
+
+    Raises:
+        ValueError: naming the first item that is no object, from 1, or what is no list; `what` is what it should hold.
+    """
+    if not isinstance(items, list):
+        raise ValueError(f"its {what} are {items!r:.40}, no list")
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            raise ValueError(f"number {number} of its {what} is {item!r:.40}, no object of JSON")
+    return items
+
+
 def list_writer(file: TextIO) -> Callable[[dict[str, Any]], None]:
     """Return a function that writes the next item of a JSON list on a line of its own."""
     before = "\n"

@@ -11,11 +11,24 @@ import numpy as np
 from PIL import Image
 
 from unetseg.annotations.about import About, Add
-from unetseg.annotations.jsons import load_json, write_objects
+from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, check_stated, fill, gather, refusing, trim, union
+from unetseg.annotations.regions import (
+    IGNORED,
+    Annotations,
+    Region,
+    check_stated,
+    corners,
+    fill,
+    gather,
+    refusing,
+    trim,
+    union,
+)
 from unetseg.objects.strips import Found
 
+NO_OBJECTS = ("_background_", "__ignore__")  # labels of LabelMe's own conversions to masks
+POINTS = {"rectangle": {2, 4}, "circle": {2}, "mask": {1, 2}}  # of a shape; a polygon has any number
 CIRCLE = 64  # corners of the polygon that stands for a circle
 
 
@@ -27,34 +40,44 @@ def write_labelme(path: Path, about: About) -> AbstractContextManager[Add]:
 
 
 def read_labelme(path: Path, height: int, width: int) -> Annotations:
-    """Read polygons, rectangles, circles and masks; points and lines are left out.
+    """Read polygons, rectangles, circles and masks; points, lines and what is labelled as background are left out.
 
     Shapes with one `group_id` and label are parts of one object.
 
     Raises:
         InputError: naming the file, if it is not LabelMe's JSON, or that of an image of another size.
     """
-    content = load_json(path)
-    with refusing(f"{path}: is not LabelMe's JSON, or damaged"):
+    content, where = load_json(path), f"{path}: is not LabelMe's JSON, or damaged"
+    with refusing(where):
+        shapes = objects_of(content.get("shapes") if isinstance(content, dict) else None, "shapes")
         check_stated(str(path), (content.get("imageHeight"), content.get("imageWidth")), height, width)
-        parts: dict[Any, list[Region | None]] = {}
-        left_out = 0
-        for number, shape in enumerate(content["shapes"]):
+    parts: dict[Any, list[Region | None]] = {}
+    classes: dict[Any, str | None] = {}
+    left_out = ignored = 0
+    for number, shape in enumerate(shapes, 1):
+        with refusing(f"{where}, at shape {number}"):
+            if shape.get("label") in NO_OBJECTS:
+                ignored += 1
+                continue
             if shape.get("shape_type", "polygon") not in ("polygon", "rectangle", "circle", "mask"):
                 left_out += 1
                 continue
             group = shape.get("group_id")
-            key = number if group is None else (group, shape.get("label"))
+            key = number if group is None else (str(group), str(shape.get("label")))
+            classes[key] = shape.get("label") and str(shape["label"])
             parts.setdefault(key, []).append(_region(shape, height, width))
     found = [union(some) for some in parts.values()]
-    return gather(found, "shapes without a pixel in the image", {"shapes that are no areas": left_out})
+    others = {"shapes that are no areas": left_out, IGNORED: ignored}
+    return gather(found, "shapes without a pixel in the image", others, list(classes.values()))
 
 
 def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
-    points = np.array(shape["points"], np.float64).reshape(-1, 2)
+    points = corners(shape.get("points"), "its list of points")
     kind = shape.get("shape_type", "polygon")
+    if len(points) not in POINTS.get(kind, {len(points)}):
+        raise ValueError(f"a {kind} has {len(points)} points; it needs {' or '.join(map(str, sorted(POINTS[kind])))}")
     if kind == "mask":
-        return _mask(shape["mask"], points, height, width)
+        return _mask(shape.get("mask"), points, height, width)
     if kind == "rectangle":
         (left, top), (right, bottom) = points[0], points[-1 if len(points) == 2 else 2]
         points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
@@ -64,7 +87,9 @@ def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
     return fill([points], height, width) if len(points) > 2 else None
 
 
-def _mask(text: str, points: np.ndarray, height: int, width: int) -> Region | None:
+def _mask(text: Any, points: np.ndarray, height: int, width: int) -> Region | None:
+    if not isinstance(text, str):
+        raise ValueError(f"its mask is {text!r:.40}, no PNG as text")
     with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as file:
         if file.height > height or file.width > width:  # before it is decoded: a small file may unpack to any size
             raise ValueError(f"a mask of {file.height}x{file.width} pixels in an image of {height}x{width}")

@@ -1,8 +1,8 @@
 """Objects as cut-out masks: the form in which every reader of annotations hands over what a file holds."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -34,11 +34,20 @@ class Region(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """What a file says of one image: its objects, and how many other things were left out, by what they are."""
+    """What a file says of one image: its objects, and how many other things were left out, by what they are.
+
+    Attributes:
+        regions: the objects.
+        left_out: how much else the file holds, by what it is.
+        classes: how many of the objects are of each class, if the form has classes.
+    """
 
     regions: list[Region]
     left_out: Counter[str]
+    classes: Counter[str]
 
+
+IGNORED = "objects of classes to ignore"
 
 Reader = Callable[[int, int], Annotations]
 """Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""
@@ -65,7 +74,7 @@ def refuse(problem: str, _height: int, _width: int) -> NoReturn:
     raise InputError(problem)
 
 
-@contextmanager
+@contextlib.contextmanager
 def refusing(problem: str) -> Iterator[None]:
     """Turn what a damaged file makes Python or a library raise, which may be of any class, into one line.
 
@@ -96,13 +105,20 @@ def check_stated(where: str, stated: tuple[Any, Any], height: int, width: int) -
         raise InputError(f"{where}: is {there[0]!s:.20}x{there[1]!s:.20} there, its file {height}x{width}")
 
 
-def gather(found: Sequence[Region | None], lost: str, others: Mapping[str, int] | None = None) -> Annotations:
+def gather(
+    found: Sequence[Region | None],
+    lost: str,
+    others: Mapping[str, int] | None = None,
+    classes: Sequence[str | None] = (),
+) -> Annotations:
     """Keep the objects that have pixels, and count what is left out.
 
-    `lost` is what to call objects without a pixel, None in `found`; `others` counts what else the file holds.
+    `lost` is what to call objects without a pixel, None in `found`; `others` counts what else the file holds. `classes`
+    are those of all in `found`, if the form has classes.
     """
     regions = [region for region in found if region]
-    return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}))
+    kept = Counter(each or "no class" for each, region in zip(classes, found, strict=False) if region)
+    return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}), kept)
 
 
 def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
@@ -123,6 +139,20 @@ def trim(mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) 
     return Region(row + rows.start, column + columns.start, mask[rows, columns])
 
 
+def corners(points: Any, what: str) -> Float[np.ndarray, "_ 2"]:
+    """Read the corners of an outline, in pixels: pairs of x and y, or x and y in turn; what follows them is dropped.
+
+    Raises:
+        ValueError: with `what` and the value, if they are anything else.
+    """
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # of text, rows of several lengths, huge numbers
+        array = np.array(points, np.float64)
+        array = array.reshape(-1, 2) if array.ndim == 1 and not array.size % 2 else array
+        if array.ndim == 2 and array.shape[1] > 1:
+            return array[:, :2]
+    raise ValueError(f"{what} is {points!r:.40}, not x and y of each corner")
+
+
 def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:
     """Rasterise outlines by the even-odd rule: a pixel is inside if its centre is.
 
@@ -135,7 +165,7 @@ def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> 
     """
     starts = np.concatenate(rings).astype(np.float64)
     ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).astype(np.float64)
-    if not np.isfinite(starts).all():
+    if not starts.size or not np.isfinite(starts).all():
         return None
     low, high = starts.min(axis=0), starts.max(axis=0)
     left, top = (int(each) for each in np.clip(np.floor(low), 0, (width, height)))

@@ -1,7 +1,7 @@
 """Runs of pixels down the columns, as COCO and the Data Science Bowl have them; the Bowl's table, in and out."""
 
 import csv
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from unetseg.annotations.about import Listed
-from unetseg.annotations.regions import Annotations, Reader, Region, Table, check_stated, refuse, trim
+from unetseg.annotations.regions import Annotations, Reader, Region, Table, check_stated, gather, refuse, refusing, trim
 from unetseg.errors import InputError
 from unetseg.files import write_csv
 
+CLASS_COLUMNS = {"class", "classid", "classname", "category", "categoryid", "label"}  # lower case, without _
+DIGITS = 19  # from these on a number might not fit 64 bit
 COLUMNS = ("ImageId", "EncodedPixels")
 SIDES = ("height", "width")  # optional columns, which some tables spell with capitals
 
@@ -80,7 +82,7 @@ def read_bowl(path: Path) -> Table:
     Raises:
         InputError: naming the file, if it has no columns of these names.
     """
-    texts: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     sizes: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
     cut: list[tuple[str | None, str]] = []
     limit = csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
@@ -90,12 +92,13 @@ def read_bowl(path: Path) -> Table:
             if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
                 raise KeyError
             stated = [next((name for name in rows.fieldnames or () if name.lower() == side), "") for side in SIDES]
+            kinds = [name for name in rows.fieldnames or () if name.lower().replace("_", "") in CLASS_COLUMNS]
             for row in rows:
                 name, text = (row[column] for column in COLUMNS)
                 if None in row.values():
                     cut.append((name, f"{path}: line {rows.line_num} has fewer cells than the header"))
                 else:
-                    texts[name].append(text)
+                    texts[name].append((rows.line_num, text, " ".join(row[kind] for kind in kinds)))
                     sizes[name].add((row.get(stated[0]) or None, row.get(stated[1]) or None))
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a CSV table in UTF-8 with the columns {' and '.join(COLUMNS)}") from error
@@ -110,16 +113,25 @@ def read_bowl(path: Path) -> Table:
 
 
 def _read_texts(
-    where: str, texts: list[str], sizes: set[tuple[str | None, str | None]], height: int, width: int
+    where: str, texts: list[tuple[int, str, str]], sizes: set[tuple[str | None, str | None]], height: int, width: int
 ) -> Annotations:
+    """Read the rows of an image, each its line, runs and class; one without objects has an empty row."""
     for stated in sizes:
         check_stated(where, stated, height, width)
-    try:
-        numbers = [np.array(text.split(), np.int64).reshape(-1, 2) for text in texts]
-        found = [from_runs(runs[:, 0] - 1, runs[:, 1], height, width) for runs in numbers]
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{where}: {error}") from error
-    return Annotations([region for region in found if region], Counter())  # an image without objects has an empty row
+    found, classes = [], []
+    for line, text, kind in texts:
+        if words := text.split():
+            with refusing(f"{where}: line {line} cannot be used"):
+                found.append(_from_words(words, height, width))
+            classes.append(kind)
+    return gather(found, "run lengths without a pixel", classes=classes)
+
+
+def _from_words(words: list[str], height: int, width: int) -> Region | None:
+    if len(words) % 2 or not all(word.isascii() and word.isdigit() and len(word) < DIGITS for word in words):
+        raise ValueError(f"{' '.join(words)!r:.40} is no first pixel and length in turn, whole numbers between spaces")
+    runs = np.array(words, np.int64).reshape(-1, 2)
+    return from_runs(runs[:, 0] - 1, runs[:, 1], height, width)
 
 
 def _texts(image: Listed) -> Iterator[str]:

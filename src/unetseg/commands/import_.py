@@ -35,13 +35,15 @@ def run(options: argparse.Namespace) -> int:
     )
     for source, form in summary.forms.items():
         print(f"{source}: {form}")
+    if classes := summary.classes_line():
+        print(classes)
     for line in (*summary.problems, *(f"warning: {line}" for line in summary.warnings)):
         print(line, file=sys.stderr)
-    left_out = "; ".join(f"{count} {reason}" for reason, count in summary.left_out.items() if count)
+    left_out = summary.left_out_line()
     rate = f"{summary.images / max(summary.seconds, 1e-9):.0f} images/s"
     counts = f"{summary.images} images with {summary.objects} objects ({rate})"
     failed = f"; {len(summary.problems)} problems, each told above" if summary.problems else ""
-    print(f"{options.out}: {counts}{f'; left out: {left_out}' if left_out else ''}{failed}")
+    print(f"{options.out}: {counts}{f'; {left_out}' if left_out else ''}{failed}")
     return int(bool(summary.problems))
 
 

@@ -18,10 +18,11 @@ from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
 from unetseg.dataset.problems import attempt, attempt_each
 from unetseg.dataset.unpacking import PACKED, source_name, unpacked
-from unetseg.errors import InputError
+from unetseg.errors import InputError, printable
 from unetseg.files import atomic_path
 from unetseg.images.stacks import Channel, Project
 
+MOST_CLASSES = 8  # that are told by name
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same images give the same archive
 
 NEEDED = {TABLE: COLUMNS, "sources.csv": ("source",)}  # columns of which a table has at least one
@@ -37,7 +38,9 @@ class Summary:
         forms: for each source what was understood.
         images: how many there are in the archive.
         objects: how many they have in all.
+        classes: how many objects are of each class, of those forms that have classes.
         left_out: how much was not used, by the reason.
+        left_out_of: the first image of which something was left out, and how many there are, by the reason.
         problems: a line for each input that cannot be used.
         warnings: a line for what may be meant to be used, as images without objects.
         seconds: that it took.
@@ -46,10 +49,27 @@ class Summary:
     forms: dict[str, str] = field(default_factory=dict)
     images: int = 0
     objects: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    left_out_of: dict[str, tuple[str, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def classes_line(self) -> str:
+        """Say which classes became one kind of object; empty if there are no two."""
+        most = ", ".join(f"{name:.40} {count}" for name, count in self.classes.most_common(MOST_CLASSES))
+        line = f"objects of {len(self.classes)} classes taken as one kind: {most}"
+        return printable(f"{line}, …" if len(self.classes) > MOST_CLASSES else line) if len(self.classes) > 1 else ""
+
+    def left_out_line(self) -> str:
+        """Say how much was not used and why, and of which images; empty if all was."""
+        parts = [f"{count} {reason}{self._of(reason)}" for reason, count in self.left_out.items() if count]
+        return f"left out: {'; '.join(parts)}" if parts else ""
+
+    def _of(self, reason: str) -> str:
+        first, count = self.left_out_of.get(reason, ("", 0))
+        return printable(f" (in {first}{f' and {count - 1} more' if count > 1 else ''})") if count else ""
 
 
 def import_archive(
@@ -127,7 +147,7 @@ class _Import:
             for item, sample, problems in attempt_each(self.make, list(self._unclashed(found, source)), "import"):
                 self.summary.problems += map(named, problems)
                 if sample:
-                    self._write(sample)
+                    self._write(item.name, sample)
                     taken.add(item.name)
                     self.tables["sources.csv"][item.name] = {"source": source_name(source)}
             known = {item.name for item in found.items} | found.others
@@ -148,12 +168,16 @@ class _Import:
                 writer.writerows({"id": name} | rows.get(name, {}) for name in sorted(self.tables["sources.csv"]))
                 self.archive.writestr(zipfile.ZipInfo(table, LONG_AGO), text.getvalue())
 
-    def _write(self, sample: Packed) -> None:
+    def _write(self, image: str, sample: Packed) -> None:
         for name, content in sample.files:
             self.archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content)
         self.summary.images += 1
         self.summary.objects += sample.objects
+        self.summary.classes += sample.classes
         self.summary.left_out += sample.left_out
+        for reason in sample.left_out:
+            first, count = self.summary.left_out_of.get(reason, (image, 0))
+            self.summary.left_out_of[reason] = (first, count + 1)
 
     def _unclashed(self, found: Found, source: Path) -> Iterator[Item]:
         """Give the items whose names can stand in one archive: they differ without case and Unicode form, too."""

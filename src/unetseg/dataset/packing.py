@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Shaped
 
-from unetseg.annotations.masks import check_count, is_label_image
-from unetseg.annotations.regions import Region, overlap
+from unetseg.annotations.masks import LONE, check_count, is_label_image
+from unetseg.annotations.regions import IGNORED, Region, overlap
 from unetseg.dataset.items import Item
 from unetseg.dataset.samples import list_files, read_sample
 from unetseg.errors import InputError
@@ -20,15 +20,21 @@ from unetseg.images.stacks import Channel, Project
 
 
 class Packed(NamedTuple):
-    """The files of a sample in the archive, and how many objects it has."""
+    """The files of a sample in the archive, and how many objects it has, in all and of each class."""
 
     files: list[tuple[str, bytes]]
     objects: int
     left_out: Counter[str]
+    classes: Counter[str]
 
 
 def pack(item: Item, channel: Channel, project: Project) -> Packed:
-    """Read an image and its objects, and make the files of its sample; what is not asked for is as in prediction."""
+    """Read an image and its objects, and make the files of its sample; what is not asked for is as in prediction.
+
+    Raises:
+        InputError: naming the file, if one cannot be used, or if objects are stated and none of them can be used: the
+            image is not empty then.
+    """
     channel = item.channel if channel == "all" else channel
     project = item.project if project == "none" else project
     if item.read is None:
@@ -37,10 +43,13 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
     if stored.orientation != 1:
         raise InputError(f"{item.image}: has orientation {stored.orientation}; save it upright")
     height, width = stored.pixels.shape[:2]
-    regions, left_out = item.read(height, width)
+    regions, left_out, classes = item.read(height, width)
+    if not regions and (stated := left_out - Counter({IGNORED: left_out[IGNORED]})):
+        lost = "; ".join(f"{count} {reason}" for reason, count in stated.items())
+        raise InputError(f"{item.image}: has objects, of which none can be used: {lost}")
     check_count(len(regions), item.image)
     masks = [(f"{item.name}/masks/{name}.png", content) for name, content in _masks(regions, height, width)]
-    return Packed([_image(item, stored.pixels, channel, project), *masks], len(regions), left_out)
+    return Packed([_image(item, stored.pixels, channel, project), *masks], len(regions), left_out, classes)
 
 
 def _copy(item: Item, channel: Channel, project: Project) -> Packed:
@@ -50,7 +59,7 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
     files = list_files(folder / "masks")
     masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
     objects = len(files) if len(files) > 1 else len(np.unique(sample.labels[sample.labels > 0]))
-    return Packed([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter())
+    return Packed([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter(), Counter())
 
 
 def _image(
@@ -77,7 +86,7 @@ def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple
 
 def _paint(labels: Shaped[np.ndarray, "height width"], regions: Sequence[Region]) -> bool:
     """Number the pixels of objects that do not overlap, and tell whether a reader will take them for a label image."""
-    for number, region in enumerate(regions, 2 if len(regions) == 1 else 1):  # 1 alone would be a mask
+    for number, region in enumerate(regions, LONE if len(regions) == 1 else 1):  # 1 alone would be a mask
         labels[region.box][region.mask] = number
     return is_label_image(labels, len(regions))
 

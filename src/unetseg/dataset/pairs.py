@@ -116,8 +116,9 @@ def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) 
 def _read_pair(kind: str, files: list[Path], height: int, width: int) -> Annotations:
     if kind == "raster" and len(files) > 1:
         masks = [read_mask(file, blank(height, width)) for file in files]
-        return Annotations([region for region in masks if region.mask.size], Counter())
+        return Annotations([region for region in masks if region.mask.size], Counter(), Counter())
     read = READERS["labels" if kind == "raster" else kind]
     found = [read(file, height, width) for file in files]
     regions = [region for each in found for region in each.regions]
-    return Annotations(regions, sum((each.left_out for each in found), Counter()))
+    left_out = sum((each.left_out for each in found), Counter[str]())
+    return Annotations(regions, left_out, sum((each.classes for each in found), Counter[str]()))
