@@ -209,7 +209,9 @@ def test_the_model_that_comes_along_is_used_where_none_is_named():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["missing"], "missing: no image found"),
+        (["missing"], "missing: no such file or folder"),
+        (["missing/*.png"], "missing/*.png: no image found"),
+        (["--out", "m.keras", "images"], "m.keras: is no folder"),
         (["--model", "none.keras", "images"], "none.keras: cannot be read"),
         (["--out", "images", "images/a.png"], "would be replaced"),
         (["--write", "jpeg", "images"], "'jpeg' is not one of probability, labels"),

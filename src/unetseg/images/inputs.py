@@ -101,6 +101,8 @@ def find_inputs(
             found.left_out += left_out
         else:
             below = _Search(where, Path(out).resolve(), earlier, found).files()
+        if isinstance(where, Path) and not where.exists() and not set(word) & {*"*?["}:
+            raise InputError(f"{word}: no such file or folder")
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word}: no image found; {rule}")

@@ -78,8 +78,10 @@ def check_ours(folder: Path, mark: str, outputs: Iterable[Path]) -> None:
     """Refuse to replace files of somebody else: of a folder that lacks `mark`, which every earlier run has left there.
 
     Raises:
-        InputError: naming the first of `outputs` that is there already.
+        InputError: naming the first of `outputs` that is there already, or a file in the place of the folder.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; name one to write to")
     if not (folder / mark).exists() and (path := next((path for path in outputs if path.exists()), None)):
         raise InputError(f"{path}: is there already and not of an earlier run; move it or name another output")
 

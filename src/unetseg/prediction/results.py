@@ -64,6 +64,7 @@ class Results:
     def check(self, sources: Sequence[Input]) -> dict[Input, str]:
         """Refuse images whose results would spoil others; see `unetseg.prediction.conflicts.check_results`."""
         paths = {each: [*self.files(each).values(), self._record_path(each), self._seal_path(each)] for each in sources}
+        check_ours(self._out, RECORDS, ())
         too_long = check_results(paths, self._out, self._final)
         names = ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]
         for name in names:
