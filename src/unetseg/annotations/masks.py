@@ -190,8 +190,8 @@ def _holds_parts(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool
 def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
     """Say why values, from 1 without gaps, cannot be objects' numbers but are a grey picture, blurred edges or classes.
 
-    In 130 label images at most 2 % of the values lie along larger ones, or in several clumps of objects; in 5,174 masks
-    that were resized, blurred or divided into classes, more than half do the one or the other.
+    Few values of label images lie along larger ones, or in several clumps of objects; of masks that were resized,
+    blurred or divided into classes, most do. benchmarks/label_images.py counts what is told apart.
     """
     if objects == 1:
         return None
