@@ -2,7 +2,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from unetseg.prediction.quality import Estimate, expected_dice, overlap, uncertainty
+from unetseg.prediction.quality import Estimate, expected_dice, overlap, stability, steadiness, uncertainty
 
 
 def test_a_certain_prediction_is_expected_to_be_right():
@@ -32,12 +32,27 @@ def test_of_nothing_found_nothing_is_expected():
     assert expected_dice(overlap(np.full((3, 3), 0.4, np.float32), 0.5)) == 0
 
 
-@pytest.mark.parametrize(("expected", "verdict"), [(0.85, "fine"), (0.7, "look"), (0.4, "unlike")])
-def test_the_verdict_follows_from_the_estimate(expected, verdict):
-    assert Estimate().verdict(expected) == verdict
+@pytest.mark.parametrize(
+    ("threshold", "dice"), [(0.5, 2 * 3 / (3 + 5)), (0.9, 2 * 1 / (1 + 2)), (0.1, 2 * 5 / (5 + 7)), (0.99, 0)]
+)
+def test_a_prediction_is_steady_if_other_thresholds_give_the_same_mask(threshold, dice):
+    probability = np.array([[0.01, 0.06, 0.1, 0.31, 0.45, 0.72, 0.8, 0.97]], np.float32)
+    assert stability(steadiness(probability, threshold)) == pytest.approx(dice)
+    halves = steadiness(probability[:, :3], threshold) + steadiness(probability[:, 3:], threshold)
+    assert stability(halves) == stability(steadiness(probability, threshold))
 
 
-@pytest.mark.parametrize("values", [{"expected": [0.0]}, {"expected": [0.9, 0.1]}, {"dice": [0, 0.5, 1]}])
-def test_an_estimate_that_is_no_map_is_refused(values):
+def test_a_certain_mask_is_steady_and_an_empty_one_is_not():
+    assert stability(steadiness(np.eye(4, dtype=np.float32), 0.5)) == 1
+    assert stability(steadiness(np.zeros((4, 4), np.float32), 0.5)) == 0
+
+
+@pytest.mark.parametrize(("stable", "verdict"), [(0.85, "fine"), (0.7, "look"), (0.4, "unlike")])
+def test_the_verdict_follows_from_the_estimate(stable, verdict):
+    assert Estimate().verdict(stable) == verdict
+
+
+@pytest.mark.parametrize("values", [{"factor": 0.9}, {"factor": float("inf")}, {"expected": [0.0, 1.0]}])
+def test_an_estimate_of_another_form_is_refused(values):
     with pytest.raises(pydantic.ValidationError):
         Estimate.model_validate(values)

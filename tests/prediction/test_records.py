@@ -46,7 +46,7 @@ def test_the_header_comes_back(tmp_path):
 
 def test_what_the_model_is_sure_of_comes_back(tmp_path):
     assert written(tmp_path / "a.jsonl", height=7).certainty() == pytest.approx(
-        {"uncertainty": 3 / 7, "expected_dice": 11 / 12.5}, abs=1e-3
+        {"uncertainty": 3 / 7, "stability": 8 / 11}, abs=1e-3
     )
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.stats import spearmanr
-from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
-from unetseg.prediction.quality import FINE, Estimate
+from unetseg.prediction.quality import FINE, LEAST, Estimate
 
 BINS = 15
-FEWEST = 8  # images to calibrate the estimate on; with fewer, the expected Dice is used as it is
+FEWEST = 8  # images to calibrate the estimate on; with fewer, the stability is used as it is
 RARE = 0.02  # share of the validation images that may count as unlike themselves
 
 
@@ -55,23 +54,16 @@ def reliability(tallied: Float64[np.ndarray, "3 bins"]) -> list[dict[str, Any]]:
     ]
 
 
-def calibrate(expected: Sequence[float], dice: Sequence[float]) -> Estimate:
-    """Fit the Dice of images to the Dice that the model expects of them, by centred isotonic regression.
+def calibrate(stability: Sequence[float], dice: Sequence[float]) -> Estimate:
+    """Find the factor with which the mean estimate of validation images is their mean Dice, but 1 at the least.
 
-    Isotonic regression gives steps, on each of which images cannot be told apart; here each step is the point at its
-    mean, with lines between them (Oron and Flournoy 2017, "Centered isotonic regression"). That nothing scores 0 where
-    nothing is expected is added to the images, so that the map reaches down to 0.
+    No model is taken to be better than its predictions are steady: it will see images that it finds harder.
     """
-    if len(expected) < FEWEST:
+    if len(dice) < FEWEST:
         return Estimate()
-    known = np.array([0.0, *expected])
-    fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(known, [0.0, *dice])
-    steps, members = np.unique(fitted, return_inverse=True)
-    centres = np.bincount(members, known) / np.bincount(members)
-    axes = [*centres, 1.0], [*steps, steps[-1]]  # above the last step it stays; where all images score 0, there is one
-    points = [tuple(round(float(value), 4) for value in axis) for axis in axes]
-    unlike = round(float(np.quantile(expected, RARE)), 4)
-    return Estimate(expected=points[0], dice=points[1], unlike=unlike)
+    unsteady = np.maximum(1 - np.array(stability), LEAST)
+    factor = max(1.0, float(np.sum(1 - np.array(dice)) / unsteady.sum()))
+    return Estimate(factor=round(factor, 4), unlike=round(float(np.quantile(stability, RARE)), 4))
 
 
 def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from unetseg.objects.separation import separated_objects
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.quality import Estimate, expected_dice, overlap
+from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
@@ -44,13 +44,12 @@ SEPARATIONS = tuple(Separation(depth, size) for depth in DEPTHS for size in MIN_
 
 
 class Evaluation(NamedTuple):
-    """What is written of an evaluation: metrics/evaluate.json, the rows of three tables, the estimate of the Dice."""
+    """What is written of an evaluation: metrics/evaluate.json and the rows of three tables."""
 
     summary: dict[str, Any]
     per_image: list[dict[str, Any]]
     thresholds: list[dict[str, Any]]
     reliability: list[dict[str, Any]]
-    estimate: Estimate
 
 
 def predict_subset(
@@ -126,10 +125,10 @@ def choose(validation: Subset, threshold: float | Literal["validation"]) -> tupl
     curve = threshold_curve(validation)
     limit = best_threshold(curve) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
-    expected = [expected_dice(overlap(image.probability, limit)) for image in validation]
+    stable = [stability(steadiness(image.probability, limit)) for image in validation]
     counts = (scores.count(image.mask, image.probability >= np.float32(limit)) for image in validation)
     true = [float(scores.dice(each)) for each in counts]
-    return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(expected, true)), curve
+    return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(stable, true)), curve
 
 
 def threshold_curve(subset: Subset) -> list[dict[str, Any]]:
@@ -188,4 +187,4 @@ def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed:
     summary["objects"] |= {"depth": tuning.depth, "min_size": tuning.min_size}
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))
     bins = reliability(np.sum([image.tally for image in images], axis=0))
-    return Evaluation(summary, per_image, threshold_curve(subset), bins, tuning.estimate)
+    return Evaluation(summary, per_image, threshold_curve(subset), bins)

@@ -12,7 +12,7 @@ from unetseg.evaluation.calibration import expected_calibration_error, score_est
 from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.images.resampling import restore
 from unetseg.objects.separation import connected_objects, separated_objects
-from unetseg.prediction.quality import expected_dice, overlap
+from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
 
 PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
@@ -44,7 +44,7 @@ def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"]
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
-        "estimated_dice": tuning.estimate.dice_of(expected_dice(overlap(image.probability, threshold))),
+        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(image.probability, threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),

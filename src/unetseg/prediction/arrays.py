@@ -18,7 +18,7 @@ from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.quality import Estimate, expected_dice, overlap
+from unetseg.prediction.quality import Estimate, stability, steadiness
 from unetseg.prediction.settings import Scale, Tuning, find_tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
@@ -71,7 +71,7 @@ class Prediction:
     @cached_property
     def estimated_dice(self) -> float:
         """The estimated Dice of the mask, from the prediction alone; calibrated if the model was evaluated."""
-        return self.estimate.dice_of(expected_dice(overlap(self.probability, self.threshold)))
+        return self.estimate.dice_of(stability(steadiness(self.probability, self.threshold)))
 
     @cached_property
     def labels(self) -> Int32[np.ndarray, "height width"]:

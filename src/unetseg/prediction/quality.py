@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pydantic
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 from pydantic import Field
 
 FINE = 0.8  # estimated Dice from which a mask counts as good
+ODDS = 7 / 3  # 0.7 against 0.3
+LEAST = 0.001  # of 1 - stability: no mask is surer
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Verdict = Literal["fine", "look", "unlike"]
@@ -42,33 +44,45 @@ def expected_dice(overlap: Float64[np.ndarray, "3"]) -> float:
     return 2 * within / (probable + positive) if positive else 0.0
 
 
+def steadiness(probability: Float32[np.ndarray, "height width"], threshold: float) -> Int64[np.ndarray, "2"]:
+    """Count the pixels of two masks: where the odds are `ODDS` times as high as at the threshold, and as low.
+
+    At a threshold of 0.5 these are the pixels from 0.7 and from 0.3. The counts of an image's parts add up to its own.
+    """
+    odds = threshold / (1 - threshold)
+    strict, loose = (np.float32(each / (1 + each)) for each in (odds * ODDS, odds / ODDS))
+    return np.array([np.count_nonzero(probability >= strict), np.count_nonzero(probability >= loose)], np.int64)
+
+
+def stability(steadiness: Int64[np.ndarray, "2"]) -> float:
+    """Compute the Dice of these two masks, one inside the other: 1 if the border is where it is at any threshold.
+
+    After the stability score of Kirillov et al. 2023, "Segment Anything", which is their IoU. 0 where both are empty:
+    a probability that is nowhere high tells nothing of what was missed.
+    """
+    strict, loose = steadiness.tolist()
+    return 2 * strict / (strict + loose) if loose else 0.0
+
+
 class Estimate(pydantic.BaseModel):
-    """The map from expected Dice to the true Dice of validation images; by default the identity.
+    """The Dice to expect of an image whose prediction has this `stability`.
 
     Attributes:
-        expected: rising values of `expected_dice`.
-        dice: the Dice of each, never falling.
-        unlike: an image of which the model expects less than this is unlike those that it was evaluated on.
+        factor: what 1 - stability is multiplied by to give 1 - Dice; see `unetseg.evaluation.calibration.calibrate`.
+        unlike: an image of a lower stability is unlike those that the model was evaluated on.
     """
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    expected: tuple[Probability, ...] = Field(default=(0.0, 1.0), strict=False, min_length=2)
-    dice: tuple[Probability, ...] = Field(default=(0.0, 1.0), strict=False)
+    factor: Annotated[float, Field(ge=1)] = 1.0
     unlike: Probability = 0.5
 
-    @pydantic.model_validator(mode="after")
-    def _is_a_map(self) -> "Estimate":
-        if len(self.expected) != len(self.dice) or list(self.expected) != sorted(self.expected):
-            raise ValueError("expected has to rise, with a dice for each")
-        return self
+    def dice_of(self, stability: float) -> float:
+        """Estimate the Dice of an image."""
+        return max(0.0, 1 - self.factor * max(1 - stability, LEAST))
 
-    def dice_of(self, expected: float) -> float:
-        """Estimate the Dice of an image, by linear interpolation."""
-        return float(np.interp(expected, self.expected, self.dice))
-
-    def verdict(self, expected: float) -> Verdict:
+    def verdict(self, stability: float) -> Verdict:
         """Classify an image as fine, as to be checked, or as unlike those of the evaluation."""
-        if self.dice_of(expected) >= FINE:
+        if self.dice_of(stability) >= FINE:
             return "fine"
-        return "unlike" if expected < self.unlike else "look"
+        return "unlike" if stability < self.unlike else "look"

@@ -16,7 +16,7 @@ from unetseg.files import write_csv
 from unetseg.images.inputs import Input
 from unetseg.images.names import as_text
 from unetseg.objects.strips import Found, Strip
-from unetseg.prediction.quality import Estimate, expected_dice, overlap, uncertainty
+from unetseg.prediction.quality import Estimate, stability, steadiness, uncertainty
 
 MEASURES = ("label", "area", "centroid_row", "centroid_column", "top", "left", "bottom", "right", "mean_probability")
 COLUMNS = ("image", "plane", *MEASURES, "touches_border", "pixel_height_um", "pixel_width_um", "area_um2")
@@ -36,7 +36,7 @@ class Record:
             yield from (line for line in map(json.loads, file) if "label" in line)
 
     def certainty(self) -> dict[str, float]:
-        """Read the certainty of the model: `uncertainty` and `expected_dice`; see `unetseg.prediction.quality`."""
+        """Read the certainty of the model: `uncertainty` and `stability`; see `unetseg.prediction.quality`."""
         with self.path.open(encoding="utf-8") as file:
             return dict(json.loads(deque(file, 1)[0]))
 
@@ -54,11 +54,11 @@ def write_record(
     """
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
-        bits, overlaps = 0.0, np.zeros(3)
+        bits, steady = 0.0, np.zeros(2, np.int64)
 
         def add(strip: Strip) -> None:
-            nonlocal bits, overlaps
-            overlaps = overlaps + overlap(strip.probability, threshold)
+            nonlocal bits, steady
+            steady = steady + steadiness(strip.probability, threshold)
             bits += uncertainty(strip.probability) * strip.probability.size
             for found in strip.objects:
                 line = _measure(found, height, width)
@@ -67,7 +67,7 @@ def write_record(
                 file.write(json.dumps(line) + "\n")
 
         yield add
-        certainty = {"uncertainty": bits / (height * width), "expected_dice": expected_dice(overlaps)}
+        certainty = {"uncertainty": bits / (height * width), "stability": stability(steady)}
         file.write(json.dumps({name: round(value, 6) for name, value in certainty.items()}) + "\n")
 
 
@@ -117,8 +117,8 @@ def list_image(
         "project": source.project,
         **({"objects": sum(1 for _ in record.objects())} if objects else {}),
         "zoom": record.header["zoom"],
-        "estimated_dice": round(estimate.dice_of(certainty["expected_dice"]), 4),
-        "verdict": estimate.verdict(certainty["expected_dice"]),
+        "estimated_dice": round(estimate.dice_of(certainty["stability"]), 4),
+        "verdict": estimate.verdict(certainty["stability"]),
         "uncertainty": certainty["uncertainty"],
         **{kind: files[kind].relative_to(out).as_posix() for kind in ("mask", "probability") if kind in files},
     }

@@ -76,7 +76,7 @@ class Tuning(pydantic.BaseModel):
         zoom: the usual one of these images: pixels that the model saw for each of theirs.
         doubt: what the expected Dice has to gain, for each factor of two, for another zoom to be chosen.
         pixel_size: of what the model sees, in µm; None: not known.
-        estimate: from the Dice that the model expects of an image to the one that is likely.
+        estimate: from the stability of a prediction to the Dice that is likely.
     """
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -88,7 +88,7 @@ class Tuning(pydantic.BaseModel):
     scale: Trained = "resize"
     tta: bool = False
     sizes: Annotated[tuple[Annotated[int, Field(ge=1)], int] | None, Field(strict=False)] = None
-    zoom: Annotated[float, Field(gt=0)] = 1.0
+    zoom: Annotated[float, Field(ge=1 / 64, le=64)] = 1.0
     doubt: Annotated[float, Field(ge=0, le=1)] = 0.0
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     estimate: Estimate = Estimate()
