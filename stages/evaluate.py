@@ -1,5 +1,6 @@
 """Predict the test subset with the model and score it; score an archive from elsewhere whole."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from unetseg import stage
 from unetseg.config import Params
 from unetseg.dataset.subsets import Subset, Truth
 from unetseg.errors import InputError
-from unetseg.evaluation.archives import evaluate_archive
+from unetseg.evaluation.archives import evaluate_archive, seen_before
 from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
 from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
@@ -52,6 +53,9 @@ def main(
             found.append(score(predict("test", out), Truth(arrays), chosen, **chance))
         if not is_empty_zip(external):
             found.append(evaluate_archive(predictor, values, external, out / "external", data=params.data, **chance))
+            if seen := seen_before(arrays, split, out / "external" / "arrays"):
+                told = f"{seen} of {len(found[-1].per_image)} images show what is in train or validation too"
+                print(f"warning: {external}: {told}: its scores are too good", file=sys.stderr)
             write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
             scores = {"external": {external.stem: found[-1].summary}}
         if not found:

@@ -49,6 +49,15 @@ def test_a_folder_of_predictions_opens_as_a_labels_layer_per_image(tmp_path, mod
     assert found.max() == (2 if labels else 1)
 
 
+def test_the_objects_of_an_earlier_run_are_not_shown(tmp_path, model):
+    cv2.imwrite(str(tmp_path / "a.png"), spots(40, 50))
+    common = ["predict", "--model", str(model), "--out", str(tmp_path / "out"), str(tmp_path / "a.png")]
+    assert main([*common, "--write", "labels"]) == 0
+    assert main([*common, "--threshold", "0.999999"]) == 0
+    ((found, _, _),) = viewer.read_predictions(str(tmp_path / "out"))
+    np.testing.assert_array_equal(found > 0, cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_GRAYSCALE) > 0)
+
+
 def test_other_files_and_folders_are_left_to_other_plugins(tmp_path):
     assert viewer.get_reader(str(tmp_path)) is None
     assert viewer.get_reader([str(tmp_path)]) is None

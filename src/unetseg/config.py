@@ -18,6 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 File = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+TAKEN = ("train", "validation", "test", "low", "high")  # names of other scores
 
 
 class Section(pydantic.BaseModel):
@@ -147,6 +148,13 @@ class EvaluateSettings(Section):
     bootstrap: int = Field(ge=100, le=100_000)
     seed: Seed
     external: Annotated[File, Field(min_length=1)]
+
+    @pydantic.field_validator("external")
+    @classmethod
+    def _is_told_apart(cls, external: str) -> str:
+        if (name := Path(external).stem) in TAKEN:
+            raise ValueError(f"its scores would be named {name!r}, as others are: rename the archive")
+        return external
 
 
 class PlotSettings(Section):

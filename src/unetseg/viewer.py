@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import tifffile
 from jaxtyping import Int32, Shaped
-from PIL import Image
 
 import unetseg  # imports Keras when it is used: napari should not wait for it
 from unetseg.errors import InputError
@@ -32,8 +32,9 @@ def get_reader(path: str | list[str]) -> Callable[[str], list[Layer]] | None:
 def read_predictions(path: str) -> list[Layer]:
     """Read the objects of each image, or its mask where no label image was written, as a labels layer."""
     folder = Path(path)
-    images = json.loads((folder / "predict.json").read_text("utf-8"))["images"]
-    return [(_labels(folder, image), {"name": image["image"]}, "labels") for image in images]
+    content = json.loads((folder / "predict.json").read_text("utf-8"))
+    labelled = "labels" in content.get("write", ())  # else such a file is of an earlier run
+    return [(_labels(folder, image, labelled), {"name": image["image"]}, "labels") for image in content["images"]]
 
 
 def find_objects(
@@ -50,7 +51,10 @@ def find_objects(
     """
     pixels = np.asarray(image.data)
     if channel >= 0:
-        pixels = pixels[..., channel] if image.rgb else pixels[channel]
+        planes = np.moveaxis(pixels, -1, 0) if image.rgb else pixels
+        if channel >= len(planes):
+            raise InputError(f"channel {channel}: the layer has those from 0 to {len(planes) - 1}")
+        pixels = planes[channel]
     return label(pixels, model, zoom), {"name": f"{image.name} objects", "scale": image.scale[-2:]}, "labels"
 
 
@@ -67,16 +71,16 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
     """
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
-    return unetseg.predict(pixels, _load(model), zoom=zoom or None).labels
+    return unetseg.predict(pixels, _load(model, model.stat().st_mtime_ns), zoom=zoom or None).labels
 
 
-def _labels(folder: Path, image: dict[str, Any]) -> np.ndarray:
-    written = folder / f"{image['image']}.labels.tif"
-    if written.is_file():
-        return tifffile.imread(written)
-    return np.asarray(Image.open(folder / image["mask"])) // np.uint8(255)
+def _labels(folder: Path, image: dict[str, Any], labelled: bool) -> np.ndarray:
+    if labelled:
+        return tifffile.imread(folder / f"{image['image']}.labels.tif")
+    mask = cv2.imread(str(folder / image["mask"]), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(mask) // np.uint8(255)
 
 
 @lru_cache(maxsize=1)
-def _load(model: Path) -> "keras.Model":
+def _load(model: Path, _changed: int) -> "keras.Model":
     return unetseg.load_model(model)

@@ -45,7 +45,9 @@ def test_masks_and_a_table_are_written_and_the_exit_is_0(capsys):
     assert sorted(path.name for path in Path("out").glob("*.*")) == [
         ".unetseg", "a.png", "b.png", "c.png", "images.csv", "objects.csv", "predict.json",
     ]  # fmt: skip
-    assert len(read_csv(Path("out/objects.csv"))) == 6
+    objects, images = read_csv(Path("out/objects.csv")), read_csv(Path("out/images.csv"))
+    assert len(objects) == 6
+    assert {(row["name"], row["image"]) for row in objects} == {(row["name"], row["image"]) for row in images}
     told = capsys.readouterr().err
     assert "predict: 3 images in " in told
     assert "of 3 images look fine; " in told
@@ -250,7 +252,7 @@ def test_one_bad_name_spoils_nothing(capsys):
     assert "images/gone.png: cannot be read: it is a link to a file that is not there\n" in told
     assert "shorten the image's name\n" in told
     assert "\x1b" not in told
-    images = [row["image"] for row in read_csv(Path("out/images.csv"))]
+    images = [row["name"] for row in read_csv(Path("out/images.csv"))]
     assert sorted(images) == ["=1+1", "a", "b", "c", "new\nline\x1b[31m", "zelle_%E4"]
     assert "\n=1+1" not in Path("out/images.csv").read_text()
     assert len(json.loads(Path("out/predict.json").read_text())["images"]) == 6
@@ -270,7 +272,7 @@ def test_results_in_another_folder_below_the_input_are_not_predicted(capsys):
     shutil.copy("images/a.png", "images/old/new.png")
     capsys.readouterr()
     assert predict("images") == 0
-    assert sorted(image["image"] for image in read_csv(Path("out/images.csv"))) == ["a", "b", "c", "old/new"]
+    assert sorted(image["name"] for image in read_csv(Path("out/images.csv"))) == ["a", "b", "c", "old/new"]
     first = capsys.readouterr().err.splitlines()[0]
     assert first.startswith(
         "files found: 13, to predict: 4; left out: 3 masks of images, 3 results of an earlier run, "
@@ -332,3 +334,13 @@ def test_images_and_results_may_be_on_other_storage(capsys):
     assert "edited since and kept: 1 images, such as " in told
     assert "predict: 4 images in " in told
     assert memory.cat("/out/d_0000.labels.tif") == edited.getvalue()
+
+
+def test_a_size_of_pixels_that_is_given_is_that_of_the_areas_too():
+    Path("m.json").write_text('{"pixel_size": 1.0}')
+    tifffile.imwrite("images/d.tif", spots(40, 50), imagej=True, resolution=(2, 4), metadata={"unit": "um"})
+    assert predict("--pixel-size", "0.5", "images") == 0
+    assert {float(row["zoom"]) for row in read_csv(Path("out/images.csv"))} == {0.5}
+    rows = read_csv(Path("out/objects.csv"))
+    assert {row["image"] for row in rows} >= {"a.png", "d.tif"}
+    assert all(float(row["area_um2"]) == int(row["area"]) * 0.25 for row in rows)

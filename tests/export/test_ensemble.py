@@ -51,6 +51,16 @@ def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_
     assert [member["seed"] for member in facts["ensemble"]] == [0, 1]
 
 
+def test_models_that_see_images_in_another_way_are_refused(tmp_path, capsys):
+    files = [tmp_path / "a.keras", tmp_path / "b.keras"]
+    for path, model, channel in zip(files, models(2), ("all", 1), strict=True):
+        save_model(path, model, {"trained_with": {"data": {"channel": channel, "project": "none"}}})
+    with pytest.raises(SystemExit):
+        main(["ensemble", *map(str, files), "--out", str(tmp_path / "both.keras")])
+    assert capsys.readouterr().err == f"{files[1]}: data.channel is 1 there, and all in {files[0]}\n"
+    assert not (tmp_path / "both.keras").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "rule"),

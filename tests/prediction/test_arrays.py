@@ -92,6 +92,18 @@ def test_the_path_of_a_model_may_be_text(tmp_path):
     assert unetseg.load_model(str(tmp_path / "m.keras")).input_shape == MODEL.input_shape
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"threshold": 2.0}, "threshold 2"), ({"depth": -1.0}, "depth -1"), ({"min_size": -3}, "min_size -3"),
+        ({"zoom": -1.0}, "zoom -1: it is from 1/64 to 64"), ({"zoom": 1000.0}, "zoom 1000"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_possible_is_told(value, told):
+    with pytest.raises(InputError, match=told):
+        predict(np.zeros((16, 16), np.uint8), MODEL, **value)
+
+
 def test_an_array_with_its_channels_first_is_told_to_move_them_last():
     channels_first = np.moveaxis(spots(50, 70), -1, 0)
     with pytest.raises(InputError, match=r"shape \(3, 50, 70\).*; move channels last: np\.moveaxis\(image, 0, -1\)"):

@@ -93,3 +93,8 @@ def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path, text, t
         read_tuning(path)
     assert str(refused.value).startswith(str(path))
     assert "\n" not in str(refused.value)
+
+
+def test_a_scale_that_there_is_not_is_told():
+    with pytest.raises(InputError, match="scale 'nonsense': it is one of auto, resize, tiles"):
+        Tuning().settings(scale="nonsense")

@@ -1,5 +1,6 @@
 import json
 import runpy
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_an_external_archive_is_scored_whole_by_source_and_kept_to_be_looked_at(
     kept = paths["predictions"] / "external"
     assert sorted(each.name for each in kept.iterdir()) == ["arrays", "per_image.csv", "predictions"]
     assert not [*(kept / "arrays").glob("tile*"), *paths["predictions"].parent.glob("*partial*")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_external_archive_of_images_that_were_trained_on_is_told(paths, tmp_path, capsys, known):
+    archive = tmp_path / "mine.zip"
+    if known:
+        shutil.make_archive(str(archive.with_suffix("")), "zip", paths["arrays"].with_name("samples"))
+    else:
+        write_archive(archive, make_tiles(TWO))
+    STAGE["main"](params(evaluate={"external": str(archive)}), **paths)
+    told = f"warning: {archive}: 2 of 4 images show what is in train or validation too: its scores are too good"
+    assert (told in capsys.readouterr().err) == known
 
 
 def test_without_a_test_subset_the_scores_are_those_of_the_external_archive(tmp_path, paths):

@@ -11,7 +11,7 @@ from unetseg.model.file import save_model
 from unetseg.training import losses
 from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import load_state
-from unetseg.training.fit import train
+from unetseg.training.fit import compile_unet, train
 
 SMALL = {"base_filters": 4, "max_filters": 8, "depth": 1}
 TRAIN = {
@@ -254,6 +254,18 @@ def test_a_training_can_start_from_a_model(data, whole, tmp_path):
     np.testing.assert_allclose(tuned.trainable_weights[0], model.trainable_weights[0], atol=1e-6)
     with pytest.raises(InputError, match=r"has a different shape: model\.depth is 1 there and 2 here"):
         run(data, data / "third", start_from=str(tmp_path / "m.keras"), model={**SMALL, "depth": 2})
+    save_model(tmp_path / "m.keras", model, {"trained_with": {"model": {"activation": "gelu"}}})
+    with pytest.raises(InputError, match=r"start_from: model\.activation is gelu in .*m\.keras and relu here"):
+        run(data, data / "third", start_from=str(tmp_path / "m.keras"))
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 0.1), ("cosine", 0.0)])
+def test_the_learning_rate_rises_with_both_schedules(schedule, last):
+    learner = small_unet(residual=False, depth=1)
+    settings = train_settings(**TRAIN | {"schedule": schedule, "warmup_epochs": 2.0, "learning_rate": 0.1})
+    compile_unet(learner, settings, steps=5)
+    rate = learner.optimizer._learning_rate
+    assert [float(rate(step)) for step in (0, 5, 10, 20)] == pytest.approx([0.01, 0.0505, 0.1, last], abs=0.006)
 
 
 def test_the_history_has_a_row_an_epoch(whole):

@@ -1,13 +1,17 @@
 """`unetseg ensemble`: average several models, such as those of some folds or seeds, into one."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
 from unetseg.files import check_output
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model, save_model
+
+ALIKE = (("data", "channel"), ("data", "project"), ("image", "mode"), ("image", "pixel_size"))  # how images are seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +25,19 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.out}: is not named .keras, as the model that is written there")
     joined = join_models([load_model(path) for path in options.models])
     facts = [read_facts(path) for path in options.models]
+    for path, own in zip(options.models, facts, strict=True):
+        _check_alike(path, own.get("trained_with", {}), options.models[0], facts[0].get("trained_with", {}))
     kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}
     save_model(options.out, joined, kept)
+
+
+def _check_alike(path: Path, own: Mapping[str, Any], first: Path, others: Mapping[str, Any]) -> None:
+    """Refuse a model that was trained on images seen in another way: the ensemble can see them in one only.
+
+    Raises:
+        InputError: naming both models and the value.
+    """
+    for section, name in ALIKE:
+        values = [facts.get(section, {}).get(name) for facts in (own, others)]
+        if None not in values and values[0] != values[1]:
+            raise InputError(f"{path}: {section}.{name} is {values[0]} there, and {values[1]} in {first}")

@@ -8,7 +8,9 @@ import numpy as np
 from unetseg.export.runtimes import EXPORTS, PRECISIONS, export_model
 from unetseg.images.opening import read_image
 from unetseg.images.resampling import fit
+from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
+from unetseg.prediction.settings import seen_by
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     model = load_model(options.model)
-    images = np.stack([fit(read_image(path), model.input_shape[1]) for path in options.images])
+    channel, project = seen_by(read_facts(options.model))
+    seen = (read_image(path, channel=channel, project=project) for path in options.images)
+    images = np.stack([fit(image, model.input_shape[1]) for image in seen])
     wanted = {"to": options.to, "precision": options.precision, "allow_loss": options.allow_loss}
     difference, dice = export_model(model, options.out, **wanted, images=images)
     print(f"{options.out}: largest difference {difference:.1e}, Dice against Keras' masks {dice:.5f}")

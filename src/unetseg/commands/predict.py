@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=_scale, choices=("auto", "resize", "tiles"), default="auto", help=scale_help)
     zoom_help = "enlarge images by this factor for the model; auto (default): as --scale says"
     parser.add_argument("--zoom", type=_zoom, metavar="F", help=zoom_help)
-    pixel_help = "size of the images' pixels, where their files do not say it; needs a model that knows its own"
+    pixel_help = "size of the images' pixels, in place of what their files say; needs a model that knows its own"
     parser.add_argument("--pixel-size", type=over_zero, metavar="MICROMETRES", help=pixel_help)
     tta_help = "average over the 8 flips and quarter turns: 8 times slower; default: as evaluated"
     parser.add_argument("--tta", action=argparse.BooleanOptionalAction, help=tta_help)

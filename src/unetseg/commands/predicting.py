@@ -44,7 +44,7 @@ def predict(options: argparse.Namespace, held: ExitStack) -> int:
         found, source = find_tuning(file, facts)
         inputs = _chosen(inputs, options, facts)
         given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
-        tuned = found.model_copy(update=given)
+        tuned = found.changed(**given)
         asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
         settings = tuned.settings(**asked)
         results = open_results(options.out, settings, options.write, file, tuned.estimate)

@@ -1,5 +1,6 @@
 """Score a model on a labelled archive, and write all that is to be seen of it."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,9 +41,13 @@ def open_scorer(
         A function of an archive and a folder to fill; it gives a line for people.
     """
     facts = read_facts(model)
-    known, _ = find_tuning(model, facts)
-    changed = {"tta": tta or known.tta, "threshold": threshold or known.threshold}
-    tuning = known.model_copy(update=changed)
+    known, source = find_tuning(model, facts)
+    tuning = known.changed(tta=tta or None, threshold=threshold)
+    print(
+        f"threshold {tuning.threshold:g}, depth {tuning.depth:g}, min size {tuning.min_size}: values of {source}"
+        f"{', but the threshold as given' if threshold else ''}",
+        file=sys.stderr,
+    )
     channel, project = seen_by(facts, channel, project)
     data = partial(
         DataSettings,

@@ -32,3 +32,10 @@ def number(word: str, least: float, most: float, rule: str) -> float:
         if least <= (found := float(word)) <= most:
             return found
     raise argparse.ArgumentTypeError(f"{word!r} is not {rule}")
+
+
+def at_least_one(word: str) -> int:
+    """Read a whole number from 1 up."""
+    if word.isdecimal() and int(word):
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1 up")

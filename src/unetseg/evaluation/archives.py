@@ -68,6 +68,26 @@ def evaluate_archive(
     return found
 
 
+def seen_before(arrays: Path, split: Path, external: Path) -> int:
+    """Count the images of an external test set that show what a training or validation image shows.
+
+    These are copies and neighbouring fields, as `unetseg.splitting.relatives` finds them.
+
+    Args:
+        arrays: what `preprocess` wrote.
+        split: which of these samples are trained on.
+        external: the arrays of the external archive.
+    """
+    used = {row["id"] for row in read_csv(split) if row["subset"] in ("train", "validation")}
+    ids = [(folder, row["id"]) for folder in (arrays, external) for row in read_csv(folder / "samples.csv")]
+    traits = np.concatenate([np.load(folder / "traits.npy") for folder in (arrays, external)])
+    names = {f"{folder} {name}": (folder, name) for folder, name in ids}
+    found = find_relatives(list(names), traits)
+    pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
+    trained = {(arrays, name) for name in used}
+    return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})
+
+
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:
     ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
     if together:

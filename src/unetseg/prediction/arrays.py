@@ -129,8 +129,8 @@ def predict(
         min_size: smaller objects, in pixels of what the model sees, are left out of the labels.
 
     Raises:
-        InputError: if an array is no image, the model is none of this project's, or `scale`, `zoom` and `pixel_size`
-            exclude each other.
+        InputError: if an array is no image, the model is none of this project's, a value is not possible, or `scale`,
+            `zoom` and `pixel_size` exclude each other.
 
     Example:
         >>> from pathlib import Path
@@ -149,7 +149,7 @@ def predict(
     pictures = [in_memory(_as_rgb(image)) for image in several]
     given = {"tta": tta, "threshold": threshold, "depth": depth, "min_size": min_size}
     known = _TUNINGS.get(model, Tuning())
-    tuned = known.model_copy(update={name: value for name, value in given.items() if value is not None})
+    tuned = known.changed(**given)
     settings = tuned.settings(scale=scale, zoom=zoom, pixel_size=pixel_size)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
     predictions = [

@@ -74,7 +74,8 @@ class FilePredictor:
                 if not fits and image.height * image.width > min(SMALL, keep or SMALL):
                     return source
                 pixels = image.rows(0, image.height)
-                known = Known(source, image.height, image.width, image.pixel, size / sqrt(image.height * image.width))
+                pixel = self.zooming.pixel(image.pixel)
+                known = Known(source, image.height, image.width, pixel, size / sqrt(image.height * image.width))
                 return _Read(known, fit(pixels, size) if fits else pixels, fits)
         except InputError as error:
             return str(error)
@@ -112,7 +113,8 @@ class FilePredictor:
                     return source
                 zoom, plan = self.plan(image)
                 scored = (self.predictor.score(image, plan, top) for top in plan.grid.down.starts)
-                write_strips(results, Known(source, image.height, image.width, image.pixel, zoom), plan, scored)
+                pixel = self.zooming.pixel(image.pixel)
+                write_strips(results, Known(source, image.height, image.width, pixel, zoom), plan, scored)
         except InputError as error:
             return str(error)
         return None

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from unetseg.objects.strips import Found, Strip
 from unetseg.prediction.quality import Estimate, stability, steadiness, uncertainty
 
 MEASURES = ("label", "area", "centroid_row", "centroid_column", "top", "left", "bottom", "right", "mean_probability")
-COLUMNS = ("image", "plane", *MEASURES, "touches_border", "pixel_height_um", "pixel_width_um", "area_um2")
+COLUMNS = ("name", "image", "plane", *MEASURES, "touches_border", "pixel_height_um", "pixel_width_um", "area_um2")
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,22 @@ def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
 
 
 def list_image(
-    source: Input, record: Record, out: Path, files: Mapping[str, Path], estimate: Estimate, *, objects: bool
+    source: Input,
+    record: Record,
+    out: Path,
+    files: Mapping[str, Path],
+    estimate: Estimate,
+    *,
+    objects: bool,
+    sent: bool = False,
 ) -> dict[str, Any]:
     """Describe an image as predict.json lists it and `unetseg report` reads it, with paths from the folder `out`.
 
-    `objects` says whether any were looked for.
+    `objects` says whether any were looked for; `sent`, that the folder is a temporary one: the image's path is whole.
     """
     path = source.path
     if isinstance(path, Path):
-        path = as_text(Path(os.path.relpath(path, out)).as_posix())
+        path = as_text((path.absolute() if sent else Path(os.path.relpath(path, out))).as_posix())
     certainty = record.certainty()
     return {
         "image": source.name,
@@ -127,8 +134,9 @@ def list_image(
 def write_images(path: Path, images: Sequence[dict[str, Any]]) -> None:
     """Write a row per image of predict.json, the lowest estimated Dice first: look at these, and label some."""
     rows = sorted(images, key=lambda image: (image["estimated_dice"], image["image"]))
-    columns = ("image", "plane", "zoom", "objects", "estimated_dice", "verdict", "uncertainty")
-    write_csv(path, ({name: row.get(name) for name in columns} for row in rows), columns)
+    columns = ("name", "image", "plane", "zoom", "objects", "estimated_dice", "verdict", "uncertainty")
+    named = (row | {"name": row["image"], "image": PurePath(row["path"]).name} for row in rows)
+    write_csv(path, ({name: row.get(name) for name in columns} for row in named), columns)
 
 
 def write_objects(path: Path, records: Sequence[Record]) -> None:
@@ -143,4 +151,4 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         found.pop("runs", None)
         area = None if height is None else round(found["area"] * height * width, 6)
         sizes = {"pixel_height_um": height, "pixel_width_um": width, "area_um2": area}
-        yield {"image": header["image"], "plane": header["plane"], **found, **sizes}
+        yield {"name": header["name"], "image": header["image"], "plane": header["plane"], **found, **sizes}

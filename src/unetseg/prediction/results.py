@@ -40,6 +40,8 @@ class Known:
 class Results:
     """A folder of results."""
 
+    sent = False  # from here to elsewhere
+
     def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
         """Say what is to be written to a folder, which is made where it does not exist.
 
@@ -175,7 +177,7 @@ class Results:
         for name, write in self._tables:
             write(self._out / name, list(records.values()))
         images = [
-            list_image(source, record, self._out, self.files(source), self._estimate, objects=objects)
+            list_image(source, record, self._out, self.files(source), self._estimate, objects=objects, sent=self.sent)
             for source, record in records.items()
         ]
         write_images(self._out / "images.csv", images)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 from pydantic import Field
@@ -17,6 +18,7 @@ from unetseg.objects.strips import Number
 from unetseg.prediction.quality import Estimate
 
 NAME = "tuning.json"
+LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 Trained = Literal["resize", "tiles"]
 Scale = Literal["auto", "resize", "tiles"]
@@ -88,18 +90,37 @@ class Tuning(pydantic.BaseModel):
     scale: Trained = "resize"
     tta: bool = False
     sizes: Annotated[tuple[Annotated[int, Field(ge=1)], int] | None, Field(strict=False)] = None
-    zoom: Annotated[float, Field(ge=1 / 64, le=64)] = 1.0
+    zoom: Annotated[float, Field(ge=LEAST, le=MOST)] = 1.0
     doubt: Annotated[float, Field(ge=0, le=1)] = 0.0
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     estimate: Estimate = Estimate()
+
+    def changed(self, **given: Any) -> "Tuning":
+        """Put these values in place of its own, but for those that are None.
+
+        Raises:
+            InputError: naming a value that is not possible.
+        """
+        values = self.model_dump() | {name: value for name, value in given.items() if value is not None}
+        try:
+            return Tuning.model_validate(values)
+        except pydantic.ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InputError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
 
     def settings(self, **asked: Any) -> Settings:
         """Predict with these values, and all others as asked.
 
         Raises:
-            InputError: if of what is asked for one thing would make another meaningless.
+            InputError: if a value is not possible, or if one would make another meaningless.
         """
         zoom, pixel_size, scale = (asked.get(name) for name in ("zoom", "pixel_size", "scale"))
+        if scale not in (None, *get_args(Scale)):
+            raise InputError(f"scale {scale!r}: it is one of {', '.join(get_args(Scale))}")
+        if zoom is not None and not LEAST <= zoom <= MOST:
+            raise InputError(f"zoom {zoom:g}: it is from 1/{1 / LEAST:g} to {MOST:g}")
+        if pixel_size is not None and not 0 < pixel_size < inf:
+            raise InputError(f"pixel size {pixel_size:g}: it has to be over 0")
         if zoom and scale == "resize":
             raise InputError(f"zoom {zoom:g}: an image is either fitted to the model's size or zoomed; leave out scale")
         if pixel_size and (zoom or scale in ("resize", "tiles")):

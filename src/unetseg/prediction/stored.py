@@ -26,6 +26,8 @@ class StoredResults(Results):
     Nothing is locked there, and a file is whole or absent only if the storage sees to it, as S3 does.
     """
 
+    sent = True
+
     def __init__(self, url: str, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
         """See `Results`.
 

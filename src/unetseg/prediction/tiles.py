@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from unetseg.images.resampling import resize
+from unetseg.images.resampling import resized_rows
 from unetseg.images.tiling import Grid, lay_grid
 from unetseg.model import keras
 from unetseg.model.assembly import take_apart
@@ -62,7 +62,8 @@ class TiledModel:
         The statistics are those of the whole image; its polarity is decided by the model on a copy that fits it.
         """
         scale, offset = self._scaling(*_mean_and_deviation(image))
-        sign = self._polarity(_fit(image, self._size), self._small) if self._small else 1
+        small = resized_rows(image.rows, image.height, self._size, self._size)
+        sign = self._polarity(small(0, self._size), self._small) if self._small else 1
         return sign * scale, sign * offset
 
     def _polarity(self, copy: UInt8[np.ndarray, "size size 3"], small: int) -> int:
@@ -98,17 +99,6 @@ def _strips(image: Readable) -> Iterator[tuple[int, int]]:
     """Cut an image into strips, so that memory does not grow with it."""
     step = max(1, STRIP // image.width)
     return ((start, min(start + step, image.height)) for start in range(0, image.height, step))
-
-
-def _fit(image: Readable, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Fit an image to a model's size."""
-    strips, done = [], 0
-    for start, stop in _strips(image):
-        until = round(stop * size / image.height)
-        if until > done:
-            strips.append(resize(image.rows(start, stop), until - done, size))
-            done = until
-    return np.concatenate(strips)
 
 
 def _mean_and_deviation(image: Readable) -> tuple[float, float]:

@@ -13,13 +13,12 @@ from unetseg.images.resampling import fit, resize, restore
 from unetseg.prediction.plan import Readable, Seen
 from unetseg.prediction.predictor import SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
-from unetseg.prediction.settings import Settings, Tuning
+from unetseg.prediction.settings import LEAST, MOST, Settings, Tuning
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
 BATCH = 8  # images held at once
 LARGEST = 2**22  # pixels; of images with one that has more, one is predicted at a time, to bound memory
-LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,15 @@ class Zooming:
 
     def _by_pixel(self, pixel: tuple[float, float] | None) -> float | None:
         """Compute the zoom at which the image's pixels are as large as those that the model was trained on."""
-        size = self.settings.pixel_size or (sqrt(pixel[0] * pixel[1]) if pixel else None)
-        return min(MOST, max(LEAST, size / self.tuning.pixel_size)) if size and self.tuning.pixel_size else None
+        known = self.pixel(pixel)
+        if not known or not self.tuning.pixel_size:
+            return None
+        return min(MOST, max(LEAST, sqrt(known[0] * known[1]) / self.tuning.pixel_size))
+
+    def pixel(self, own: tuple[float, float] | None) -> tuple[float, float] | None:
+        """Give the height and width of an image's pixels in µm: as was asked for, else as its file says."""
+        size = self.settings.pixel_size
+        return (size, size) if size else own
 
     def _is_usual(self, size: int, height: int, width: int) -> bool:
         """Tell whether the model was trained on images of this size."""

@@ -167,8 +167,8 @@ def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) 
 def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
     """Draw Dice over the threshold on both subsets, and precision and recall of the test subset."""
     axes = figure.subplots()
-    validation = [row for row in thresholds if row["subset"] == "validation"]
-    test = thresholds[len(validation) :]
+    first = [row for row in thresholds if row["subset"] == thresholds[0]["subset"]]
+    validation, test = (first, thresholds[len(first) :]) if len(first) < len(thresholds) else ([], first)
     if validation:
         _plot_curve(axes, validation, "dice", "Dice, validation", color=ORANGE, linestyle="--")
     _plot_curve(axes, test, "dice", "Dice, test", color=BLUE)

@@ -77,12 +77,13 @@ def train(
 def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None:
     """Compile the model with its loss, Adam with a learning rate schedule over all epochs, and the Dice metric."""
     rate: Any = settings.learning_rate
-    if settings.schedule == "cosine":  # to zero over all epochs, after a linear warm-up
-        total = settings.epochs * steps
-        warmup = min(round(settings.warmup_epochs * steps), total - 1)
+    total = settings.epochs * steps
+    warmup = min(round(settings.warmup_epochs * steps), total - 1)
+    if settings.schedule == "cosine" or warmup:  # a linear warm-up, then to zero over all epochs or as it is
         rate = keras.optimizers.schedules.CosineDecay(
             rate / warmup if warmup else rate,
             total - warmup,
+            alpha=float(settings.schedule == "constant"),
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
         )
@@ -94,8 +95,11 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
 
 def _take_weights(unet: keras.Model, path: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
     source = load_model(path)
+    known = read_facts(path).get("trained_with", {})
+    for name in ("activation", "standardize"):
+        if (own := known.get("model", {}).get(name, asked := wanted["model"][name])) != asked:
+            raise InputError(f"train.start_from: model.{name} is {own} in {path} and {asked} here")
     if [weight.shape for weight in source.weights] != [weight.shape for weight in unet.weights]:
-        known = read_facts(path).get("trained_with", {})
         differing = [
             f"{section}.{key} is {known[section][key]} there and {value} here"
             for section, values in wanted.items()
