@@ -300,3 +300,39 @@ def test_bytes_of_names_that_are_not_utf_8_are_written_as_predict_writes_them(ma
         file.rename(file.with_name(file.name.replace("ab", "a\udce4").replace("in", "i\udce4")))
     names, _, summary = imported("i\udce4")
     assert (names, summary.problems) == (["a%E4"], [])
+
+
+def predicted(out, *images):
+    """Write the masks and label images of images as `unetseg predict` does, and a table."""
+    files = {".png": MASK, ".labels.tif": (IMAGE > 9).astype(np.uint16)}
+    (out / ".unetseg").mkdir(parents=True)
+    for image in images:
+        kinds = {}
+        for kind, (end, pixels) in zip(("mask", "labels"), files.items(), strict=True):
+            kinds[kind] = sha256(png(out / f"{image.stem}{end}", pixels))
+        (out / ".unetseg" / f"{image.stem}.json").write_text(json.dumps({"files": kinds}))
+    listed = [{"image": image.stem, "path": os.path.relpath(image, out)} for image in images]
+    (out / "predict.json").write_text(json.dumps({"images": listed, "write": ["labels"]}))
+    (out / "rle.csv").write_text("ImageId,EncodedPixels\na,1 2\n")
+
+
+def test_results_of_predict_in_a_folder_are_left_out_and_named():
+    pair("in/a")
+    predicted(Path("in/out"), Path("in/a.png"))
+    names, _, summary = imported("in")
+    assert (names, summary.objects) == (["a"], 1)
+    assert summary.warnings == ["in/out: results of unetseg predict are left out; name it as a source"]
+    Path("in/a_mask.png").unlink()
+    with pytest.raises(InputError, match="in/out: results of unetseg predict are left out"):
+        imported("in")
+
+
+@pytest.mark.parametrize(("source", "form"), [("in/out/rle.csv", None), ("in/out", "masks"), ("in/out/sub", None)])
+def test_of_the_results_of_predict_nothing_is_an_image(source, form):
+    png(Path("in/a.png"), IMAGE)
+    predicted(Path("in/out"), Path("in/a.png"))
+    Path("in/out/.unetseg/sub").mkdir()
+    Path("in/out/sub").mkdir()
+    with pytest.raises(InputError, match=rf"^{source}: is of the results .* unetseg import \S*in/out$"):
+        imported(source, form=form)
+    assert imported("in/out")[0] == ["a"]

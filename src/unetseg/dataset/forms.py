@@ -1,5 +1,6 @@
 """Find images and their objects in a folder, whatever tool it comes from."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from functools import partial
@@ -9,7 +10,7 @@ from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
 from unetseg.dataset.pairs import find_pairs
-from unetseg.dataset.predictions import find_predictions
+from unetseg.dataset.predictions import find_predictions, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
@@ -31,6 +32,11 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
         InputError: if nothing of any form, or of the form insisted on, is there.
     """
     folder, walked = (root if root.is_dir() else root.parent), Found("")
+    of_predict = results_with(folder.resolve())
+    if of_predict and (folder != root or form not in (None, "predictions") or of_predict != folder.resolve()):
+        place = folder if of_predict == folder.resolve() else of_predict
+        what = f"{root}: is of the results of unetseg predict, which are no images"
+        raise InputError(f"{what}; import their folder as it is: unetseg import {shlex.quote(str(place))}")
     kinds = _kinds(folder, walked, but)
     forms = list(FORMS)
     if folder != root:
@@ -51,6 +57,7 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
             if found.items or name in ("predictions", form):
                 found.problems, found.tables = walked.problems, walked.tables
                 found.left_out += walked.left_out
+                found.warnings = [*walked.warnings, *found.warnings]
                 stems = {as_text(nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
                 found.others = stems - {as_text(nfc(item.image.stem)) for item in found.items}
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
@@ -61,7 +68,7 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
     holds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes) or "nothing"
     wanted = f"of the form {form}" if form else "with images and masks that belong together"
     rule = f"nothing there {wanted}; it holds {holds}. docs/formats.md shows every form"
-    raise InputError(*walked.problems, f"{root}: {rule}")
+    raise InputError(*walked.problems, *walked.warnings, f"{root}: {rule}")
 
 
 def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str | None]:
@@ -77,6 +84,10 @@ def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str
         except OSError as error:
             walked.problems.append(f"{file}: cannot be read: {error.strerror}")
     del walked.left_out["hidden"]  # nothing that anyone would miss
+    results = {file.parent for file in kinds if file.name == "predict.json" and results_with(file.parent)} - {folder}
+    rule = "results of unetseg predict are left out; name it as a source"
+    walked.warnings += [f"{place}: {rule}" for place in sorted(results)]
+    kinds = {file: kind for file, kind in kinds.items() if results.isdisjoint(file.parents)}
     for name in TABLES:
         there = [file for file in kinds if file.name == name]
         walked.tables += [file for file in there if len(file.parts) == min(len(each.parts) for each in there)]

@@ -23,6 +23,16 @@ class _Files(NamedTuple):
     gone: list[str]
 
 
+def results_with(folder: Path) -> Path | None:
+    """Give the folder of results of `unetseg predict` that a folder is or lies in; None if it holds no results."""
+    for place in (folder, *folder.parents):
+        content, _ = attempt(load_json, place / "predict.json") if (place / "predict.json").is_file() else (None, [])
+        ours = isinstance(content, dict) and isinstance(content.get("images"), list)
+        if ours and (place == folder or (place / ".unetseg" / folder.relative_to(place)).is_dir()):
+            return place
+    return None
+
+
 def find_predictions(folder: Path, _kinds: Kinds, only_changed: bool = False) -> Found | None:
     """Read the list of what was predicted, and for each image the file that was edited since."""
     listing = folder / "predict.json"
