@@ -334,6 +334,16 @@ def test_of_a_mask_and_a_geojson_of_one_image_the_mask_is_taken_and_the_other_na
     assert out[1].endswith(f"; left out: 1 {reason}, such as cell_0.geojson")
 
 
+@pytest.mark.parametrize(("form", "other", "objects"), [("geojson", "a_mask.png", 0), ("masks", "a.geojson", 4)])
+def test_the_form_that_from_names_is_taken_and_files_of_others_are_named(tmp_path, capsys, form, other, objects):
+    for name, pixels in zip(("a", "a_mask"), IMAGES["cell_0"], strict=True):
+        png(tmp_path / "x" / f"{name}.png", pixels.astype(np.uint8))
+    (tmp_path / "x" / "a.geojson").write_text("[]")
+    status, out, _ = lines_of(capsys, tmp_path / "x", "--from", form, "--out", tmp_path / "a.zip")
+    assert (status, f" with {objects} objects" in out[1]) == (0, True)
+    assert out[1].endswith(f"; left out: 1 files not looked at, as --from names another form, such as {other}")
+
+
 def test_groups_and_sources_are_kept_of_names_in_capitals_and_only_of_images_that_are_imported(tmp_path):
     for name in ("Cell_A", "broken"):
         png(tmp_path / "x" / f"{name}.png", IMAGES["cell_0"][0])

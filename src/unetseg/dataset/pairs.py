@@ -37,19 +37,22 @@ PAIRED = {
 def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
-    Besides masks, `only` one kind of `PAIRED` is taken, or any. The result is None if there is no pair.
+    Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair.
     """
     rasters = {(group_of(file, folder), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
     images: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     objects: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    others, unused = list[Path](), list[Path]()
     for file, kind in kinds.items():
         if kind not in PAIRED:
             continue
         key, marked = _key(file, rasters, folder)
         if kind == "raster" and not marked:
             images[key].append(file)
-        elif only in (None, kind) or kind == "raster":
+        elif only in (None, kind):
             objects[key][kind].append(file)
+        else:
+            others.append(file)
     pairs = {key: objects.pop(key) for key in images if key in objects}
     if not pairs:
         return None
@@ -58,7 +61,6 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     bare = [files[0] for key, files in images.items() if key not in pairs]
     alone = [file for each in objects.values() for files in each.values() for file in files]
     _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
-    unused = list[Path]()
     for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
         kind = next(kind for kind in PAIRED if kind in each)
         unused += [file for other, files in each.items() if other != kind for file in files]
@@ -66,9 +68,10 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
-    if unused:
-        reason = "files not looked at, as another one of their image was taken"
-        found.left_out[f"{reason}, {such_as(unused, folder)}"] = len(unused)
+    reasons = {"as another one of their image was taken": unused, "as --from names another form": others}
+    for reason, files in reasons.items():
+        if files:
+            found.left_out[f"files not looked at, {reason}, {such_as(files, folder)}"] = len(files)
     return found
 
 
