@@ -128,4 +128,24 @@ def test_an_entry_whose_folder_lacks_its_file_gets_no_file_of_another_folder(tmp
     table = coco(tmp_path / "train.json", "train/a.png", "train/b.png", "train/c.png")
     found = find_items(table)
     assert joined(found, tmp_path) == {"a": ("train/a.png", 4)}
-    assert found.problems == [f"{table}: train/{name}.png: there is no file of its name" for name in "bc"]
+    told = "there is no file of its name in a folder train"
+    assert found.problems == [f"{table}: train/{name}.png: {told}" for name in "bc"]
+
+
+def test_an_entry_gets_the_one_file_whose_path_ends_as_it_says(tmp_path):
+    for name in ("images/w0/a.png", "images/w1/a.png", "images/w0/b.png", "images/w0/sub/a.png"):
+        png(tmp_path / name, IMAGE)
+    coco(tmp_path / "ann" / "c.json", "w0/a.png", "w1\\a.jpg", "w0/b.png")
+    found = find_items(tmp_path)
+    files = {"w0_a": ("images/w0/a.png", 4), "w1_a": ("images/w1/a.png", 9), "b": ("images/w0/b.png", 16)}
+    assert ({name.removeprefix("images_"): each for name, each in joined(found, tmp_path).items()}) == files
+    assert found.problems == []
+
+
+def test_an_entry_whose_folder_lies_deeper_gets_no_file_of_the_same_name_elsewhere(tmp_path):
+    for name in ("images/w1/f.png", "images/w0/g.png"):
+        png(tmp_path / name, IMAGE)
+    table = coco(tmp_path / "ann" / "c.json", "w0/f.png", "w0/g.png")
+    found = find_items(tmp_path)
+    assert joined(found, tmp_path) == {"g": ("images/w0/g.png", 9)}
+    assert found.problems == [f"{table}: w0/f.png: there is no file of its name in a folder w0"]

@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
@@ -51,17 +52,21 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
 
 
 def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> dict[_Entry, Path]:
-    """Give entries their files: by the path, then by the name alone, then by the name without its suffix.
+    """Give entries their files: by the path, then by its end, then by the name alone, each also without the suffix.
 
     Each time a file goes to an entry only if it is the only one for this entry, and the entry the only one for it. By
     its name alone no file goes to an entry whose folder is there: then the file is missing.
     """
+    deepest = max((len(file.parts) for file in images), default=0)
+    lengths = sorted({len(entry.path.parts) for entry in entries if len(entry.path.parts) <= deepest}, reverse=True)
+    ends = [(key, length) for key in (_path, _bare) for length in lengths if length > 1]
     joined: dict[_Entry, Path] = {}
     steps: list[tuple[Callable[[_Entry], str], Callable[[Path], str], bool]] = [
         (lambda entry: _path(entry.table.parent / entry.path), _path, False),
         (lambda entry: _path(folder / entry.path), _path, False),
         (lambda entry: _bare(entry.table.parent / entry.path), _bare, False),
         (lambda entry: _bare(folder / entry.path), _bare, False),
+        *((partial(_whole, key, length), partial(_end, key, length), False) for key, length in ends),
         (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name), True),
         (lambda entry: _stem(entry.path), _stem, True),
     ]
@@ -87,6 +92,8 @@ def _unjoined(
     for entry in rest:
         key, reason = _stem(entry.path), "there is no file of its name"
         there = [] if entry in placed else files.get(key, [])
+        if entry in placed:
+            reason += f" in a folder {entry.path.parent}"
         if len(there) > 1:
             reason = f"{len(there)} files have its name, such as {there[0]} and {there[1]}"
         elif there:
@@ -99,8 +106,14 @@ def _with_folder(entries: Sequence[_Entry], images: Sequence[Path], folder: Path
     """Find the entries whose path names a folder that holds images."""
     parents = {file.parent for file in images}
     there = {_path(each) for parent in parents for each in (parent, *parent.parents)}
+    inner = {each.parts for parent in parents for each in (parent, *parent.parents) if folder in each.parents}
+    ends = {_path(PurePath(*parts[start:])) for parts in inner for start in range(len(folder.parts), len(parts))}
     places = {(entry.table.parent, entry.path.parent) for entry in entries if entry.path.parent.name}
-    known = {(beside, below) for beside, below in places if {_path(beside / below), _path(folder / below)} & there}
+    known = {
+        (beside, below)
+        for beside, below in places
+        if _path(below) in ends or {_path(beside / below), _path(folder / below)} & there
+    }
     return {entry for entry in entries if (entry.table.parent, entry.path.parent) in known}
 
 
@@ -109,6 +122,15 @@ def _grouped(key: Callable[[Value], str], values: Iterable[Value]) -> dict[str, 
     for value in values:
         groups[key(value)].append(value)
     return dict(groups)
+
+
+def _whole(key: Callable[[PurePath], str], length: int, entry: _Entry) -> str:
+    """Give the key of an entry's path of as many parts; empty, as no file's is, for any other."""
+    return key(entry.path) if len(entry.path.parts) == length else ""
+
+
+def _end(key: Callable[[PurePath], str], length: int, file: Path) -> str:
+    return key(PurePath(*file.parts[-length:]))
 
 
 def _path(path: PurePath) -> str:
