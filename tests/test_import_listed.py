@@ -182,3 +182,14 @@ def test_labelmes_json_with_sorted_keys_is_known_by_its_picture_before_the_shape
     status, out, err = imported(tmp_path / "x", capsys)
     assert (status, err) == (0, [])
     assert "1 images with 1 objects" in out
+
+
+def test_a_labelme_file_that_states_another_image_that_is_there_is_a_warning(tmp_path, capsys):
+    for name, stated in (("a", "..\\x\\b.png"), ("b", "b.png"), ("c", "was_renamed.png"), ("d", None)):
+        png(tmp_path / "x" / f"{name}.png", IMAGE)
+        content = {"shapes": [{"points": SQUARE}], "imagePath": stated}
+        (tmp_path / "x" / f"{name}.json").write_text(json.dumps(content))
+    status, _, err = imported(tmp_path / "x", capsys)
+    told = "its imagePath is '..\\\\x\\\\b.png', but its name pairs it with"
+    assert (status, len(err)) == (0, 1)
+    assert err[0].startswith(f"warning: {tmp_path}/x/a.json: {told} {tmp_path}/x/a.png;")

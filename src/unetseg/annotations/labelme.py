@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import math
+import re
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,6 +31,7 @@ from unetseg.objects.strips import Found
 
 NO_OBJECTS = ("_background_", "__ignore__")  # labels of LabelMe's own conversions to masks
 POINTS = {"rectangle": {2, 4}, "circle": {2}, "mask": {1, 2}}  # of a shape; a polygon has any number
+NAMED = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
 CIRCLE = 64  # corners of the polygon that stands for a circle
 
 
@@ -37,6 +40,15 @@ def write_labelme(path: Path, about: About) -> AbstractContextManager[Add]:
     image = {"imagePath": PurePath(about.source.path).name, "imageData": None}
     size = {"imageHeight": about.height, "imageWidth": about.width}
     return write_objects(path, {"version": "5.5.0", "flags": {}, **image, **size}, "shapes", _shape)
+
+
+def image_path(path: Path) -> str:
+    """Give the path of the image as a file states it, found without reading the picture beside it; empty if none."""
+    found = NAMED.search(path.read_bytes())
+    try:
+        return str(json.loads(found[1])) if found else ""
+    except ValueError:
+        return ""  # told when all of the file is read
 
 
 def read_labelme(path: Path, height: int, width: int) -> Annotations:

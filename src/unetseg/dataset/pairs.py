@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from unetseg.annotations.formats import READERS
+from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import (
@@ -33,16 +35,49 @@ PAIRED = {
     "seg.npy": "Cellpose's _seg.npy",
 }
 
+_Key = tuple[Path, str]  # the group and stem of an image
+_Images = dict[_Key, list[Path]]
+_Objects = dict[_Key, dict[str, list[Path]]]
+
 
 def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
     Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair.
     """
+    images, objects, others = _sorted(folder, kinds, only)
+    pairs = {key: objects.pop(key) for key in images if key in objects}
+    if not pairs:
+        return None
+    used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
+    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used))
+    bare = [files[0] for key, files in images.items() if key not in pairs]
+    alone = [file for each in objects.values() for files in each.values() for file in files]
+    _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
+    unused = list[Path]()
+    known = {nfc(file.name) for files in images.values() for file in files}
+    for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
+        kind = next(kind for kind in PAIRED if kind in each)
+        unused += [file for other, files in each.items() if other != kind for file in files]
+        if problem := _pair_problem(images[key], kind, each[kind], folder):
+            found.problems.append(f"{images[key][0]}: {problem}")
+            continue
+        if kind == "labelme":
+            found.warnings += _swapped(each[kind][0], images[key][0], known)
+        found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
+    reasons = {"as another one of their image was taken": unused, "as --from names another form": others}
+    for reason, files in reasons.items():
+        if files:
+            found.left_out[f"files not looked at, {reason}, {such_as(files, folder)}"] = len(files)
+    return found
+
+
+def _sorted(folder: Path, kinds: Kinds, only: str | None) -> tuple[_Images, _Objects, list[Path]]:
+    """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
     rasters = {(group_of(file, folder), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
-    images: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    objects: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    others, unused = list[Path](), list[Path]()
+    images: _Images = defaultdict(list)
+    objects: _Objects = defaultdict(lambda: defaultdict(list))
+    others = list[Path]()
     for file, kind in kinds.items():
         if kind not in PAIRED:
             continue
@@ -53,26 +88,7 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
             objects[key][kind].append(file)
         else:
             others.append(file)
-    pairs = {key: objects.pop(key) for key in images if key in objects}
-    if not pairs:
-        return None
-    used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
-    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used))
-    bare = [files[0] for key, files in images.items() if key not in pairs]
-    alone = [file for each in objects.values() for files in each.values() for file in files]
-    _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
-    for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
-        kind = next(kind for kind in PAIRED if kind in each)
-        unused += [file for other, files in each.items() if other != kind for file in files]
-        if problem := _pair_problem(images[key], kind, each[kind], folder):
-            found.problems.append(f"{images[key][0]}: {problem}")
-            continue
-        found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
-    reasons = {"as another one of their image was taken": unused, "as --from names another form": others}
-    for reason, files in reasons.items():
-        if files:
-            found.left_out[f"files not looked at, {reason}, {such_as(files, folder)}"] = len(files)
-    return found
+    return images, objects, others
 
 
 def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
@@ -88,7 +104,7 @@ def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path]
             found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}")
 
 
-def _key(file: Path, rasters: set[tuple[Path, str]], root: Path) -> tuple[tuple[Path, str], bool]:
+def _key(file: Path, rasters: set[_Key], root: Path) -> tuple[_Key, bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
     stem, group = nfc(file.stem), group_of(file, root)
     base = MARK.sub("", stem)
@@ -114,6 +130,14 @@ def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) 
     if len(files) == 1 or (one_each and not any(file.suffix.lower() == ".zip" for file in files)):
         return None
     return f"has two files of objects, {files[0].name} and {files[1].name}; keep one"
+
+
+def _swapped(file: Path, image: Path, known: Collection[str]) -> Iterator[str]:
+    """Warn of a LabelMe file that states another of the known images than the one with which its name pairs it."""
+    stated = image_path(file)
+    name = nfc(PureWindowsPath(stated).name)  # with either slash
+    if name in known and name != nfc(image.name):
+        yield f"{file}: its imagePath is {stated!r}, but its name pairs it with {image}; rename it if that is wrong"
 
 
 def _read_pair(kind: str, files: list[Path], height: int, width: int) -> Annotations:
