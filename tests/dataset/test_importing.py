@@ -336,3 +336,27 @@ def test_of_the_results_of_predict_nothing_is_an_image(source, form):
     with pytest.raises(InputError, match=rf"^{source}: is of the results .* unetseg import \S*in/out$"):
         imported(source, form=form)
     assert imported("in/out")[0] == ["a"]
+
+
+def test_where_no_image_of_a_prediction_was_changed_that_is_said_and_files_of_other_names_are_named():
+    for name in "ab":
+        png(Path(f"in/{name}.png"), IMAGE)
+    predicted(Path("out"), Path("in/a.png"), Path("in/b.png"))
+    with pytest.raises(InputError) as error:
+        imported("out", only_changed=True)
+    assert str(error.value) == "o.zip: not written, none of 2 images was changed"
+    for name in ("a.tif.geojson", "sub/b.geojson"):
+        Path("out", name).parent.mkdir(exist_ok=True)
+        Path("out", name).write_text("[]")
+    told = "2 files are of no image that predict.json lists, such as a.tif.geojson, sub/b.geojson; save corrections"
+    with pytest.raises(InputError, match=rf"^out: {told} .*\no.zip: .* none of 2 images was changed"):
+        imported("out", only_changed=True)
+    (line,) = imported("out")[2].warnings
+    assert line.startswith(f"out: {told}")
+
+
+def test_results_among_the_images_are_told_from_them():
+    png(Path("in/a.tif"), IMAGE)
+    predicted(Path("in"), Path("in/a.tif"))
+    names, _, summary = imported("in")
+    assert (names, summary.warnings) == (["a"], [])

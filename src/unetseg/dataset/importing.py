@@ -16,6 +16,7 @@ from unetseg.dataset.items import Found, Item, stem_of
 from unetseg.dataset.layout import id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
+from unetseg.dataset.predictions import NOT_CHANGED
 from unetseg.dataset.problems import attempt, attempt_each
 from unetseg.dataset.unpacking import PACKED, source_name, unpacked
 from unetseg.errors import InputError, printable
@@ -114,7 +115,9 @@ def import_archive(
         into.write_tables()
         lines = [*summary.problems, *summary.warnings]
         if not summary.images or (strict and lines):
-            reason = "because of --strict" if summary.images else "there is no image with objects to import"
+            same = 0 if summary.problems else summary.left_out[NOT_CHANGED]
+            nothing = f"none of {same} images was changed" if same else "there is no image with objects to import"
+            reason = "because of --strict" if summary.images else nothing
             raise InputError(*lines, f"{out}: not written, {reason}")
     summary.seconds = time.monotonic() - begin
     return summary

@@ -1,18 +1,21 @@
 """Find the objects in a folder that `unetseg predict` wrote, as they are now or where they were edited since."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unetseg.annotations.formats import FORMATS, READERS
+from unetseg.annotations.formats import FORMATS, READERS, TABLE_READERS
 from unetseg.annotations.jsons import load_json
-from unetseg.dataset.items import Found, Item, Kinds, flat
+from unetseg.dataset.items import Found, Item, Kinds, flat, such_as
+from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.files import sha256
 from unetseg.images.names import from_text
 
 KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
+NOT_CHANGED = "not changed since they were predicted"
 
 
 class _Files(NamedTuple):
@@ -33,7 +36,7 @@ def results_with(folder: Path) -> Path | None:
     return None
 
 
-def find_predictions(folder: Path, _kinds: Kinds, only_changed: bool = False) -> Found | None:
+def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> Found | None:
     """Read the list of what was predicted, and for each image the file that was edited since."""
     listing = folder / "predict.json"
     if not listing.is_file():
@@ -48,7 +51,22 @@ def find_predictions(folder: Path, _kinds: Kinds, only_changed: bool = False) ->
         item, problems = attempt(_find, listing, image, content.get("write", []), only_changed, found)
         found.items += [item] if item else []
         found.problems += problems
+    _tell_unknown(found, folder, kinds, [image for image in images if isinstance(image, dict)])
     return found
+
+
+def _tell_unknown(found: Found, folder: Path, kinds: Kinds, images: Sequence[dict[str, Any]]) -> None:
+    """Name the files of objects that are of no image that is listed: such as corrections under a name of their own."""
+    known = {nfc(f"{image.get('image')}{each.name}") for image in images for each in FORMATS.values()}
+    stated = [str(image.get("path")) for image in images]
+    paths = {(folder / path).resolve() for each in stated for path in (each, from_text(each))}
+    files = [file for file, kind in kinds.items() if kind and kind not in ("archive", *TABLE_READERS)]
+    unknown = [file for file in files if nfc(file.relative_to(folder).as_posix()) not in known]
+    if strange := [file for file in unknown if file.resolve() not in paths]:
+        name = images[0].get("image") if images else "IMAGE"
+        rule = f"save corrections under the names that predict gave, such as {name}.roi.zip or {name}.labels.tif"
+        line = f"{folder}: {len(strange)} files are of no image that predict.json lists, {such_as(strange, folder)}"
+        found.warnings.append(f"{line}; {rule}")
 
 
 def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Found) -> Item | None:
@@ -56,7 +74,7 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         folder, name = listing.parent, image["image"]
         files = _files(folder, name, kinds)
         if only_changed and not files.changed:
-            found.left_out["not changed since they were predicted"] += 1
+            found.left_out[NOT_CHANGED] += 1
             return None
         if len(files.changed) > 1:
             raise InputError(f"{folder}: {name}: {' and '.join(files.changed)} were changed; keep one of them")
