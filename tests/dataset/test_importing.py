@@ -251,21 +251,18 @@ def test_a_table_that_is_a_source_is_read():
     assert imported("in/r.csv")[0] == ["a"]
 
 
-def test_labels_of_a_prediction_that_are_gone_are_told_as_touching_objects_become_one():
-    for name in ("a", "b"):
+@pytest.mark.parametrize("options", [{}, {"only_changed": True}])
+def test_a_result_of_predict_that_is_gone_is_a_problem_unless_another_was_edited(options):
+    for name in "abc":
         png(Path(f"raw/{name}.png"), IMAGE)
-        labels = png(Path(f"out/{name}.labels.tif"), (IMAGE > 9).astype(np.uint16))
-        mask = png(Path(f"out/{name}.png"), MASK)
-        Path("out/.unetseg").mkdir(exist_ok=True)
-        files = {"labels": sha256(labels), "mask": sha256(mask)}
-        Path(f"out/.unetseg/{name}.json").write_text(json.dumps({"files": files}))
-    listed = [{"image": name, "path": f"../raw/{name}.png", "plane": None} for name in ("a", "b")]
-    Path("out/predict.json").write_text(json.dumps({"images": listed}))
-    assert imported("out")[2].problems == []
-    Path("out/b.labels.tif").unlink()
-    names, _, summary = imported("out")
-    told = "its objects are its parts, so that those that touch are one, as b.labels.tif is gone"
-    assert (names, summary.problems) == (["a", "b"], [f"out/b.png: {told}"])
+    predicted(Path("out"), *(Path(f"raw/{name}.png") for name in "abc"))
+    for name in "bc":
+        Path(f"out/{name}.labels.tif").unlink()
+    png(Path("out/c.png"), MASK * 0)
+    names, _, summary = imported("out", **options)
+    (line,) = summary.problems
+    assert names == (["c"] if options else ["a", "c"])
+    assert line.startswith("out/b.labels.tif: was written and is gone; predict again to have it back, or for an image")
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"files": 1}'])

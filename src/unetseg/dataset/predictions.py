@@ -73,6 +73,10 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
     try:
         folder, name = listing.parent, image["image"]
         files = _files(folder, name, kinds)
+        if files.gone and not files.changed:
+            rule = "was written and is gone; predict again to have it back, or for an image without objects save"
+            empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"
+            raise InputError(f"{folder / files.gone[0]}: {rule} {empty}")
         if only_changed and not files.changed:
             found.left_out[NOT_CHANGED] += 1
             return None
@@ -81,10 +85,6 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         if not files.there:
             raise InputError(f"{folder}: {name}: its files are gone")
         kind, file = next(iter(files.changed.items() or files.there.items()))
-        if kind == "mask" and files.gone and not files.changed:
-            found.problems.append(
-                f"{file}: its objects are its parts, so that those that touch are one, as {files.gone[0]} is gone"
-            )
         seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
         path = folder / image["path"]
         path = path if path.exists() else folder / from_text(image["path"])
@@ -111,4 +111,6 @@ def _files(folder: Path, name: str, kinds: Any) -> _Files:
         rule = f"the last run wrote no {other} of this image; remove it if it is of an earlier run"
         raise InputError(f"{there[other]}: {rule}, else save it to a folder predicted with --write {other}")
     changed = {kind: path for kind, path in there.items() if sha256(path) != written.get(kind)}
-    return _Files(there, changed, [path.name for kind, path in paths.items() if kind in written and kind not in there])
+    return _Files(
+        there, changed, [f"{name}{FORMATS[kind].name}" for kind in KINDS if kind in written and kind not in there]
+    )
