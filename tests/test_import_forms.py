@@ -305,6 +305,23 @@ def test_what_is_left_out_of_several_files_of_one_image_is_counted_together(tmp_
     assert "left out: 2 ROIs that are no areas" in out[1]
 
 
+def test_fijis_roiset_belongs_to_the_only_image_of_its_folder_and_has_to_be_renamed_beside_several(tmp_path, capsys):
+    for place in ("a/a", "b/b", "b/c"):
+        png(tmp_path / "x" / f"{place}.png", IMAGES["cell_0"][0])
+    for place in "ab":
+        with zipfile.ZipFile(tmp_path / "x" / place / "RoiSet.zip", "w") as archive:
+            archive.writestr("1.roi", ImagejRoi.frompoints([[4, 4], [14, 4], [14, 14]]).tobytes())
+    status, out, err = lines_of(capsys, tmp_path / "x", "--out", tmp_path / "a.zip")
+    assert (status, err[0]) == (
+        1,
+        f"{tmp_path}/x: 1 files of objects have no image, such as b/RoiSet.zip; rename RoiSet.zip to IMAGE.roi.zip",
+    )
+    assert "1 images with 1 objects" in out[1]
+    with pytest.raises(SystemExit):
+        main(["import", str(tmp_path / "x" / "b"), "--out", str(tmp_path / "b.zip")])
+    assert "such as RoiSet.zip; rename RoiSet.zip to IMAGE.roi.zip\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [("a.roi.zip", "a.zip"), ("a.roi", "a.zip"), ("a.zip", "rois/a/1.roi"), ("rois/a/1.zip", "rois/a/2.zip")],

@@ -25,6 +25,7 @@ from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
 MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)
+ROI_SET = "RoiSet"  # what Fiji calls a zip of ROIs
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
 UNREAD = {".gif", ".webp", ".avif", ".heic", ".psd", ".dcm"}  # images that nothing here reads
 PAIRED = {
@@ -43,16 +44,17 @@ _Objects = dict[_Key, dict[str, list[Path]]]
 def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
-    Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair.
+    Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair,
+    and nothing to rename.
     """
     images, objects, others = _sorted(folder, kinds, only)
     pairs = {key: objects.pop(key) for key in images if key in objects}
-    if not pairs:
+    alone = [file for each in objects.values() for files in each.values() for file in files]
+    if not pairs and not any(file.stem == ROI_SET for file in alone):
         return None
     used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
     found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used))
     bare = [files[0] for key, files in images.items() if key not in pairs]
-    alone = [file for each in objects.values() for files in each.values() for file in files]
     _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
     unused = list[Path]()
     known = {nfc(file.name) for files in images.values() for file in files}
@@ -88,6 +90,10 @@ def _sorted(folder: Path, kinds: Kinds, only: str | None) -> tuple[_Images, _Obj
             objects[key][kind].append(file)
         else:
             others.append(file)
+    beside = Counter(group for group, _ in images)
+    for image in [key for key in images if beside[key[0]] == 1]:  # Fiji's own name says nothing where there are several
+        if roi_set := objects.pop((image[0], ROI_SET), None):
+            objects[image]["roi"] += roi_set["roi"]
     return images, objects, others
 
 
@@ -101,7 +107,8 @@ def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path]
         found.warnings.append(f"{folder}: {len(bare)} images have no file of objects, {such_as(bare, folder)}")
     for files, rule in ((alone, "of objects have no image"), (unread, "are of a format that is not read")):
         if files:
-            found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}")
+            rename = "; rename RoiSet.zip to IMAGE.roi.zip" if any(file.stem == ROI_SET for file in files) else ""
+            found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}{rename}")
 
 
 def _key(file: Path, rasters: set[_Key], root: Path) -> tuple[_Key, bool]:
