@@ -357,3 +357,29 @@ def test_results_among_the_images_are_told_from_them():
     predicted(Path("in"), Path("in/a.tif"))
     names, _, summary = imported("in")
     assert (names, summary.warnings) == (["a"], [])
+
+
+@pytest.mark.parametrize(
+    ("images", "objects", "names"),
+    [
+        ("plate/{}", "labels/plate/{}_label", ["plate_B2_f", "plate_B3_f"]),
+        ("images/plate/{}", "labels/plate/{}", ["plate_B2_f", "plate_B3_f"]),
+        ("plate/images/{}", "plate/masks/{}_mask", ["plate_B2_f", "plate_B3_f"]),
+        ("raw/images/{}", "raw/masks/{}", ["raw_B2_f", "raw_B3_f"]),
+        ("images/{}", "masks/{}/1", ["B2_f", "B3_f"]),
+    ],
+)
+def test_images_and_objects_may_lie_in_trees_beside_each_other(images, objects, names):
+    for field in ("B2/f", "B3/f"):
+        png(Path(f"in/{images.format(field)}.png"), IMAGE)
+        png(Path(f"in/{objects.format(field)}.png"), MASK)
+    taken, _, summary = imported("in")
+    assert (taken, summary.objects, summary.problems, summary.warnings) == (names, 2, [], [])
+
+
+def test_what_lies_below_labels_is_no_image_without_objects():
+    pair("in/a")
+    png(Path("in/labels/plate/B2/b.png"), MASK)
+    names, _, summary = imported("in")
+    assert (names, summary.warnings) == (["a"], [])
+    assert summary.problems == ["in: 1 files of objects have no image, such as labels/plate/B2/b.png"]

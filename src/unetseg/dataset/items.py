@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePath
 
 from unetseg.annotations.regions import Reader
@@ -114,10 +115,16 @@ def name_below(root: Path, folder: Path) -> str:
     return folder.name.lower() if root in folder.parents else ""
 
 
+def part_of(file: Path, root: Path) -> Path | None:
+    """Find the innermost folder above a file whose name says that it holds images, or objects."""
+    folders = takewhile(lambda folder: folder != root, file.parents)
+    return next((folder for folder in folders if name_below(root, folder) in IMAGE_FOLDERS | OBJECT_FOLDERS), None)
+
+
 def group_of(file: Path, root: Path) -> Path:
-    """Give the folder that holds an image and its objects, or their folders."""
-    parent = file.parent
-    return parent.parent if name_below(root, parent) in IMAGE_FOLDERS | OBJECT_FOLDERS else parent
+    """Give the folder that holds an image and its objects, or their folders: the path of both without `part_of`."""
+    part = part_of(file, root)
+    return part.parent / file.parent.relative_to(part) if part else file.parent
 
 
 def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:

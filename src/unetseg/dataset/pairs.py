@@ -11,14 +11,13 @@ from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import (
-    IMAGE_FOLDERS,
     OBJECT_FOLDERS,
     Found,
     Item,
     Kinds,
     group_of,
-    name_below,
     names_of,
+    part_of,
     such_as,
 )
 from unetseg.dataset.layout import TABLES, nfc
@@ -61,7 +60,7 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
         kind = next(kind for kind in PAIRED if kind in each)
         unused += [file for other, files in each.items() if other != kind for file in files]
-        if problem := _pair_problem(images[key], kind, each[kind], folder):
+        if problem := _pair_problem(key, images[key], kind, each[kind], folder):
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
         if kind == "labelme":
@@ -113,27 +112,26 @@ def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path]
 
 def _key(file: Path, rasters: set[_Key], root: Path) -> tuple[_Key, bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
-    stem, group = nfc(file.stem), group_of(file, root)
+    stem, group, part = nfc(file.stem), group_of(file, root), part_of(file, root)
     base = MARK.sub("", stem)
-    folder = name_below(root, file.parent)
-    if folder in OBJECT_FOLDERS:
+    own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
+    if part and part.name.lower() in OBJECT_FOLDERS:
+        if part != file.parent and own in rasters:
+            return own, True
         return (group, base if (group, base) in rasters else stem), True
-    above = file.parent.parent
-    if name_below(root, above) in OBJECT_FOLDERS:  # a folder of objects for each image
-        return (above.parent, nfc(file.parent.name)), True
     if file.suffix.lower() in SUFFIXES:
-        marked = base != stem and folder not in IMAGE_FOLDERS and (group, base) in rasters
+        marked = base != stem and part != file.parent and (group, base) in rasters
         return (group, base if marked else stem), marked
     return (group, stem if (group, stem) in rasters else base), True
 
 
-def _pair_problem(images: list[Path], kind: str, files: list[Path], root: Path) -> str | None:
+def _pair_problem(key: _Key, images: list[Path], kind: str, files: list[Path], root: Path) -> str | None:
     if len(images) > 1:
         return f"and {images[1].name} have one name; rename one"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
-    folder = files[0].parent
-    one_each = name_below(root, folder.parent) in OBJECT_FOLDERS and all(file.parent == folder for file in files)
+    groups = [group_of(file, root) for file in files]
+    one_each = all((group.parent, nfc(group.name)) == key for group in groups)
     if len(files) == 1 or (one_each and not any(file.suffix.lower() == ".zip" for file in files)):
         return None
     return f"has two files of objects, {files[0].name} and {files[1].name}; keep one"
