@@ -171,7 +171,8 @@ def test_check_fails_where_the_table_of_sources_has_other_columns(capsys):
         file.writestr("train/sources.csv", "name,lab\ns0,a\n")
     status, _, err = check(capsys, archive)
     assert status == 1
-    assert "sources.csv: it needs a header with id and source, then one row per sample" in err
+    told = "sources.csv: it needs a header with id and source, then one row per sample; its header is 'name,lab'"
+    assert err[-1].startswith(told)
 
 
 def test_check_outside_a_project_says_where_to_run_it(capsys):

@@ -16,7 +16,8 @@ def test_a_table_is_read_with_all_its_columns_and_one_of_a_header_alone_has_no_r
     assert read_groups(_write(tmp_path, "\ufeffid,slide,note\na,1,x\n"), ["a"]) == [
         {"id": "a", "slide": "1", "note": "x"}
     ]
-    assert read_groups(_write(tmp_path, "id,group\n"), ["a"]) == []
+    for header in ("id,group\n", '"id","group"\n'):
+        assert read_groups(_write(tmp_path, header), ["a"]) == []
 
 
 def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
@@ -30,9 +31,10 @@ def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "a;1\n"])
+@pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id;group\na;1\n", "ID,Patient\na,1\n"])
 def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
-    with pytest.raises(InputError, match="it needs a header with id and at least one of group, patient, slide, plate"):
+    needed = "it needs a header with id and at least one of group, patient, slide, plate, then one row per sample"
+    with pytest.raises(InputError, match=f"{needed}; its header is '{content.partition(chr(10))[0]}', and names"):
         read_groups(_write(tmp_path, content), ["a"])
 
 

@@ -51,10 +51,11 @@ def test_of_a_sources_groups_only_the_rows_of_images_that_were_taken_from_it_are
     assert summary.left_out["rows of groups.csv whose images are left out"] == 1
 
 
-def test_a_row_of_groups_names_an_image_with_or_without_its_suffix():
+@pytest.mark.parametrize("table", ["groups.csv", "Groups.CSV"])
+def test_a_row_of_groups_names_an_image_with_or_without_its_suffix(table):
     pair("in/a", "in/b", "in/c.d")
     png(Path("in/bare.png"), IMAGE)
-    Path("in/groups.csv").write_text("id,group\na.png,1\nb,2\nc.d.png,3\nbare.png,4\n")
+    Path("in", table).write_text("id,group\na.png,1\nb,2\nc.d.png,3\nbare.png,4\n")
     _, groups, summary = imported("in")
     assert groups == "id,group\na,1\nb,2\nc.d,3\n"
     assert summary.problems == []

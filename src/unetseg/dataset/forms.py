@@ -89,7 +89,7 @@ def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str
     walked.warnings += [f"{place}: {rule}" for place in sorted(results)]
     kinds = {file: kind for file, kind in kinds.items() if results.isdisjoint(file.parents)}
     for name in TABLES:
-        there = [file for file in kinds if file.name == name]
+        there = [file for file in kinds if file.name.lower() == name]
         walked.tables += [file for file in there if len(file.parts) == min(len(each.parts) for each in there)]
     return kinds
 
@@ -109,7 +109,7 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> Found | No
     for place in sorted(parts.keys() - samples.keys()):
         found.problems.append(f"{place}: has no {'masks' if parts[place]['images'] else 'image'}")
     inside = sum(len(each["images"]) + len(each["masks"]) for each in parts.values())
-    found.left_out["files of no sample"] = sum(file.name not in TABLES for file in files) - inside
+    found.left_out["files of no sample"] = sum(file.name.lower() not in TABLES for file in files) - inside
     more = found.left_out.total() and not insist and find_pairs(folder, files)
     return None if more and len(more.items) > len(found.items) else found
 

@@ -1,5 +1,6 @@
 """Which samples belong together (one patient, slide or plate), as the user says."""
 
+import csv
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,14 @@ def read_rows(path: Path, columns: Collection[str] = COLUMNS) -> tuple[Rows, dic
     rows: dict[str, dict[str, str]] = {}
     problems: dict[str, str] = {}
     read: list[dict[Any, Any]] = [*read_csv(path)]
-    header = [_one_form(name) for name in (read[0] if read else read_text(path).strip().split(","))]
+    first = next(iter(read_text(path).strip().splitlines()), "")
+    header = [_one_form(name) for name in (read[0] if read else next(csv.reader([first]), []))]
     if "id" not in header or not {*columns} & {*header}:
         wanted = f"at least one of {', '.join(columns)}" if len(columns) > 1 else ", ".join(columns)
-        raise InputError(f"{path}: it needs a header with id and {wanted}, then one row per sample")
+        raise InputError(
+            f"{path}: it needs a header with id and {wanted}, then one row per sample"
+            f"; its header is {first!r:.100}, and names are separated by commas and in small letters"
+        )
     for row in read:
         more = row.pop(None, [])  # csv's name for the values without one
         values = {_one_form(name): _one_form(value) for name, value in row.items() if name}

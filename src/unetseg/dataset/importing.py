@@ -202,22 +202,23 @@ class _Import:
 
         A row names an image with or without its suffix; `known` are the source's images, those not taken included.
         """
+        table = path.name.lower()  # spreadsheets and people may write it with capitals
         try:
-            found, problems = read_rows(path, NEEDED[path.name])
+            found, problems = read_rows(path, NEEDED[table])
         except OSError as error:
             return [f"{path}: cannot be read: {error.strerror}"]
         except InputError as error:
             return str(error).splitlines()
-        rows, strange = self.tables[path.name], list[str]()
+        rows, strange = self.tables[table], list[str]()
         for row in found:
             given = row.pop("id")
             name = given if given in known else stem_of(given)
             if name in taken and rows.get(name, {}).keys() <= {"source"}:
                 rows[name] = rows.get(name, {}) | row
             elif name in taken:
-                problems[name] = f"{path}: {name}: has several rows, here or in another {path.name}; keep one"
-            elif name in known or path.name != TABLE:
-                self.summary.left_out[f"rows of {path.name} whose images are left out"] += 1
+                problems[name] = f"{path}: {name}: has several rows, here or in another {table}; keep one"
+            elif name in known or table != TABLE:
+                self.summary.left_out[f"rows of {table} whose images are left out"] += 1
             else:
                 strange.append(given)
         if strange:

@@ -86,7 +86,7 @@ def kind_of(file: Path) -> str | None:
         return "roi" if suffix == ".zip" and _may_hold_rois(file) else "archive"
     if suffix == ".npy":
         return "seg.npy" if file.stem.endswith("_seg") else None
-    if suffix == ".csv" and file.name not in TABLES:
+    if suffix == ".csv" and file.name.lower() not in TABLES:
         return "rle" if _is_bowl(file) else None
     return json_kind(file) if suffix == ".json" else None
 

@@ -99,7 +99,7 @@ def _sorted(folder: Path, kinds: Kinds, only: str | None) -> tuple[_Images, _Obj
 def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
     """Name the images without objects, the objects without an image, and what is of no known form."""
     unread = [file for file in unknown if file.suffix.lower() in UNREAD]
-    other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name not in TABLES]
+    other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name.lower() not in TABLES]
     if other:
         found.left_out[f"files of no known form, {such_as(other, folder)}"] = len(other)
     if bare:
