@@ -151,6 +151,22 @@ def test_a_cell_is_its_outline_and_its_nucleus_is_counted(tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["tile", "tmaCore", "root", "TMACoreObject", "PathTileObject", "PathRootObject"])
+def test_tiles_cores_and_roots_are_no_objects_and_counted(tmp_path, kind):
+    found = {"tiles, cores and roots of QuPath": 1}
+    old = feature(square(0, 0, 60), id=kind) | {"properties": {}}
+    for core in (feature(square(0, 0, 60), kind), old):
+        assert read(tmp_path, core, feature(square(5, 5, 10))) == ([100], found)
+
+
+def test_objects_below_others_are_read_at_any_depth(tmp_path):
+    cell, region, core = feature(square(5, 5, 10)), feature(square(2, 2, 30), "annotation"), feature(square(0, 0, 60))
+    core["properties"] = {"objectType": "tmaCore", "childObjects": [region, feature(square(40, 40, 5), "annotation")]}
+    region["properties"]["childObjects"] = [cell]
+    left_out = {"tiles, cores and roots of QuPath": 1, "annotations around other objects": 1}
+    assert read(tmp_path, core) == ([100, 25], left_out)
+
+
 @pytest.mark.parametrize(
     "text",
     [

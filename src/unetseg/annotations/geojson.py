@@ -1,6 +1,7 @@
 """GeoJSON as QuPath writes and reads it (RFC 7946), coordinates in pixels, in and out."""
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from unetseg.annotations.regions import (
 )
 from unetseg.objects.strips import Found
 
+ANNOTATIONS = ("annotation", "PathAnnotationObject")  # ids of types, as QuPath wrote them before version 0.3
+NO_OBJECTS = ("tile", "tmaCore", "root", "PathTileObject", "TMACoreObject", "PathRootObject")
+
 
 def write_geojson(path: Path, _about: About) -> AbstractContextManager[Add]:
     """Write GeoJSON that QuPath opens, each object a detection named by its label."""
@@ -35,7 +39,8 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
     """Read the polygons of a feature collection, a list of features or a single one; the rest is left out.
 
     An annotation of QuPath that surrounds other objects is a region in which somebody looked for them, no object. Of a
-    cell the outline is taken, not that of its nucleus. Classes that end in `*` are ignored, as QuPath does.
+    cell the outline is taken, not that of its nucleus. Classes that end in `*` are ignored, as QuPath does, and tiles,
+    cores of a tissue microarray and the root of all objects are none. Objects below another one are read like others.
 
     Raises:
         InputError: naming the file, if it is not GeoJSON.
@@ -46,19 +51,22 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
     others = Counter[str]()
     with refusing(where):
         features = objects_of(content.get("features", [content]) if isinstance(content, dict) else content, "features")
+        features = [each for feature in features for each in _with_children(feature)]
     for number, feature in enumerate(features, 1):
         with refusing(f"{where}, at feature {number}"):
-            kind, drawn = _class(feature), _is_annotation(feature)
+            kind, sort = _class(feature), _type(feature)
             geometry = feature.get("geometry", "missing") or {}  # null is no place, by RFC 7946
             if not isinstance(geometry, dict):
                 raise ValueError("it has no geometry that is an object of JSON or null")
-            if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+            if sort in NO_OBJECTS:
+                others["tiles, cores and roots of QuPath"] += 1
+            elif geometry.get("type") not in ("Polygon", "MultiPolygon"):
                 others["features that are no polygons"] += 1
             elif kind.endswith("*"):
                 others[IGNORED] += 1
             else:
                 found.append(_region(geometry, height, width))
-                kinds += [(kind, drawn)] if found[-1] else []
+                kinds += [(kind, sort in ANNOTATIONS)] if found[-1] else []
                 others["nuclei of cells, whose own outlines were taken"] += "nucleusGeometry" in feature
     regions, left_out, _ = gather(found, "polygons without a pixel in the image", others)
     around = surrounding(regions, [drawn for _, drawn in kinds])
@@ -94,10 +102,16 @@ def _class(feature: dict[str, Any]) -> str:
     return str(kind.get("name") or ": ".join(map(str, kind.get("names") or [])) or "no class")
 
 
-def _is_annotation(feature: dict[str, Any]) -> bool:
-    """Tell what was drawn in QuPath from what it detected; before version 0.3 the id said so."""
-    kind = (feature.get("properties") or {}).get("objectType", feature.get("id"))
-    return kind in ("annotation", "PathAnnotationObject")
+def _type(feature: dict[str, Any]) -> Any:
+    """Tell what a feature is in QuPath; before version 0.3 the id said so."""
+    return (feature.get("properties") or {}).get("objectType", feature.get("id"))
+
+
+def _with_children(feature: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a feature and those below it, which QuPath nests where it keeps the hierarchy."""
+    yield feature
+    for child in objects_of((feature.get("properties") or {}).get("childObjects") or [], "childObjects"):
+        yield from _with_children(child)
 
 
 def _feature(found: Found) -> dict[str, Any]:
