@@ -283,11 +283,12 @@ def test_run_lengths_that_cannot_be_used_are_refused_with_the_line_and_the_rule(
         read_bowl(tmp_path / "a.csv").readers["a"](12, 14)
 
 
-def test_an_image_with_a_row_that_is_cut_off_is_refused_and_the_others_are_not(tmp_path):
-    (tmp_path / "a.csv").write_text("ImageId,EncodedPixels\na,1 5\nb,1 5\nb\n")
+@pytest.mark.parametrize(("row", "cells"), [("b", "fewer"), ("b,1 3,5 2", "more"), ("b,1 3,", "more")])
+def test_an_image_with_a_row_of_other_length_than_the_header_is_refused_and_the_others_are_not(tmp_path, row, cells):
+    (tmp_path / "a.csv").write_text(f"ImageId,EncodedPixels\na,1 5\nb,1 5\n{row}\n")
     found = read_bowl(tmp_path / "a.csv")
     assert len(found.readers["a"](12, 14).regions) == 1
-    with pytest.raises(InputError, match=r"a.csv: line 4 has fewer cells than the header"):
+    with pytest.raises(InputError, match=f"a.csv: line 4 has {cells} cells than the header"):
         found.readers["b"](12, 14)
     assert found.problems == []
 

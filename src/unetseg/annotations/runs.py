@@ -77,7 +77,7 @@ def write_bowl(path: Path, images: Sequence[Listed]) -> None:
 
 
 def read_bowl(path: Path) -> Table:
-    """Read the table of run lengths; images with a row that is cut off are refused.
+    """Read the table of run lengths; images with a row of more or fewer cells than the header are refused.
 
     Raises:
         InputError: naming the file, if it has no columns of these names.
@@ -95,8 +95,9 @@ def read_bowl(path: Path) -> Table:
             kinds = [name for name in rows.fieldnames or () if name.lower().replace("_", "") in CLASS_COLUMNS]
             for row in rows:
                 name, text = (row[column] for column in COLUMNS)
-                if None in row.values():
-                    cut.append((name, f"{path}: line {rows.line_num} has fewer cells than the header"))
+                if None in row or None in row.values():
+                    cells = "more" if None in row else "fewer"
+                    cut.append((name, f"{path}: line {rows.line_num} has {cells} cells than the header"))
                 else:
                     texts[name].append((rows.line_num, text, " ".join(row[kind] for kind in kinds)))
                     sizes[name].add((row.get(stated[0]) or None, row.get(stated[1]) or None))
