@@ -193,3 +193,23 @@ def test_a_labelme_file_that_states_another_image_that_is_there_is_a_warning(tmp
     told = "its imagePath is '..\\\\x\\\\b.png', but its name pairs it with"
     assert (status, len(err)) == (0, 1)
     assert err[0].startswith(f"warning: {tmp_path}/x/a.json: {told} {tmp_path}/x/a.png;")
+
+
+@pytest.mark.parametrize(
+    ("counts", "objects", "warning"),
+    [
+        ([0, 8, 8, 8, 40], 1, "1 crowds of instances (in a): left out, so that their pixels are background"),
+        ([0, 8, 56], 2, "1 crowds of one connected part (in a): taken as objects, as CVAT means them"),
+    ],
+)
+def test_a_warning_counts_the_crowds_that_were_taken_or_left_out(tmp_path, capsys, counts, objects, warning):
+    png(tmp_path / "x" / "a.png", np.zeros((8, 8), np.uint8))
+    crowd = {"image_id": 1, "iscrowd": 1, "segmentation": {"size": [8, 8], "counts": counts}}
+    single = {"image_id": 1, "segmentation": [[4, 4, 8, 4, 8, 8]]}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [single, crowd], "categories": []}
+    (tmp_path / "x" / "c.json").write_text(json.dumps(content))
+    assert main(["import", str(tmp_path / "x"), "--out", str(tmp_path / "a.zip")]) == 0
+    printed = capsys.readouterr()
+    assert f"warning: {warning}\n" in printed.err
+    assert f"1 images with {objects} objects" in printed.out
+    assert "left out" not in printed.out

@@ -10,6 +10,7 @@ from pycocotools import mask as pycoco
 from pycocotools.coco import COCO
 
 from unetseg.annotations.coco import read_coco, write_coco
+from unetseg.annotations.regions import CROWDS, SINGLE
 from unetseg.annotations.runs import find_runs, read_bowl, write_bowl
 from unetseg.errors import InputError
 from unetseg.files import read_csv
@@ -245,16 +246,23 @@ def test_ids_and_crowds_that_one_file_writes_as_numbers_and_as_text_are_the_same
         each["iscrowd"] = crowd
     (tmp_path / "a.json").write_text(json.dumps(content))
     found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
-    assert (len(found.regions), found.left_out) == (2, {"crowds of instances": 1})
+    assert (len(found.regions), found.left_out) == (2, {CROWDS: 1})
 
 
-def test_a_crowd_is_left_out_and_counted(tmp_path):
-    content = json.loads(coco_of([[1, 1, 4, 1, 4, 3, 1, 3]], {"size": [12, 14], "counts": [0, 168]}))
+@pytest.mark.parametrize(
+    ("counts", "pixels", "told"),
+    [
+        ([24, 6, 30, 6, 102], [6], CROWDS),  # in columns 2 and 5
+        ([24, 6, 6, 6, 126], [6, 12], SINGLE),  # in columns 2 and 3
+    ],
+)
+def test_a_crowd_is_left_out_and_counted_unless_it_is_one_part_as_cvat_writes_them(tmp_path, counts, pixels, told):
+    content = json.loads(coco_of([[1, 1, 4, 1, 4, 3, 1, 3]], {"size": [12, 14], "counts": counts}))
     content["annotations"][1]["iscrowd"] = 1
     (tmp_path / "a.json").write_text(json.dumps(content))
     found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
-    assert [region.mask.sum() for region in found.regions] == [6]
-    assert found.left_out == {"crowds of instances": 1}
+    assert [region.mask.sum() for region in found.regions] == pixels
+    assert found.left_out == {told: 1}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "a,b\n1,2\n", '{"images": [], "annotations": [3]}'])

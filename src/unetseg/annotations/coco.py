@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
+from skimage.measure import label
 
 from unetseg.annotations.about import Listed
 from unetseg.annotations.jsons import list_writer, load_json, objects_of
 from unetseg.annotations.regions import (
+    CROWDS,
+    SINGLE,
     Annotations,
     Reader,
     Region,
@@ -76,7 +79,8 @@ def write_coco(path: Path, images: Sequence[Listed]) -> None:
 def read_coco(path: Path) -> Table:
     """Read the instances of all images: polygons, and run lengths whether compressed or not.
 
-    Crowds are left out. Images that share a name or id with another one are refused, and those with an instance of a
+    Crowds are left out, unless they are run lengths of one connected part: CVAT writes all its brush masks as crowds.
+    Images that share a name or id with another one are refused, and those with an instance of a
     category that the file does not list.
 
     Raises:
@@ -132,18 +136,26 @@ def _read_instances(
 ) -> Annotations:
     where = f"{path}: {image.get('file_name')}"
     check_stated(where, (image.get("height"), image.get("width")), height, width)
-    single = [each for each in instances if _as_text(each.get("iscrowd") or 0) == "0"]
-    outlined = [each for each in single if each.get("segmentation") != [] or not each.get("bbox")]
-    found, classes, small = [], [], 0
-    for each in outlined:
+    boxes = crowds = taken = small = 0
+    found, classes = [], []
+    for each in instances:
+        segmentation, crowd = each.get("segmentation"), _as_text(each.get("iscrowd") or 0) != "0"
+        if not crowd and segmentation == [] and each.get("bbox"):
+            boxes += 1
+            continue
         with refusing(f"{where}: annotation {each.get('id')} cannot be used"):
-            rings = _rings(each.get("segmentation"))
-            small += sum(len(ring) < 3 for ring in rings)
+            region = _from_counts(segmentation, height, width) if isinstance(segmentation, dict) else None
+            if crowd and (region is None or label(region.mask, connectivity=2).max() > 1):
+                crowds += 1
+                continue
+            rings = _rings(segmentation)
             parts = (fill([ring], height, width) for ring in rings if len(ring) > 2)
-            found.append(union(parts) if rings else _from_counts(each.get("segmentation"), height, width))
+            found.append(union(parts) if rings else region)
+            small += sum(len(ring) < 3 for ring in rings)
+            taken += crowd
             classes.append(_class(each.get("category_id"), categories))
-    crowds, boxes = len(instances) - len(single), len(single) - len(outlined)
-    others = {"crowds of instances": crowds, "instances that have a box only": boxes, "parts of under 3 corners": small}
+    others = {CROWDS: crowds, SINGLE: taken, "instances that have a box only": boxes}
+    others["parts of under 3 corners"] = small
     return gather(found, "instances without a pixel in the image", others, classes)
 
 
@@ -157,18 +169,16 @@ def _class(number: Any, categories: dict[str, str]) -> str | None:
 
 def _rings(segmentation: Any) -> list[Float[np.ndarray, "_ 2"]]:
     """Read the polygons of an instance, which some programs write as a single one in pairs; none for run lengths."""
-    if not isinstance(segmentation, list):
+    if isinstance(segmentation, dict):
         return []
+    if not isinstance(segmentation, list):
+        raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
     pairs = len(segmentation) > 2 and all(isinstance(each, list) and len(each) == 2 for each in segmentation)
     polygons = [segmentation] if pairs else segmentation
     return [corners(polygon, f"its polygon {number}") for number, polygon in enumerate(polygons, 1)]
 
 
-def _from_counts(segmentation: Any, height: int, width: int) -> Region | None:
-    if segmentation == []:
-        return None
-    if not isinstance(segmentation, dict):
-        raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
+def _from_counts(segmentation: dict[str, Any], height: int, width: int) -> Region | None:
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
         raise ValueError(f"its segmentation has the size {size!s:.40}, the image {height}x{width}")

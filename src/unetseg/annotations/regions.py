@@ -48,6 +48,9 @@ class Annotations(NamedTuple):
 
 
 IGNORED = "objects of classes to ignore"
+CROWDS = "crowds of instances"
+SINGLE = "crowds of one connected part"
+TOLD = {CROWDS: "left out, so that their pixels are background", SINGLE: "taken as objects, as CVAT means them"}
 
 Reader = Callable[[int, int], Annotations]
 """Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""

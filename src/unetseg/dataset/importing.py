@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
 from unetseg.dataset.groups import COLUMNS, TABLE, read_rows
 from unetseg.dataset.items import Found, Item, stem_of
@@ -68,6 +69,11 @@ class Summary:
         parts = [f"{count} {reason}{self._of(reason)}" for reason, count in self.left_out.items() if count]
         return f"left out: {'; '.join(parts)}" if parts else ""
 
+    def warn(self) -> None:
+        """Make warnings of what was counted and may teach a model what is wrong."""
+        for reason in [each for each in TOLD if self.left_out[each]]:
+            self.warnings.append(f"{self.left_out.pop(reason)} {reason}{self._of(reason)}: {TOLD[reason]}")
+
     def _of(self, reason: str) -> str:
         first, count = self.left_out_of.get(reason, ("", 0))
         return printable(f" (in {first}{f' and {count - 1} more' if count > 1 else ''})") if count else ""
@@ -113,6 +119,7 @@ def import_archive(
                 raise InputError(*lines)
             summary.problems += lines
         into.write_tables()
+        summary.warn()
         lines = [*summary.problems, *summary.warnings]
         if not summary.images or (strict and lines):
             same = 0 if summary.problems else summary.left_out[NOT_CHANGED]
