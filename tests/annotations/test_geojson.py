@@ -180,3 +180,11 @@ def test_what_is_no_geojson_is_told_in_one_line(tmp_path, text):
     with pytest.raises(InputError, match=r"a.geojson: is not") as caught:
         read_geojson(tmp_path / "a.geojson", 9, 9)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_slices_channels_and_frames_of_polygons_are_counted_where_they_are_several(tmp_path):
+    planes = [{"c": 0, "z": 0, "t": 0}, {"c": 1, "z": 0, "t": 2}, {"c": -1, "z": 0, "t": 0}, None]
+    features = [feature(square(10 * n, 5, 5)) for n, _ in enumerate(planes)]
+    for each, plane in zip(features, planes, strict=True):
+        each["geometry"]["plane"] = plane
+    assert read(tmp_path, *features) == ([25] * 4, {"channels": 2, "frames": 2})

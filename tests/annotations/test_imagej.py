@@ -59,6 +59,24 @@ def test_rectangles_and_ovals_are_areas_and_lines_and_points_are_left_out(tmp_pa
     assert found.left_out == {"ROIs that are no areas": 1}
 
 
+@pytest.mark.parametrize(
+    ("places", "counted"),
+    [
+        ([{"position": n} for n in (1, 2, 3)], {"slices": 3}),
+        ([{"c_position": c, "z_position": 4, "position": c} for c in (1, 2)], {"channels": 2}),
+        ([{"t_position": t} for t in (0, 1, 1, 5)], {"frames": 2}),
+        ([{"z_position": 2}, {}], {}),
+    ],
+)
+def test_slices_channels_and_frames_of_rois_are_counted_where_they_are_several(tmp_path, places, counted):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for number, place in enumerate(places):
+            roi = ImagejRoi(roitype=ROI_TYPE.RECT, left=3 * number, bottom=2, right=3 * number + 2, **place)
+            file.writestr(f"{number}.roi", roi.tobytes())
+    found = read_roi(tmp_path / "a.zip", 20, 20)
+    assert (len(found.regions), found.left_out) == (len(places), counted)
+
+
 @pytest.mark.parametrize("kind", [ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE])
 def test_text_and_pictures_are_no_areas(tmp_path, kind):
     roi = ImagejRoi(roitype=ROI_TYPE.RECT, subtype=kind, top=2, left=3, bottom=12, right=15)

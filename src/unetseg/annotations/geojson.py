@@ -17,6 +17,7 @@ from unetseg.annotations.regions import (
     Annotations,
     Region,
     corners,
+    count_planes,
     fill,
     gather,
     refusing,
@@ -48,6 +49,7 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
     content, where = load_json(path), f"{path}: is not GeoJSON as QuPath exports it"
     found: list[Region | None] = []
     kinds: list[tuple[str, bool]] = []
+    places: list[tuple[int | None, int | None, int | None]] = []
     others = Counter[str]()
     with refusing(where):
         features = objects_of(content.get("features", [content]) if isinstance(content, dict) else content, "features")
@@ -66,8 +68,10 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
                 others[IGNORED] += 1
             else:
                 found.append(_region(geometry, height, width))
+                places.append(_place(geometry))
                 kinds += [(kind, sort in ANNOTATIONS)] if found[-1] else []
                 others["nuclei of cells, whose own outlines were taken"] += "nucleusGeometry" in feature
+    others.update(count_planes(places))
     regions, left_out, _ = gather(found, "polygons without a pixel in the image", others)
     around = surrounding(regions, [drawn for _, drawn in kinds])
     left_out += Counter({"annotations around other objects": len(around)})
@@ -80,6 +84,13 @@ def _region(geometry: dict[str, Any], height: int, width: int) -> Region | None:
     if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
         raise ValueError(f"its coordinates are {geometry.get('coordinates')!r:.40}, not lists of corners")
     return union(_part([corners(ring, "its ring") for ring in part], height, width) for part in parts if part)
+
+
+def _place(geometry: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
+    """Tell the slice, channel and frame, from 0, that a polygon was drawn on; QuPath has -1 for all channels."""
+    plane = geometry.get("plane") or {}
+    depth, channel, frame = (int(plane.get(axis, missing)) for axis, missing in (("z", 0), ("c", -1), ("t", 0)))
+    return depth, None if channel < 0 else channel, frame
 
 
 def _part(rings: list[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:

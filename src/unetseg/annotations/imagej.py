@@ -12,7 +12,7 @@ from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from unetseg.annotations.about import About, Add
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Annotations, Region, fill, gather, refusing
+from unetseg.annotations.regions import Annotations, Region, count_planes, fill, gather, refusing
 from unetseg.objects.strips import Found, Strip
 
 AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
@@ -52,7 +52,8 @@ def read_roi(path: Path, height: int, width: int) -> Annotations:
         rois = list(_rois(path))
         areas = [roi for roi in rois if _is_area(roi)]
         found = [_fill(roi, height, width) for roi in areas]
-    return gather(found, "ROIs without a pixel in the image", {"ROIs that are no areas": len(rois) - len(areas)})
+    others = {"ROIs that are no areas": len(rois) - len(areas), **count_planes(map(_place, areas))}
+    return gather(found, "ROIs without a pixel in the image", others)
 
 
 def _rois(path: Path) -> Iterator[ImagejRoi]:
@@ -65,6 +66,13 @@ def _rois(path: Path) -> Iterator[ImagejRoi]:
                 if member.file_size > LARGEST:
                     raise ValueError(f"{member.filename} has {member.file_size:,} bytes")
                 yield ImagejRoi.frombytes(file.read(member))
+
+
+def _place(roi: ImagejRoi) -> tuple[int | None, int | None, int | None]:
+    """Tell the slice, channel and frame, from 1, that a ROI was drawn on; in a plain stack it has a position alone."""
+    channel, frame = roi.c_position, roi.t_position
+    depth = roi.z_position or (roi.position if not channel and not frame else 0)
+    return depth or None, channel or None, frame or None
 
 
 def _is_area(roi: ImagejRoi) -> bool:

@@ -50,7 +50,12 @@ class Annotations(NamedTuple):
 IGNORED = "objects of classes to ignore"
 CROWDS = "crowds of instances"
 SINGLE = "crowds of one connected part"
-TOLD = {CROWDS: "left out, so that their pixels are background", SINGLE: "taken as objects, as CVAT means them"}
+PLANES = ("slices", "channels", "frames")
+TOLD = {
+    CROWDS: "left out, so that their pixels are background",
+    SINGLE: "taken as objects, as CVAT means them",
+    **dict.fromkeys(PLANES, "have outlines of their own, which were taken as those of one image"),
+}  # what a count of these means, which is a warning
 
 Reader = Callable[[int, int], Annotations]
 """Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""
@@ -122,6 +127,12 @@ def gather(
     regions = [region for region in found if region]
     kept = Counter(each or "no class" for each, region in zip(classes, found, strict=False) if region)
     return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}), kept)
+
+
+def count_planes(places: Iterable[Sequence[int | None]]) -> dict[str, int]:
+    """Count the slices, channels and frames that outlines were drawn on, if they are several; None is any."""
+    several = (set(each) - {None} for each in zip(*places, strict=True))
+    return {kind: len(each) for kind, each in zip(PLANES, several, strict=False) if len(each) > 1}
 
 
 def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
