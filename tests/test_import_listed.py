@@ -59,6 +59,7 @@ def test_geojson_is_known_by_its_suffix_or_in_utf_16_by_its_words_and_may_hold_n
 
 
 FAR = [[x + 400, y] for x, y in SQUARE]
+THIN = [[1, 1], [1.2, 1], [1.2, 1.2]]
 LOST = "has objects, of which none can be used: 1"
 IMAGES = {"images": [{"id": 1, "file_name": "a.png"}]}
 COCO = {"image_id": 1, "id": 1, "bbox": [3, 3, 6, 6], "segmentation": []}
@@ -73,12 +74,6 @@ def polygon(*rings):
     [
         ("c.json", IMAGES | {"annotations": [COCO]}, "instances that have a box only"),
         ("c.json", IMAGES | {"annotations": [COCO | {"segmentation": POLYGONS, "iscrowd": 1}]}, "crowds of instances"),
-        (
-            "c.json",
-            IMAGES | {"annotations": [COCO | {"segmentation": [np.ravel(FAR).tolist()]}]},
-            "instances without a pixel in the image",
-        ),
-        ("a.geojson", {"features": [polygon(FAR)]}, "polygons without a pixel in the image"),
         ("a.geojson", {"features": [{"geometry": {"type": "Point"}}]}, "features that are no polygons"),
         ("a.json", {"shapes": [{"shape_type": "line", "points": SQUARE}]}, "shapes that are no areas"),
         ("c.csv", "ImageId,EncodedPixels\na,5 0\n", "run lengths without a pixel"),
@@ -104,7 +99,7 @@ def test_an_image_of_which_no_object_can_be_used_is_a_problem_and_no_image_witho
 def test_what_is_left_out_is_told_with_the_first_image_and_the_number_of_others(tmp_path, capsys):
     for name in "abc":
         png(tmp_path / "x" / f"{name}.png", IMAGE)
-        features = [polygon(SQUARE), *([polygon(FAR), polygon(FAR)] if name != "a" else [])]
+        features = [polygon(SQUARE), *([polygon(THIN), polygon(THIN)] if name != "a" else [])]
         (tmp_path / "x" / f"{name}.geojson").write_text(json.dumps({"features": features}))
     status, out, err = imported(tmp_path / "x", capsys)
     assert (status, err) == (0, [])
@@ -213,3 +208,18 @@ def test_a_warning_counts_the_crowds_that_were_taken_or_left_out(tmp_path, capsy
     assert f"warning: {warning}\n" in printed.err
     assert f"1 images with {objects} objects" in printed.out
     assert "left out" not in printed.out
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(0, 1), (1, 1), (2, 1)])
+def test_outlines_outside_the_image_are_a_warning_and_a_problem_where_they_are_as_many(
+    tmp_path, capsys, inside, outside
+):
+    for name, shapes in (("a", [SQUARE] * inside + [FAR] * outside), ("b", [SQUARE])):
+        png(tmp_path / "x" / f"{name}.png", IMAGE)
+        features = [polygon(shape) for shape in shapes]
+        (tmp_path / "x" / f"{name}.geojson").write_text(json.dumps({"features": features}))
+    status, _, err = imported(tmp_path / "x", capsys)
+    problem = f"of 20x20 pixels, {inside} inside; were they drawn on another size of it?"
+    warning = "warning: 1 outlines wholly outside the image (in a): left out; they may belong to another size"
+    assert status == (inside <= outside)
+    assert (problem if status else warning) in "".join(err)

@@ -64,7 +64,7 @@ def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
     (tmp_path / "a.geojson").write_text(json.dumps({"features": features}))
     found = read_geojson(tmp_path / "a.geojson", 2, 9)
     assert found.regions == []
-    assert found.left_out == {"features that are no polygons": 2, "polygons without a pixel in the image": 1}
+    assert found.left_out == {"features that are no polygons": 2, "outlines wholly outside the image": 1}
 
 
 def square(left, top, side):

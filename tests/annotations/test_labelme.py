@@ -84,7 +84,7 @@ def test_shapes_of_one_group_and_label_are_parts_of_one_object(tmp_path):
 
 def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):
     found = read(tmp_path, {"shape_type": "point", "points": [[1, 1]]}, {"points": [[50, 50], [60, 50], [60, 60]]})
-    assert found.left_out == {"shapes that are no areas": 1, "shapes without a pixel in the image": 1}
+    assert found.left_out == {"shapes that are no areas": 1, "outlines wholly outside the image": 1}
 
 
 def test_labelmes_json_without_shapes_is_refused(tmp_path):

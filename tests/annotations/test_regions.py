@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from unetseg.annotations.outlines import outline
-from unetseg.annotations.regions import Region, cut, fill, overlap, surrounding, trim, union
+from unetseg.annotations.regions import BEYOND, Region, cut, fill, overlap, surrounding, trim, union
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.booleans())
 
@@ -40,7 +40,7 @@ def test_what_leaves_the_image_is_cut_off():
     region = fill([np.array([(-9.0, -9), (99, -9), (99, 99), (-9, 99)])], 4, 6)
     assert region.mask.shape == (4, 6)
     assert region.mask.all()
-    assert fill([np.array([(50.0, 50), (60, 50), (60, 60)])], 4, 6) is None
+    assert fill([np.array([(50.0, 50), (60, 50), (60, 60)])], 4, 6) is BEYOND
     assert fill([np.array([(0, 0), (np.inf, 0), (2, 2)])], 4, 6) is None
 
 

@@ -69,7 +69,7 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
             else:
                 found.append(_region(geometry, height, width))
                 places.append(_place(geometry))
-                kinds += [(kind, sort in ANNOTATIONS)] if found[-1] else []
+                kinds += [(kind, sort in ANNOTATIONS)] if found[-1] and found[-1].mask.size else []
                 others["nuclei of cells, whose own outlines were taken"] += "nucleusGeometry" in feature
     others.update(count_planes(places))
     regions, left_out, _ = gather(found, "polygons without a pixel in the image", others)
@@ -96,11 +96,11 @@ def _place(geometry: dict[str, Any]) -> tuple[int | None, int | None, int | None
 def _part(rings: list[Float[np.ndarray, "_ 2"]], height: int, width: int) -> Region | None:
     """Fill the first ring, and take from it what is inside the others, which are holes wherever they lie."""
     outer = fill(rings[:1], height, width)
-    if outer is None or len(rings) == 1:
+    if outer is None or not outer.mask.size or len(rings) == 1:
         return outer
     for ring in rings[1:]:
         hole = fill([ring - np.array([outer.column, outer.row])], *outer.mask.shape)
-        if hole:
+        if hole and hole.mask.size:
             outer.mask[hole.box] &= ~hole.mask
     return trim(outer.mask, outer.row, outer.column)
 

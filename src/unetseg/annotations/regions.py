@@ -48,14 +48,18 @@ class Annotations(NamedTuple):
 
 
 IGNORED = "objects of classes to ignore"
+OUTSIDE = "outlines wholly outside the image"
 CROWDS = "crowds of instances"
 SINGLE = "crowds of one connected part"
 PLANES = ("slices", "channels", "frames")
 TOLD = {
     CROWDS: "left out, so that their pixels are background",
     SINGLE: "taken as objects, as CVAT means them",
+    OUTSIDE: "left out; they may belong to another size of the image",
     **dict.fromkeys(PLANES, "have outlines of their own, which were taken as those of one image"),
 }  # what a count of these means, which is a warning
+
+BEYOND = Region(0, 0, np.zeros((0, 0), bool))  # stands for an outline wholly outside its image
 
 Reader = Callable[[int, int], Annotations]
 """Reads the objects of one image, given its height and width; picklable, because processes read in parallel."""
@@ -121,12 +125,16 @@ def gather(
 ) -> Annotations:
     """Keep the objects that have pixels, and count what is left out.
 
-    `lost` is what to call objects without a pixel, None in `found`; `others` counts what else the file holds. `classes`
-    are those of all in `found`, if the form has classes.
+    `lost` is what to call objects without a pixel, None in `found`, where `BEYOND` is one outside the image; `others`
+    counts what else the file holds. `classes` are those of all in `found`, if the form has classes.
     """
-    regions = [region for region in found if region]
-    kept = Counter(each or "no class" for each, region in zip(classes, found, strict=False) if region)
-    return Annotations(regions, +Counter({**(others or {}), lost: len(found) - len(regions)}), kept)
+    regions = [region for region in found if region and region.mask.size]
+    kept = Counter(
+        each or "no class" for each, region in zip(classes, found, strict=False) if region and region.mask.size
+    )
+    missing = {lost: sum(region is None for region in found)}
+    missing[OUTSIDE] = len(found) - len(regions) - missing[lost]
+    return Annotations(regions, +Counter({**(others or {}), **missing}), kept)
 
 
 def count_planes(places: Iterable[Sequence[int | None]]) -> dict[str, int]:
@@ -175,13 +183,15 @@ def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> 
     another one is a hole.
 
     Returns:
-        The object, or None if no pixel's centre of the image is inside.
+        The object; `BEYOND` if the outlines lie wholly outside the image, or None if no pixel's centre is inside.
     """
     starts = np.concatenate(rings).astype(np.float64)
     ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).astype(np.float64)
     if not starts.size or not np.isfinite(starts).all():
         return None
     low, high = starts.min(axis=0), starts.max(axis=0)
+    if (high <= 0).any() or (low >= (width, height)).any():
+        return BEYOND
     left, top = (int(each) for each in np.clip(np.floor(low), 0, (width, height)))
     right, bottom = (int(each) for each in np.clip(np.ceil(high), 0, (width, height)))
     crossings = np.zeros((bottom - top, right - left + 1), np.uint8)
@@ -195,8 +205,9 @@ def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> 
 
 
 def union(regions: Iterable[Region | None]) -> Region | None:
-    """Join the parts of one object; None if there is none."""
-    parts = [part for part in regions if part is not None]
+    """Join the parts of one object; None if there is none, `BEYOND` if those that there are lie outside the image."""
+    some = [part for part in regions if part is not None]
+    parts = [part for part in some if part.mask.size] or some[:1]
     if len(parts) < 2:
         return parts[0] if parts else None
     row, column = min(part.row for part in parts), min(part.column for part in parts)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from unetseg.annotations.masks import LONE, check_count, is_label_image
-from unetseg.annotations.regions import IGNORED, Region, overlap
+from unetseg.annotations.regions import IGNORED, OUTSIDE, Region, overlap
 from unetseg.dataset.items import Item
 from unetseg.dataset.samples import list_files, read_sample
 from unetseg.errors import InputError
@@ -33,7 +33,7 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
 
     Raises:
         InputError: naming the file, if one cannot be used, or if objects are stated and none of them can be used: the
-            image is not empty then.
+            image is not empty then; and if as many outlines lie outside the image as inside.
     """
     channel = item.channel if channel == "all" else channel
     project = item.project if project == "none" else project
@@ -44,6 +44,9 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
         raise InputError(f"{item.image}: has orientation {stored.orientation}; save it upright")
     height, width = stored.pixels.shape[:2]
     regions, left_out, classes = item.read(height, width)
+    if (outside := left_out[OUTSIDE]) >= max(len(regions), 1):
+        counts = f"{outside} {OUTSIDE} of {height}x{width} pixels, {len(regions)} inside"
+        raise InputError(f"{item.image}: has {counts}; were they drawn on another size of it?")
     if not regions and (stated := left_out - Counter({IGNORED: left_out[IGNORED]})):
         lost = "; ".join(f"{count} {reason}" for reason, count in stated.items())
         raise InputError(f"{item.image}: has objects, of which none can be used: {lost}")
