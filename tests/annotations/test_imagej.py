@@ -143,3 +143,12 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, name, content):
     else:
         assert found.regions == []
         assert found.left_out
+
+
+@pytest.mark.parametrize(
+    ("kind", "arc", "area"), [(ROI_TYPE.OVAL, 0, np.pi * 1200), (ROI_TYPE.RECT, 40, 4800 - (4 - np.pi) * 400)]
+)
+def test_ovals_and_rounded_rectangles_are_round(tmp_path, kind, arc, area):
+    roi = ImagejRoi(roitype=kind, rounded_rect_arc_size=arc, top=10, left=10, bottom=70, right=90)
+    (tmp_path / "a.roi").write_bytes(roi.tobytes())
+    assert read_roi(tmp_path / "a.roi", 99, 99).regions[0].mask.sum() == pytest.approx(area, rel=0.004)

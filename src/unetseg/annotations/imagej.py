@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from unetseg.annotations.about import About, Add
@@ -18,6 +18,7 @@ from unetseg.objects.strips import Found, Strip
 AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
 OVERLAYS = {ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE, ROI_SUBTYPE.ARROW}  # drawn on the image, and stored as a rectangle
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0  # the segments of ImageJ's composite ROIs, as Java's PathIterator numbers them
+TURN = 720  # corners of the polygon that stands for an ellipse
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same objects give the same file
 LARGEST = 2**28  # bytes of a single ROI; an outline takes some 8 a corner
 
@@ -84,8 +85,19 @@ def _fill(roi: ImagejRoi, height: int, width: int) -> Region | None:
         rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
     except NotImplementedError as error:
         raise ValueError(f"ROI {roi.name} has curves; choose Edit > Selection > Interpolate in ImageJ") from error
+    if roi.roitype == ROI_TYPE.OVAL or (roi.roitype == ROI_TYPE.RECT and roi.rounded_rect_arc_size):
+        rings = [_rounded(roi)] if roi.multi_coordinates is None else rings
     rings = [ring for ring in rings if len(ring) > 2]
     return fill(rings, height, width) if rings else None
+
+
+def _rounded(roi: ImagejRoi) -> Float[np.ndarray, "_ 2"]:
+    """Outline an oval or a rectangle with rounded corners: an ellipse, its quarters moved apart to the corners."""
+    low, high = np.array([roi.left, roi.top], float), np.array([roi.right, roi.bottom], float)
+    arc = high - low if roi.roitype == ROI_TYPE.OVAL else np.minimum(high - low, roi.rounded_rect_arc_size)
+    turns = np.linspace(0, 2 * np.pi, TURN, endpoint=False) + np.pi / TURN
+    around = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    return np.asarray((low + high) / 2 + np.sign(around) * (high - low - arc) / 2 + around * arc / 2)
 
 
 def _roi(found: Found) -> ImagejRoi:
