@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.files import atomic_path, check_output, read_csv, write_csv, write_json, write_text
+from unetseg.files import atomic_path, check_output, is_full, read_csv, write_csv, write_json, write_text
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +169,19 @@ def test_a_file_system_that_cannot_sync_a_folder_is_written_to_all_the_same(numb
     monkeypatch.setattr("os.fsync", fsync)
     write_json(Path("a.json"), {})
     assert Path("a.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError("65536 requested and 42976 written"), True),  # of NumPy's tofile
+        (OSError("cannot identify"), False),
+        (OSError(errno.EACCES, "Permission denied"), False),
+    ],
+)
+def test_a_full_disk_is_known_by_what_libraries_say_of_it_too(error, full):
+    assert is_full(error) is full
 
 
 def test_a_disk_that_fails_while_it_syncs_is_told_with_the_output(monkeypatch):

@@ -24,6 +24,7 @@ import psutil
 from unetseg.errors import InputError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the user's share of it, or what a file may hold
+SHORT = re.compile(r"\d+ requested and \d+ written")  # what NumPy says of a full disk, without a number of the error
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of a folder, on some network file systems
 COMPUTER = f".unetseg-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"  # of workspaces, with the process
 PROCESS = secrets.token_hex(4)
@@ -84,6 +85,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if old.exists() and not path.exists():  # stopped in between
             old.replace(path)
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether an error means that nothing more can be written."""
+    return error.errno in FULL or (error.errno is None and SHORT.search(str(error)) is not None)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import functools
 import inspect
 import os
@@ -16,6 +17,7 @@ from types import FrameType, TracebackType
 import psutil
 
 from unetseg.errors import InputError, printable
+from unetseg.files import is_full
 from unetseg.parallel import limit_threads
 
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -70,9 +72,9 @@ def _told(error: BaseException) -> str | None:
     """Give what the user is told of an exception; None for a defect."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and (said := error.strerror or (os.strerror(errno.ENOSPC) if is_full(error) else "")):
         where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
-        return f"{where}{error.strerror}"
+        return f"{where}{said}"
     return "interrupted" if _is_interrupt(error) else None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from unetseg.dataset.arrays import growing
 from unetseg.dataset.subsets import Prediction, Subset, Truth, subset_rows
 from unetseg.dataset.tiles import whole_images
 from unetseg.errors import InputError
@@ -82,11 +83,10 @@ def predict_subset(
         predicted = predictor.fitted(images[int(row["index"])] for row in rows)
     out.mkdir(parents=True)
     write_csv(out / "ids.csv", [{"index": place, "id": row["id"]} for place, row in enumerate(rows)], ("index", "id"))
-    shape = (len(rows), *masks.shape[1:])
-    probabilities = np.lib.format.open_memmap(out / "probabilities.npy", "w+", np.float32, shape)
-    for place, probability in enumerate(progress(predicted, f"predict {name}", len(rows))):
-        probabilities[place] = probability
-    probabilities.flush()
+    with growing(out / "probabilities.npy", np.float32, masks.shape[1:]) as add:
+        for probability in progress(predicted, f"predict {name}", len(rows)):
+            add(probability)
+    probabilities = np.load(out / "probabilities.npy", mmap_mode="r")
     return Subset(name, rows, masks, labels, probabilities, natives)
 
 
@@ -101,7 +101,8 @@ def _predict_natives(
     else:
         predicted = (predictor.image(whole(row)) for row in rows)
     for row, probability in zip(rows, predicted, strict=True):
-        np.save(natives / f"{row['index']}.npy", probability)
+        with growing(natives / f"{row['index']}.npy", np.float32, probability.shape[1:]) as add:
+            add(probability)
         yield resize(probability, size, size)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
 from unetseg.errors import InputError
-from unetseg.files import FULL, atomic_path, check_output, sha256, write_json
+from unetseg.files import atomic_path, check_output, is_full, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
@@ -132,9 +132,11 @@ class Results:
         try:
             self._write(known, strips)
         except OSError as error:
-            if error.errno in FULL:
+            if is_full(error):
                 raise  # the other images would fail, too
-            raise InputError(f"{error.filename or known.source.path}: cannot be written: {error.strerror}") from error
+            raise InputError(
+                f"{error.filename or known.source.path}: cannot be written: {error.strerror or error}"
+            ) from error
         self.mark(known.source)
 
     def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
