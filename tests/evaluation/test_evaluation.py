@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brightness import SIZE, brightness_model, write_samples
@@ -32,6 +34,9 @@ def test_a_predicted_subset_lies_in_files_in_the_order_of_its_ids(tmp_path):
     assert [row["id"] for row in validation.rows] == ["s3"]
 
 
+LOW, HIGH = np.array([0.295, 0.305], np.float32), np.array([0.795, 0.805], np.float32)
+
+
 def test_a_perfect_model_scores_1_in_everything(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test", "test", "validation"])
     result = evaluate(test, validation, truth)
@@ -44,8 +49,8 @@ def test_a_perfect_model_scores_1_in_everything(tmp_path):
 
 def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test", "validation"])
-    validation.probabilities[:] = np.where(validation.probabilities > 0.5, 0.305, 0.295)
-    test.probabilities[:] = np.where(test.probabilities > 0.5, 0.805, 0.795)  # all foreground at 0.3
+    validation = replace(validation, probabilities=np.where(validation.probabilities > 0.5, LOW[1], LOW[0]))
+    test = replace(test, probabilities=np.where(test.probabilities > 0.5, HIGH[1], HIGH[0]))  # all foreground at 0.3
     result = evaluate(test, validation, truth, threshold="validation")
     assert result.summary["threshold"] == 0.3
     assert result.summary["all_foreground"] == 1
@@ -53,7 +58,8 @@ def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
 
 def test_the_worst_image_comes_first(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test"] * 3)
-    test.probabilities[1] = 0
+    others = np.array([True, False, True])[:, None, None]
+    test = replace(test, probabilities=np.array(test.probabilities) * others)
     result = evaluate(test, validation, truth)
     assert [row["id"] for row in result.per_image] == ["s1", "s0", "s2"]
     assert result.summary["all_background"] == 1
