@@ -110,7 +110,7 @@ def finds_bright_spots(size, small):
 @pytest.mark.parametrize("small", [64, 32])
 @pytest.mark.parametrize(("dark", "bright"), [(10, 60), (60, 10), (150, 250), (250, 150)])
 def test_the_polarity_of_an_image_in_tiles_is_that_of_the_whole(dark, bright, small, monkeypatch):
-    monkeypatch.setattr("unetseg.prediction.tiles.STRIP", 64 * 30)  # the small copy is made strip by strip
+    monkeypatch.setattr("unetseg.images.tiling.STRIP", 64 * 30)  # the small copy is made strip by strip
     image, inside = spots(128, 64, dark, bright)
     probability = native(finds_bright_spots(64, small), image, tile=32, overlap=8)
     assert np.array_equal(probability >= 0.5, inside)

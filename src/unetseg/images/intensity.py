@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Shaped, UInt, UInt8
 
 from unetseg.errors import InputError
+from unetseg.images.tiling import cut_rows
 
 PERCENTILES = (0.05, 99.95)  # measured: see docs/images.md
 SAMPLE = 2**22  # pixels used for percentiles: a grid over larger images, the same however the image is read
-STRIP = 2**22  # pixels scaled together
 LARGEST = 1e30  # larger floats are not measurements, and their sums overflow
 
 
@@ -39,13 +39,12 @@ def to_rgb(
     if pixels.dtype != np.uint8:
         low, high = span or value_range([pixels], *pixels.shape[:2])
         scaled = np.empty(pixels.shape, np.uint8)
-        step = max(1, STRIP // pixels.shape[1])
-        for top in range(0, len(pixels), step):  # NumPy scales in 64 bit
-            part = np.subtract(pixels[top : top + step], low, dtype=np.float64)
+        for top, bottom in cut_rows(*pixels.shape[:2]):  # NumPy scales in 64 bit
+            part = np.subtract(pixels[top:bottom], low, dtype=np.float64)
             with np.errstate(over="ignore"):  # a value far beyond a range that is next to nothing
                 part /= (high - low) or 1
             part = np.clip(part, 0, 1, out=part) * 255
-            scaled[top : top + step] = np.rint(part, out=part)
+            scaled[top:bottom] = np.rint(part, out=part)
         pixels = scaled
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
-from unetseg.images.intensity import STRIP, Range, check_values, to_rgb, value_range
+from unetseg.images.intensity import Range, check_values, to_rgb, value_range
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
 from unetseg.images.tiffs import MAGIC, open_tiff
+from unetseg.images.tiling import cut_rows
 from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
 ZARR = ("zarr.json", ".zgroup", ".zattrs")  # one of them stands in each folder that is an OME-Zarr image
@@ -151,9 +152,8 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
     """Find the range of values to show; 8 bit needs none."""
     if stack.dtype in (np.uint8, np.bool_):
         return None
-    step = max(1, STRIP // stack.width)
-    strips = (rows(top, min(top + step, stack.height)) for top in range(0, stack.height, step))
-    return value_range(strips, stack.height, stack.width)
+    size = stack.height, stack.width
+    return value_range((rows(*strip) for strip in cut_rows(*size)), *size)
 
 
 def _open(path: Path | str) -> AbstractContextManager[Stack]:

@@ -1,4 +1,4 @@
-"""Cut an image of any size into overlapping tiles and blend their predictions, a strip of rows at a time."""
+"""Cut an image of any size into strips, or into overlapping tiles whose predictions are blended."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+STRIP = 2**22  # pixels of a strip: memory does not grow with the image
 DEVIATION = 1 / 12  # of the Gaussian window, in tiles; with nnU-Net's 1/8, seams are nine times as deep here
 
 Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]  # from a first one to one before the last
 Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.ndarray, "n tile_height tile_width"]]
+
+
+def cut_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Cut an image into strips of about `STRIP` pixels: give the first row of each, and one after its last."""
+    step = max(1, STRIP // width)
+    return ((start, min(start + step, height)) for start in range(0, height, step))
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,16 @@ class Grid:
 
     def score(self, rows: Rows, score: Score, top: int) -> Float32[np.ndarray, "tile padded"]:
         """Score the row of tiles that starts at `top`, blend neighbours, and weight the pixels for `join`."""
+        across = self.across
         image = rows(top, min(top + self.down.tile, self.height))
-        mirrored = ((0, self.down.tile - len(image)), (0, self.across.padded - self.width), (0, 0))
-        blended = _blend_across(np.pad(image, mirrored, "symmetric"), score, self.across, self.batch)
+        image = np.pad(image, ((0, self.down.tile - len(image)), (0, across.padded - self.width), (0, 0)), "symmetric")
+        blended = np.zeros(image.shape[:2], np.float32)
+        for first in range(0, len(across.starts), self.batch):
+            starts = across.starts[first : first + self.batch]
+            scored = score(np.stack([image[:, start : start + across.tile] for start in starts]))
+            for start, probability in zip(starts, scored, strict=True):
+                blended[:, start : start + across.tile] += probability * across.window
+        blended /= across.total
         blended *= self.down.window[:, None]  # in place: such arrays are as large as a row of tiles
         return blended
 
@@ -95,17 +109,3 @@ def lay_grid(height: int, width: int, *, tile: int, overlap: int, multiple: int,
     """Place the tiles of an image; see `lay`, and score `batch_pixels` at once, but never less than one tile."""
     down, across = lay(height, tile, overlap, multiple), lay(width, tile, overlap, multiple)
     return Grid(height, width, down, across, max(1, batch_pixels // (down.tile * across.tile)))
-
-
-def _blend_across(
-    image: UInt8[np.ndarray, "tile padded 3"], score: Score, across: Axis, batch: int
-) -> Float32[np.ndarray, "tile padded"]:
-    """Score one row of tiles and blend neighbours."""
-    blended = np.zeros(image.shape[:2], np.float32)
-    for first in range(0, len(across.starts), batch):
-        starts = across.starts[first : first + batch]
-        scored = score(np.stack([image[:, start : start + across.tile] for start in starts]))
-        for start, probability in zip(starts, scored, strict=True):
-            blended[:, start : start + across.tile] += probability * across.window
-    blended /= across.total
-    return blended

@@ -1,13 +1,13 @@
 """The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from unetseg.images.resampling import resized_rows
-from unetseg.images.tiling import Grid, lay_grid
+from unetseg.images.tiling import Grid, cut_rows, lay_grid
 from unetseg.model import keras
 from unetseg.model.assembly import take_apart
 from unetseg.prediction.plan import Readable, in_memory
@@ -18,7 +18,6 @@ if keras.backend.backend() == "tensorflow":
 
 TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
 REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
-STRIP = 2**22  # pixels whose brightness is counted together
 
 
 class TiledModel:
@@ -95,15 +94,9 @@ def _traced_once(network: keras.Model) -> Callable[..., Any]:
     return predict
 
 
-def _strips(image: Readable) -> Iterator[tuple[int, int]]:
-    """Cut an image into strips, so that memory does not grow with it."""
-    step = max(1, STRIP // image.width)
-    return ((start, min(start + step, image.height)) for start in range(0, image.height, step))
-
-
 def _mean_and_deviation(image: Readable) -> tuple[float, float]:
     counts = np.zeros(256, np.int64)
-    for strip in _strips(image):
+    for strip in cut_rows(image.height, image.width):
         counts += np.bincount(image.rows(*strip).ravel(), minlength=256)
     values = np.arange(256)
     mean = float(np.average(values, weights=counts))
