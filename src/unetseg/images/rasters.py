@@ -58,14 +58,9 @@ def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"
         raise InputError(
             "is empty, 0 bytes" if not data else f"is not one of {', '.join(KINDS)}, whatever its name says"
         )
-    try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            header = _header(image, data)
-            pixels = KINDS[kind](data, image)
-    except InputError:
-        raise
-    except Exception as error:  # decoders raise many classes on damaged data
-        raise InputError(f"is damaged or cut off: {reason(error)}") from error
+    with in_our_words("is damaged or cut off"), Image.open(io.BytesIO(data), formats=[kind]) as image:
+        header = _header(image, data)
+        pixels = KINDS[kind](data, image)
     pixels = np.atleast_3d(pixels)
     if pixels.shape[:2] != (header.height, header.width):
         raise InputError("is damaged: its pixels are not as many as it says")
@@ -135,14 +130,14 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
-    """Turn what a library raises into an `InputError`; codecs raise many classes on damaged data."""
+def in_our_words(what: str = "is damaged, or of a kind that cannot be read") -> Iterator[None]:
+    """Turn what a library raises into an `InputError` that says `what`; codecs raise many classes on damaged data."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"is damaged, or of a kind that cannot be read: {reason(error)}") from error
+        raise InputError(f"{what}: {reason(error)}") from error
 
 
 def _header(image: Image.Image, data: bytes) -> Header:
