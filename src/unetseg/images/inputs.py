@@ -95,13 +95,12 @@ def find_inputs(
     """
     found, files, earlier = Found(), dict[Place, str](), cache(earlier)
     for word in words:
-        before, below = len(found.failed), dict[Place, str]()
+        before = len(found.failed)
         if isinstance(where := place(word), str):
-            below, left_out = find_urls(where, earlier(out))
-            found.left_out += left_out
-        else:
+            below = find_urls(where, earlier(out), found.left_out)
+        elif where.exists() or has_magic(word):
             below = _Search(where, Path(out).resolve(), earlier, found).files()
-        if isinstance(where, Path) and not where.exists() and not set(word) & {*"*?["}:
+        else:
             raise InputError(f"{word}: no such file or folder")
         if not below and len(found.failed) == before:
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
@@ -137,8 +136,6 @@ class _Search:
         parts = self.path.parts
         there = next(count for count in range(len(parts), -1, -1) if Path(*parts[:count]).exists())
         base, pattern = Path(*parts[:there]), parts[there:]
-        if pattern and not any(map(has_magic, pattern)):
-            return {}
         files = self._match(base, pattern) if pattern else self._walk(base)
         kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):

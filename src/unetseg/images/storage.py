@@ -42,15 +42,16 @@ def storage(url: str) -> tuple[Any, str]:
     return system, str(path)
 
 
-def find_urls(word: str, results: Collection[Place]) -> tuple[dict[Place, str], Counter[str]]:
+def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> dict[Place, str]:
     """Find the images that a URL names; see `unetseg.images.inputs.find_inputs`.
 
     Args:
         word: the URL of a file, a folder or an OME-Zarr, or a pattern of URLs.
         results: URLs of files that an earlier run wrote, which are no images.
+        left_out: takes how many files are no images to predict, by the reason.
 
     Returns:
-        What to call each image, by its URL; and how many files are no images to predict, by the reason.
+        What to call each image, by its URL.
 
     Raises:
         InputError: naming the URL, if the storage cannot be used.
@@ -66,7 +67,7 @@ def find_urls(word: str, results: Collection[Place]) -> tuple[dict[Place, str], 
     searched, base = not one and not has_magic(root), PurePosixPath(root)
     while not searched and (one or has_magic(str(base))):
         base, one = base.parent, False
-    kept, left_out = dict[Place, str](), Counter[str]()
+    kept = dict[Place, str]()
     for path in sorted(whole):
         url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
         of_sample = path.parent.name == "masks" and path.parent.with_name("images") in stems
@@ -80,7 +81,7 @@ def find_urls(word: str, results: Collection[Place]) -> tuple[dict[Place, str], 
             left_out[path.suffix.lower() or "without a suffix"] += 1
         else:
             kept[url] = name.as_posix()
-    return kept, left_out
+    return kept
 
 
 def state(url: str) -> list[str]:
