@@ -71,15 +71,10 @@ def _unfilter(
     """
     _, top, _, height = cv2.boundingRect(filtered[:, 1:])
     for rows in (filtered[top : top + height + 1], filtered[top:]):
-        picture = _picture(rows)
+        packed = zlib.compress(rows.tobytes(), 0)  # as in a PNG, whose filters Pillow undoes
+        picture = Image.frombytes("L", (rows.shape[1] - 1, len(rows)), packed, "zip", "L")
         left, first, right, stop = picture.getbbox() or (0, 0, 0, 0)
         if stop < len(rows):
             break
     values = np.asarray(picture.crop((left, first, right, stop))).reshape(stop - first, right - left)
     return (slice(top + first, top + stop), slice(left, right)), values
-
-
-def _picture(filtered: UInt8[np.ndarray, "height row"]) -> Image.Image:
-    """Let Pillow undo the filters: pack these rows again, uncompressed, as a PNG."""
-    height, row = filtered.shape
-    return Image.frombytes("L", (row - 1, height), zlib.compress(filtered.tobytes(), 0), "zip", "L")
