@@ -40,9 +40,10 @@ def _first_image(xml: str) -> ET.Element | None:
 def pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
     """Find the size of a pixel in µm, where OME or ImageJ say it or the resolution is in centimetres."""
     try:
-        return _microns(_sizes(tiff))
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
+        height, width = (length * MICRONS[unit] for length, unit in _sizes(tiff))
+    except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
         return None
+    return (height, width) if 0 < height < np.inf and 0 < width < np.inf else None
 
 
 def _sizes(tiff: tifffile.TiffFile) -> list[tuple[float, str]]:
@@ -57,10 +58,3 @@ def _sizes(tiff: tifffile.TiffFile) -> list[tuple[float, str]]:
         unit = "cm"
     resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
     return [(below / above if above else 0.0, unit) for above, below in resolutions]
-
-
-def _microns(sizes: list[tuple[float, str]]) -> tuple[float, float] | None:
-    (height, down), (width, across) = sizes
-    if not (0 < height < np.inf and 0 < width < np.inf and down in MICRONS and across in MICRONS):
-        return None
-    return height * MICRONS[down], width * MICRONS[across]

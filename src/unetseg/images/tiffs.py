@@ -100,15 +100,12 @@ class _Series:
             self.leading = dims[:-inside]
             self.height, self.width = int(page.imagelength), int(page.imagewidth)
         self._check_claims()
-        self.depths, stains = (self._count(axes) for axes in (DEPTHS, "CS"))
+        self.depths, stains = (prod(n for axis, n in self.leading if axis in group) for group in (DEPTHS, "CS"))
         self.times = prod(length for _, length in self.leading) // self.depths // stains
         self.channels = 3 if self.palette is not None else stains * self.samples
         self.colour = self.palette is not None or (self.channels == 3 and self.kind in COLOURS)
         small = isinstance(page.bitspersample, int) and page.bitspersample < 8
         self.dtype = np.dtype(np.uint8) if small or self.palette is not None else np.dtype(page.dtype)
-
-    def _count(self, axes: str) -> int:
-        return prod(length for axis, length in self.leading if axis in axes)
 
     def _check_claims(self) -> None:
         """Refuse a file that claims more planes than it has room for, because they are listed."""

@@ -12,11 +12,10 @@ import numpy as np
 from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, in_our_words
 from unetseg.images.stacks import Stack, Values
-from unetseg.images.tiff_metadata import MICRONS
 
 VENDORS = {".czi", ".nd2", ".lif"}
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
-LENGTHS = {"nanometer": "nm", "micrometer": "µm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
+LENGTHS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}  # in µm
 CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's file tells it to
     *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma"),
     *("bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "delta", "shuffle", "fixedscaleoffset", "bitround"),
@@ -100,10 +99,10 @@ def _check_codecs(metadata: Any) -> None:
 def _zarr_pixel(image: Mapping[str, Any], axes: Sequence[str]) -> tuple[float, float] | None:
     """Find the size of a pixel in µm; metadata that nothing depends on may be absent or wrong."""
     try:
-        units = {axis["name"]: LENGTHS.get(axis.get("unit", ""), "") for axis in image["axes"]}
+        units = {axis["name"]: axis.get("unit") for axis in image["axes"]}
         parts = [*image["datasets"][0]["coordinateTransformations"], *image.get("coordinateTransformations", [])]
         scales = [part["scale"] for part in parts if part["type"] == "scale"]
-        height, width = (prod(float(scale[axes.index(a)]) for scale in scales) * MICRONS[units[a]] for a in "yx")
+        height, width = (prod(float(scale[axes.index(a)]) for scale in scales) * LENGTHS[units[a]] for a in "yx")
     except (KeyError, TypeError, ValueError, IndexError):
         return None
     return (height, width) if scales and 0 < height < np.inf and 0 < width < np.inf else None
