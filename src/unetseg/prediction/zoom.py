@@ -9,7 +9,7 @@ from operator import not_
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from unetseg.images.resampling import fit, resize, restore
+from unetseg.images.resampling import fit, resize
 from unetseg.prediction.plan import Readable, Seen
 from unetseg.prediction.predictor import SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
@@ -79,18 +79,15 @@ def most_certain_zoom(
         found = expected_dice(np.sum([overlap(seen, threshold) for seen in score(crops)], axis=0))
         return found - TILT * log2(zoom) - doubt * abs(log2(zoom / usual)) if found else -inf
 
-    start = certainty(usual)
-    best, chosen = start, usual
-    for zooms in (sorted((zoom for zoom in ZOOMS if zoom < usual), reverse=True), [z for z in ZOOMS if z > usual]):
-        last = start
+    found = {usual: certainty(usual)}
+    for zooms in ([zoom for zoom in reversed(ZOOMS) if zoom < usual], [zoom for zoom in ZOOMS if zoom > usual]):
+        last = usual
         for zoom in zooms:
-            here = certainty(zoom)
-            if here > best:
-                best, chosen = here, zoom
-            if here < last:
+            found[zoom] = certainty(zoom)
+            if found[zoom] < found[last]:
                 break
-            last = here
-    return chosen
+            last = zoom
+    return max(found, key=found.__getitem__)
 
 
 def _crops(image: Readable, zoom: float, size: int) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
@@ -128,6 +125,6 @@ def predict_zoomed(
         for image, is_fitted in zip(several, fits, strict=True):
             if is_fitted:
                 zoom = predictor.size / sqrt(image.height * image.width)
-                yield zoom, restore(next(fitted), image.height, image.width)
+                yield zoom, resize(next(fitted), image.height, image.width)
             else:
                 yield next(others)
