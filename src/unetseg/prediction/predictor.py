@@ -56,8 +56,11 @@ class Predictor:
             InputError: if it does not take RGB images of one size or does not give one probability per pixel, or if it
                 has no parts to predict tiles with and `scale` is "tiles".
         """
-        self.size = model_size(model)
-        self.scale = scale
+        _, height, width, channels = taken = model.input_shape
+        if height != width or channels != 3 or model.output_shape[1:] != (height, width, 1):
+            rule = "it must take (None, size, size, 3) and give (None, size, size, 1)"
+            raise InputError(f"the model takes {taken} and gives {model.output_shape}; {rule}")
+        self.size, self.scale = int(height), scale
         self._model, self._views = model, VIEWS if tta else VIEWS[:1]
         self._make_tiled, self._making = cache(lambda: TiledModel(model, tile, overlap)), Lock()
         if scale == "tiles":
@@ -116,19 +119,6 @@ class Predictor:
     ) -> Float32[np.ndarray, "n height width"]:
         """Average over the views of the images; predictions of rotated views are rotated back."""
         return np.asarray(sum(_score_view(score, images, *view) for view in self._views) / np.float32(len(self._views)))
-
-
-def model_size(model: keras.Model) -> int:
-    """Return the height and width of a model's input.
-
-    Raises:
-        InputError: if it does not take RGB images of one size or does not give one probability per pixel.
-    """
-    _, height, width, channels = taken = model.input_shape
-    if height != width or channels != 3 or model.output_shape[1:] != (height, width, 1):
-        rule = "it must take (None, size, size, 3) and give (None, size, size, 1)"
-        raise InputError(f"the model takes {taken} and gives {model.output_shape}; {rule}")
-    return int(height)
 
 
 def forward(
