@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unetseg.images.resampling import fit, resize, resized_rows, resized_strips, restore
+from unetseg.images.resampling import fit, resize, resized_rows, resized_strips
 
 sizes = st.integers(1, 40)
 
@@ -38,7 +38,7 @@ def test_resizing_keeps_the_type(dtype):
 @given(sizes, sizes)
 def test_a_probability_stays_between_its_lowest_and_highest(height, width):
     probability = np.random.default_rng(0).random((16, 16), np.float32)
-    restored = restore(probability, height, width)
+    restored = resize(probability, height, width)
     assert restored.shape == (height, width)
     assert probability.min() - 1e-6 <= restored.min() <= restored.max() <= probability.max() + 1e-6
 

@@ -6,7 +6,7 @@ from spots import MODEL, SIZE, spots
 
 import unetseg
 from unetseg.errors import InputError
-from unetseg.images.resampling import fit, restore
+from unetseg.images.resampling import fit, resize
 from unetseg.model.file import save_model
 from unetseg.objects.separation import separated_objects
 from unetseg.prediction.arrays import predict
@@ -16,7 +16,7 @@ def test_an_image_is_fitted_predicted_and_restored():
     image = spots(50, 70)
     seen = MODEL.predict_on_batch(fit(image, SIZE)[None].astype(np.float32))[0, ..., 0]
     predicted = predict(image, MODEL)
-    assert np.allclose(predicted.probability, restore(seen, 50, 70), atol=1e-6)
+    assert np.allclose(predicted.probability, resize(seen, 50, 70), atol=1e-6)
     assert np.array_equal(predicted.mask, predicted.probability >= 0.5)
     assert predicted.labels.max() == 2
     assert np.array_equal(predicted.labels > 0, predicted.mask)

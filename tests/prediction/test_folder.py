@@ -12,7 +12,7 @@ from unetseg.dataset.samples import read_sample
 from unetseg.evaluation.evaluation import predict_subset
 from unetseg.files import write_csv
 from unetseg.images.inputs import find_inputs
-from unetseg.images.resampling import restore
+from unetseg.images.resampling import resize
 from unetseg.prediction import folder as folder_of_files
 from unetseg.prediction import plan
 from unetseg.prediction.folder import FilePredictor
@@ -50,7 +50,7 @@ def evaluated(samples, model, size, tta=False):
     subset = predict_subset(predictor, Path("arrays"), Path("split.csv"), name="test", out=Path("predicted"))
     sizes = {name: read_sample(samples / name).labels.shape for name in ids}
     seen = zip((row["id"] for row in subset.rows), subset.probabilities, strict=True)
-    return {name: restore(np.array(probability), *sizes[name]) >= np.float32(0.5) for name, probability in seen}
+    return {name: resize(np.array(probability), *sizes[name]) >= np.float32(0.5) for name, probability in seen}
 
 
 def write_sample(name, pixels, suffix="png"):

@@ -10,7 +10,7 @@ from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
 from unetseg.evaluation.comparison import bootstrap_interval
-from unetseg.images.resampling import restore
+from unetseg.images.resampling import resize
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
@@ -34,7 +34,7 @@ def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"]
     threshold, min_size, limit = tuning.threshold, tuning.min_size, np.float32(tuning.threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
-    at_native_size = np.load(image.native) if image.native else restore(image.probability, *native_mask.shape)
+    at_native_size = np.load(image.native) if image.native else resize(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
     matched = matching.match(image.labels, separated_objects(image.probability, threshold, tuning.depth, min_size))
     connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))

@@ -1,4 +1,4 @@
-"""Fit an image to the model's size, and restore predictions to the image's size."""
+"""Resize images to what the model sees and predictions back, whole or a few rows at a time."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,19 +17,13 @@ def fit(image: UInt8[np.ndarray, "height width 3"], size: int) -> UInt8[np.ndarr
     return resize(image, size, size)
 
 
-def restore(
-    probability: Float32[np.ndarray, "size size"], height: int, width: int
-) -> Float32[np.ndarray, "{height} {width}"]:
-    """Resize the probability of a fitted image back to the image's own height and width, in pixels."""
-    return resize(probability, height, width)
-
-
 def resize(
     pixels: Shaped[np.ndarray, "old_height old_width *channels"], height: int, width: int
 ) -> Shaped[np.ndarray, "{height} {width} *channels"]:
     """Resize without aliasing: area means along an axis that shrinks, linear interpolation along one that grows.
 
-    `pixels` are uint8, uint16 or float32, with up to four channels, not a trailing axis of one.
+    `pixels` are uint8, uint16 or float32, with up to four channels, not a trailing axis of one. Height and width are in
+    pixels.
     """
     old_height, old_width = pixels.shape[:2]
     # OpenCV's INTER_AREA takes the nearest pixels where any axis grows, so each kind of change has its own pass

@@ -147,9 +147,8 @@ def predict(
     """
     several = [images] if isinstance(images, np.ndarray) else images
     pictures = [in_memory(_as_rgb(image)) for image in several]
-    given = {"tta": tta, "threshold": threshold, "depth": depth, "min_size": min_size}
     known = _TUNINGS.get(model, Tuning())
-    tuned = known.changed(**given)
+    tuned = known.changed(tta=tta, threshold=threshold, depth=depth, min_size=min_size)
     settings = tuned.settings(scale=scale, zoom=zoom, pixel_size=pixel_size)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
     predictions = [

@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.inputs import Input, open_source
-from unetseg.images.resampling import fit, restore
+from unetseg.images.resampling import fit, resize
 from unetseg.model.file import load_model
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, write_strips
@@ -90,7 +90,7 @@ class FilePredictor:
                 if isinstance(each, Input):
                     yield self._stream(results, keep, each)
                 elif isinstance(each, _Read) and each.fitted:
-                    yield each.known, map(restore, [next(fitted)], [each.known.height], [each.known.width])
+                    yield each.known, map(resize, [next(fitted)], [each.known.height], [each.known.width])
                 else:
                     yield each
 
