@@ -72,7 +72,7 @@ class Predictor:
         batch = np.zeros((BATCH, self.size, self.size, 3), np.float32)
         while taken := list(islice(pending, BATCH)):
             batch[: len(taken)] = taken
-            yield from self._average(lambda view: forward(self._model, view), batch)[: len(taken)]
+            yield from self._average(self._model, batch)[: len(taken)]
 
     def strips(self, image: Readable, zoom: float = 1.0) -> Iterator[Float32[np.ndarray, "_ width"]]:
         """Predict an image in tiles, at a zoom, strip by strip from the top; it is read up to four times."""
@@ -99,7 +99,7 @@ class Predictor:
             tiles: UInt8[np.ndarray, "n tile_height tile_width 3"],
         ) -> Float32[np.ndarray, "n tile_height tile_width"]:
             seen = tiles * np.float32(scale) + np.float32(offset)
-            return self._average(lambda view: forward(self._tiled.unet, view), seen)
+            return self._average(self._tiled.unet, seen)
 
         return score
 
@@ -115,10 +115,11 @@ class Predictor:
             return self._make_tiled()
 
     def _average(
-        self, score: Score, images: Shaped[np.ndarray, "n height width 3"]
+        self, model: keras.Model, images: Float32[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n height width"]:
         """Average over the views of the images; predictions of rotated views are rotated back."""
-        return np.asarray(sum(_score_view(score, images, *view) for view in self._views) / np.float32(len(self._views)))
+        predicted = sum(_predict_view(model, images, *view) for view in self._views)
+        return np.asarray(predicted / np.float32(len(self._views)))
 
 
 def forward(
@@ -135,9 +136,9 @@ def forward(
     return probability
 
 
-def _score_view(
-    score: Score, images: Shaped[np.ndarray, "n height width 3"], turns: int, mirrored: bool
+def _predict_view(
+    model: keras.Model, images: Float32[np.ndarray, "n height width 3"], turns: int, mirrored: bool
 ) -> Float32[np.ndarray, "n height width"]:
     turned = np.rot90(images, turns, axes=(1, 2))
-    probability = score(np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned))
+    probability = forward(model, np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned))
     return np.rot90(probability[:, :, ::-1] if mirrored else probability, -turns, axes=(1, 2))
