@@ -69,10 +69,10 @@ class Results:
         check_ours(self._out, RECORDS, ())
         too_long = check_results(paths, self._out, self._final)
         names = ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]
-        for name in names:
-            check_output(self._out / name)
-        each_image = (path for source in sources for path in self.files(source).values())
-        check_ours(self._out, RECORDS, [*(self._out / name for name in names), *each_image])
+        shared = [self._out / name for name in names]
+        for path in shared:
+            check_output(path)
+        check_ours(self._out, RECORDS, [*shared, *(path for each in sources for path in self.files(each).values())])
         return too_long
 
     def files(self, source: Input) -> dict[str, Path]:
@@ -82,13 +82,16 @@ class Results:
     def is_done(self, source: Input) -> bool:
         """Tell whether the files of an image are as they were written, and would be the same if predicted again."""
         try:
-            seal = json.loads(self._seal_path(source).read_bytes())
-            done = bool(seal == {"key": self._key(source), "files": self._hashes(source)})
-        except (OSError, ValueError, RecursionError):
+            done = self._is_sealed(source)
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # no seal, or one that is damaged
             return False
         if done:
             self.mark(source)
         return done
+
+    def _is_sealed(self, source: Input) -> bool:
+        seal = json.loads(self._seal_path(source).read_bytes())
+        return bool(seal == {"key": self._key(source), "files": self._hashes(source)})
 
     def edited(self, source: Input) -> list[Path]:
         """List an image's files of objects that were changed since they were written; the image then counts as done."""
@@ -149,8 +152,7 @@ class Results:
         with ExitStack() as stack:
             enter = stack.enter_context
             record = enter(atomic_path(self._record_path(source)))
-            runs = bool(self._tables)
-            adds = [enter(write_record(record, header, height, width, self._settings.threshold, runs=runs))]
+            adds = [enter(write_record(record, header, height, width, about.threshold, runs=bool(self._tables)))]
             for kind, path in self.files(source).items():
                 adds.append(enter(self._writers[kind][1](enter(atomic_path(path)), about)))
             for strip in self._numbered(strips, height, known.zoom):

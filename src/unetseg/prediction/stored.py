@@ -39,18 +39,12 @@ class StoredResults(Results):
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         super().__init__(Path(folder), settings, kinds, model, estimate)
 
-    def is_done(self, source: Input) -> bool:
-        """Tell whether the results of an image were sent, and would be the same if predicted again."""
-        try:
-            seal = json.loads(self._system.cat_file(self._at(self._seal_path(source))))
-            paths = {**self.files(source), "record": self._record_path(source)}
-            there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
-            done = bool(there and seal["key"] == self._key(source))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return False
-        if done:
-            self.mark(source)
-        return done
+    def _is_sealed(self, source: Input) -> bool:
+        """See `Results`; that the files were sent is enough."""
+        seal = json.loads(self._system.cat_file(self._at(self._seal_path(source))))
+        paths = {**self.files(source), "record": self._record_path(source)}
+        there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
+        return bool(there and seal["key"] == self._key(source))
 
     def edited(self, source: Input) -> list[Path]:
         """See `Results`; the files are fetched to be compared."""
