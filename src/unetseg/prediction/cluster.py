@@ -168,9 +168,8 @@ def _predict(name: str, sources: Sequence[Input]) -> "list[Outcome]":
 def _plan(name: str, source: Input) -> tuple[Known, Range | None, Plan]:
     """Plan the prediction of a large image on a worker; find the range of its values, too."""
     with _held(name) as worker, open_source(source) as image:
-        zoom, plan = worker.predictor.plan(image)
-        pixel = worker.predictor.zooming.pixel(image.pixel)
-        return Known(source, image.height, image.width, pixel, zoom), image.span(), plan
+        known, plan = worker.predictor.plan(source, image)
+        return known, image.span(), plan
 
 
 def _score(name: str, source: Input, span: Range | None, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:

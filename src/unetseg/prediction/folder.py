@@ -59,10 +59,11 @@ class FilePredictor:
         predicted = SEVERAL(self._hold, self._predict(results, keep, read))
         return in_parallel(partial(_write, results), predicted)
 
-    def plan(self, image: Readable) -> tuple[float, Plan]:
+    def plan(self, source: Input, image: Readable) -> tuple[Known, Plan]:
         """Choose the zoom of an image that is predicted in tiles, and place them."""
         zoom = self.zooming.decide(self.predictor, image)
-        return zoom, self.predictor.plan(image, zoom)
+        known = Known(source, image.height, image.width, self.zooming.pixel(image.pixel), zoom)
+        return known, self.predictor.plan(image, zoom)
 
     def _read(self, results: Results, keep: int | None, source: Input) -> _Read | Input | Failure:
         """Read an image, unless it is so large that it has to be read while it is predicted."""
@@ -111,10 +112,9 @@ class FilePredictor:
             with open_source(source) as image:
                 if keep and image.height * image.width > keep:
                     return source
-                zoom, plan = self.plan(image)
+                known, plan = self.plan(source, image)
                 scored = (self.predictor.score(image, plan, top) for top in plan.grid.down.starts)
-                pixel = self.zooming.pixel(image.pixel)
-                write_strips(results, Known(source, image.height, image.width, pixel, zoom), plan, scored)
+                write_strips(results, known, plan, scored)
         except InputError as error:
             return str(error)
         return None
