@@ -59,10 +59,10 @@ def number_objects(
     top = last = 0
     objects: list[Found] = []
     waiting: list[np.ndarray] = []
-    done: np.ndarray | None = None
+    numbered: list[np.ndarray] = []
     for rows in _pieces(probabilities, piece):
         probability = np.concatenate([*waiting, rows])
-        done = np.zeros(rows.shape, np.int32) if done is None else np.pad(done, ((0, len(rows)), (0, 0)))
+        done = np.concatenate([*numbered, np.zeros(rows.shape, np.int32)])
         complete = top + len(probability) == height or probability.size > most
         mask = (probability >= np.float32(threshold)) & (done == 0)
         blocks, ready = _blocks(mask, complete)
@@ -74,7 +74,7 @@ def number_objects(
         if ready:
             yield Strip(top, probability[:ready], done[:ready], objects)
             objects = []
-        waiting, done, top = [probability[ready:]], done[ready:], top + ready
+        waiting, numbered, top = [probability[ready:]], [done[ready:]], top + ready
 
 
 def without_objects(probabilities: Iterable[Float32[np.ndarray, "_ width"]]) -> Iterator[Strip]:
