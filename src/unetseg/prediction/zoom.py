@@ -11,13 +11,12 @@ from jaxtyping import Float32, UInt8
 
 from unetseg.images.resampling import fit, resize
 from unetseg.prediction.plan import Readable, Seen
-from unetseg.prediction.predictor import SEVERAL, Predictor
+from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
 from unetseg.prediction.settings import LEAST, MOST, Settings, Tuning
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
-BATCH = 8  # images held at once
 LARGEST = 2**22  # pixels; of images with one that has more, one is predicted at a time, to bound memory
 
 
