@@ -133,9 +133,8 @@ class _Search:
         """Find files, and what to call each."""
         if self.path.is_file() or (self.path.suffix.lower() == ZARR and self.path.is_dir()):
             return {self.path: as_text(self.path.name)}
-        parts = self.path.parts
-        there = next(count for count in range(len(parts), -1, -1) if Path(*parts[:count]).exists())
-        base, pattern = Path(*parts[:there]), parts[there:]
+        base = next(path for path in (self.path, *self.path.parents) if path.exists())
+        pattern = self.path.parts[len(base.parts) :]
         files = self._match(base, pattern) if pattern else self._walk(base)
         kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):

@@ -65,8 +65,8 @@ def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> 
     for path in whole:
         stems[path.parent].add(path.stem)
     searched, base = not one and not has_magic(root), PurePosixPath(root)
-    while not searched and (one or has_magic(str(base))):
-        base, one = base.parent, False
+    if not searched:
+        base = next(folder for folder in base.parents if not has_magic(str(folder)))
     kept = dict[Place, str]()
     for path in sorted(whole):
         url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
