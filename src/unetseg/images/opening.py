@@ -11,13 +11,14 @@ from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.intensity import Range, check_values, to_rgb, value_range
+from unetseg.images.names import ZARR
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
 from unetseg.images.tiffs import MAGIC, open_tiff
 from unetseg.images.tiling import cut_rows
 from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
 
-ZARR = ("zarr.json", ".zgroup", ".zattrs")  # one of them stands in each folder that is an OME-Zarr image
+ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs")  # one of them stands in each folder that is an OME-Zarr image
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory
 
 
@@ -159,10 +160,10 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 def _open(path: Path | str) -> AbstractContextManager[Stack]:
     """Open a file according to its content, vendors' files by their suffix; a folder is OME-Zarr."""
     if isinstance(path, str) and "://" in path:
-        return open_zarr(path) if PurePosixPath(path).suffix.lower() in ("", ".zarr") else _open_url(path)
+        return open_zarr(path) if PurePosixPath(path).suffix.lower() in ("", ZARR) else _open_url(path)
     path = Path(path)
     if path.is_dir():
-        if path.suffix != ".zarr" and not any((path / name).exists() for name in ZARR):
+        if path.suffix != ZARR and not any((path / name).exists() for name in ZARR_FILES):
             raise InputError("is a folder, and not an OME-Zarr image")
         return open_zarr(str(path))
     if path.suffix.lower() in VENDORS:
