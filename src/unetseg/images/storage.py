@@ -12,6 +12,9 @@ from urllib.parse import unquote, urlsplit
 from unetseg.errors import InputError
 from unetseg.images.names import SUFFIXES, ZARR, is_clutter, is_named_mask
 
+# what storages call the mark or the time of a file's last change; the last three: Azure, HTTP, WebHDFS
+CHANGED = ("ETag", "mtime", "created", "LastModified", "last_modified", "Last-Modified", "modificationTime")
+
 Place = Path | str  # a path, or the URL of what is not on a disk
 
 
@@ -93,7 +96,7 @@ def state(url: str) -> list[str]:
     system, path = storage(url)
     with told(url):
         known = system.info(path)
-    changed = next((known[name] for name in ("ETag", "mtime", "created", "LastModified") if known.get(name)), None)
+    changed = next((known[name] for name in CHANGED if known.get(name)), None)
     return [str(known.get("size")), str(changed)]
 
 
