@@ -104,8 +104,8 @@ class _Series:
         self.times = prod(length for _, length in self.leading) // self.depths // stains
         self.channels = 3 if self.palette is not None else stains * self.samples
         self.colour = self.palette is not None or (self.channels == 3 and self.kind in COLOURS)
-        small = isinstance(page.bitspersample, int) and page.bitspersample < 8
-        self.dtype = np.dtype(np.uint8) if small or self.palette is not None else np.dtype(page.dtype)
+        self.bits = page.bitspersample if isinstance(page.bitspersample, int) else 8  # 8 where samples differ
+        self.dtype = np.dtype(np.uint8) if self.bits < 8 or self.palette is not None else np.dtype(page.dtype)
 
     def _check_claims(self) -> None:
         """Refuse a file that claims more planes than it has room for, because they are listed."""
@@ -133,9 +133,8 @@ class _Series:
 
     def _shown(self, values: Values) -> Values:
         """Stretch values of fewer than 8 bits to all of them, and make 0 black."""
-        bits = self.page.bitspersample
-        if isinstance(bits, int) and bits < 8:
-            values = values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
+        if self.bits < 8:
+            values = values.astype(np.uint8) * np.uint8(255 // (2**self.bits - 1))
         return np.invert(values) if self.kind == PHOTOMETRIC.MINISWHITE else values
 
     def _stored(self, time: int, depth: int, stain: int, start: int, stop: int) -> Values:
