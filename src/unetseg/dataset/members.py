@@ -3,9 +3,10 @@
 import contextlib
 import re
 import stat
-import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
+
+from unetseg.dataset.layout import nfc
 
 LONGEST_NAME = 255  # bytes of a file or folder name, on Linux, macOS and Windows
 LONGEST_PATH = 1024  # bytes; macOS allows no more
@@ -51,12 +52,11 @@ def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, 
     Yields:
         The member's name as it stands in the file, and the rule.
     """
-    names = {id(member): member_name(member) for member in members}
-    for member in members:
-        name = names[id(member)]
+    names = [member_name(member) for member in members]
+    for name, member in zip(names, members, strict=True):
         for rule in (*name_faults(name), *_kind_faults(name, member)):
             yield name, rule
-    yield from _clashes([name for name in names.values() if len(name) <= LONGEST_PATH])
+    yield from _clashes([name for name in names if len(name) <= LONGEST_PATH])
     yield from _overlaps(members, end)
 
 
@@ -69,7 +69,7 @@ def member_name(member: zipfile.ZipInfo) -> str:
     if not member.flag_bits & UTF_8:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return unicodedata.normalize("NFC", name)
+    return nfc(name)
 
 
 def shown(name: str) -> str:
@@ -127,30 +127,18 @@ def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     entries: set[str] = set()
     for name in names:
         path = name.removesuffix("/")
-        for place, folder in (*((parent, True) for parent in _parents(path)), (path, name.endswith("/"))):
+        parents = [(path[: slash.start()], True) for slash in re.finditer("/", path)]
+        for place, folder in (*parents, (path, name.endswith("/"))):
             if (place, folder) in places:
                 continue
             places.add((place, folder))
-            if (other := spellings.setdefault(_folded(place), place)) != place:
+            if (other := spellings.setdefault(nfc(nfc(place).casefold()), place)) != place:
                 yield name, f"{place!r} differs from {other!r} only in case or Unicode form"
             elif (place, not folder) in places:
                 yield name, f"{place!r} is a file and a folder at once"
         if path in entries:
             yield name, "is there twice"
         entries.add(path)
-
-
-def _parents(path: str) -> Iterator[str]:
-    at = path.find("/")
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)
-
-
-def _folded(path: str) -> str:
-    if path.isascii():
-        return path.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _overlaps(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
