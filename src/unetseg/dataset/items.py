@@ -110,15 +110,13 @@ def _is_bowl(file: Path) -> bool:
         return {*COLUMNS} <= {*next(csv.reader([stream.readline(HEAD)]), [])}
 
 
-def name_below(root: Path, folder: Path) -> str:
-    """Name a folder below the one that is imported; what that one and those above are called says nothing."""
-    return folder.name.lower() if root in folder.parents else ""
-
-
 def part_of(file: Path, root: Path) -> Path | None:
-    """Find the innermost folder above a file whose name says that it holds images, or objects."""
+    """Find the innermost folder above a file whose name says that it holds images, or objects.
+
+    What the folder that is imported and those above are called says nothing.
+    """
     folders = takewhile(lambda folder: folder != root, file.parents)
-    return next((folder for folder in folders if name_below(root, folder) in IMAGE_FOLDERS | OBJECT_FOLDERS), None)
+    return next((folder for folder in folders if folder.name.lower() in IMAGE_FOLDERS | OBJECT_FOLDERS), None)
 
 
 def group_of(file: Path, root: Path) -> Path:
