@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
@@ -27,7 +27,7 @@ class _Entry:
 
     @property
     def path(self) -> PurePosixPath:
-        return PurePosixPath((self.name or "").replace("\\", "/"))
+        return PurePosixPath(self.name.replace("\\", "/"))
 
 
 def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
@@ -42,8 +42,9 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
         readers, lines = read or ({}, [])
         found.problems += [*problems, *lines]
         entries += [_Entry(table, name, reader) for name, reader in readers.items()]
-    joined = _join(entries, images, folder)
-    found.problems += _unjoined(entries, images, joined, folder)
+    placed = _with_folder(entries, images, folder)
+    joined = _join(entries, images, folder, placed)
+    found.problems += _unjoined(entries, images, joined, placed)
     keys = [(group_of(file, folder), nfc(file.stem)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
@@ -51,7 +52,9 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
     return found
 
 
-def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> dict[_Entry, Path]:
+def _join(
+    entries: Sequence[_Entry], images: Sequence[Path], folder: Path, placed: Collection[_Entry]
+) -> dict[_Entry, Path]:
     """Give entries their files: by the path, then by its end, then by the name alone, each also without the suffix.
 
     Each time a file goes to an entry only if it is the only one for this entry, and the entry the only one for it. By
@@ -70,7 +73,6 @@ def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> di
         (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name), True),
         (lambda entry: _stem(entry.path), _stem, True),
     ]
-    placed = _with_folder(entries, images, folder)
     for of_entry, of_file, alone in steps:
         used = {*joined.values()}
         files = _grouped(of_file, (file for file in images if file not in used))
@@ -82,12 +84,12 @@ def _join(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> di
 
 
 def _unjoined(
-    entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path], folder: Path
+    entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path], placed: Collection[_Entry]
 ) -> Iterator[str]:
     """Say for each entry without a file why it has none."""
     used = {*joined.values()}
     files = _grouped(_stem, (file for file in images if file not in used))
-    rest, placed = [entry for entry in entries if entry not in joined], _with_folder(entries, images, folder)
+    rest = [entry for entry in entries if entry not in joined]
     wanted = _grouped(lambda entry: _stem(entry.path), (entry for entry in rest if entry not in placed))
     for entry in rest:
         key, reason = _stem(entry.path), "there is no file of its name"
