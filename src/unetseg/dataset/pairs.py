@@ -10,16 +10,7 @@ from unetseg.annotations.formats import READERS
 from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
-from unetseg.dataset.items import (
-    OBJECT_FOLDERS,
-    Found,
-    Item,
-    Kinds,
-    group_of,
-    names_of,
-    part_of,
-    such_as,
-)
+from unetseg.dataset.items import OBJECT_FOLDERS, Found, Item, Kinds, group_of, names_of, part_of, such_as
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
@@ -51,14 +42,13 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     alone = [file for each in objects.values() for files in each.values() for file in files]
     if not pairs and not any(file.stem == ROI_SET for file in alone):
         return None
-    used = Counter(next(kind for kind in PAIRED if kind in each) for each in pairs.values())
-    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in used))
+    taken = [next(kind for kind in PAIRED if kind in each) for each in pairs.values()]
+    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in dict.fromkeys(taken)))
     bare = [files[0] for key, files in images.items() if key not in pairs]
     _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
     unused = list[Path]()
     known = {nfc(file.name) for files in images.values() for file in files}
-    for name, (key, each) in zip(names_of(list(pairs), folder), pairs.items(), strict=True):
-        kind = next(kind for kind in PAIRED if kind in each)
+    for name, kind, (key, each) in zip(names_of(list(pairs), folder), taken, pairs.items(), strict=True):
         unused += [file for other, files in each.items() if other != kind for file in files]
         if problem := _pair_problem(key, images[key], kind, each[kind], folder):
             found.problems.append(f"{images[key][0]}: {problem}")
