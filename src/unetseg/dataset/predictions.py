@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from unetseg.annotations.formats import FORMATS, READERS, TABLE_READERS
 from unetseg.annotations.jsons import load_json
@@ -16,14 +16,6 @@ from unetseg.images.names import from_text
 
 KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
 NOT_CHANGED = "not changed since they were predicted"
-
-
-class _Files(NamedTuple):
-    """The files of an image that hold objects, by their kinds: all, those edited since, and the names of those gone."""
-
-    there: dict[str, Path]
-    changed: dict[str, Path]
-    gone: list[str]
 
 
 def results_with(folder: Path) -> Path | None:
@@ -72,19 +64,19 @@ def _tell_unknown(found: Found, folder: Path, kinds: Kinds, images: Sequence[dic
 def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Found) -> Item | None:
     try:
         folder, name = listing.parent, image["image"]
-        files = _files(folder, name, kinds)
-        if files.gone and not files.changed:
+        there, changed, gone = _files(folder, name, kinds)
+        if gone and not changed:
             rule = "was written and is gone; predict again to have it back, or for an image without objects save"
             empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"
-            raise InputError(f"{folder / files.gone[0]}: {rule} {empty}")
-        if only_changed and not files.changed:
+            raise InputError(f"{gone[0]}: {rule} {empty}")
+        if only_changed and not changed:
             found.left_out[NOT_CHANGED] += 1
             return None
-        if len(files.changed) > 1:
-            raise InputError(f"{folder}: {name}: {' and '.join(files.changed)} were changed; keep one of them")
-        if not files.there:
+        if len(changed) > 1:
+            raise InputError(f"{folder}: {name}: {' and '.join(changed)} were changed; keep one of them")
+        if not there:
             raise InputError(f"{folder}: {name}: its files are gone")
-        kind, file = next(iter(files.changed.items() or files.there.items()))
+        kind, file = next(iter(changed.items() or there.items()))
         seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
         path = folder / image["path"]
         path = path if path.exists() else folder / from_text(image["path"])
@@ -94,8 +86,11 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
 
 
-def _files(folder: Path, name: str, kinds: Any) -> _Files:
+def _files(folder: Path, name: str, kinds: Any) -> tuple[dict[str, Path], dict[str, Path], list[Path]]:
     """Find the files of an image; `kinds` are what the last run wrote, though no empty file of some.
+
+    Returns:
+        The files that hold objects, by their kinds: all, and those edited since; and the paths of those gone.
 
     Raises:
         InputError: for a file of another kind: it may be of an earlier run, with other objects.
@@ -105,12 +100,10 @@ def _files(folder: Path, name: str, kinds: Any) -> _Files:
     seal = folder / ".unetseg" / f"{name}.json"
     written = load_json(seal)["files"] if seal.is_file() else None
     if written is None:
-        return _Files(there, {}, [])
+        return there, {}, []
     known = {*written, *(kind for kind in kinds if FORMATS[kind].needs_objects)}
     if other := next((kind for kind in there if kind not in known), None):
         rule = f"the last run wrote no {other} of this image; remove it if it is of an earlier run"
         raise InputError(f"{there[other]}: {rule}, else save it to a folder predicted with --write {other}")
     changed = {kind: path for kind, path in there.items() if sha256(path) != written.get(kind)}
-    return _Files(
-        there, changed, [f"{name}{FORMATS[kind].name}" for kind in KINDS if kind in written and kind not in there]
-    )
+    return there, changed, [path for kind, path in paths.items() if kind in written and kind not in there]
