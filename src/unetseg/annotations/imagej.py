@@ -19,7 +19,6 @@ AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_
 OVERLAYS = {ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE, ROI_SUBTYPE.ARROW}  # drawn on the image, and stored as a rectangle
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0  # the segments of ImageJ's composite ROIs, as Java's PathIterator numbers them
 TURN = 720  # corners of the polygon that stands for an ellipse
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same objects give the same file
 LARGEST = 2**28  # bytes of a single ROI; an outline takes some 8 a corner
 
 logging.getLogger("roifile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
@@ -36,7 +35,7 @@ def write_roi(path: Path, _about: About) -> Iterator[Add]:
 
         def add(strip: Strip) -> None:
             for found in strip.objects:
-                member = zipfile.ZipInfo(f"{found.label:05}.roi", LONG_AGO)
+                member = zipfile.ZipInfo(f"{found.label:05}.roi")  # of 1980: the same objects give the same file
                 member.compress_type = zipfile.ZIP_DEFLATED
                 file.writestr(member, _roi(found).tobytes())
 

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from unetseg import files
 from unetseg.annotations.masks import number_parts
 from unetseg.dataset.groups import read_rows
+from unetseg.dataset.layout import SOURCES
 from unetseg.dataset.problems import Findings, attempt_each
 from unetseg.dataset.samples import find_samples, modality, read_sample
 from unetseg.dataset.subsets import TRUTH, packed
@@ -24,7 +25,6 @@ from unetseg.images import resampling
 from unetseg.images.fingerprint import TRAITS, traits
 from unetseg.images.stacks import Channel, Project
 
-SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or data set an image came from
 COLUMNS = (
     "index", "id", "height", "width", "channels", "pixel_size", "objects", "foreground", "modality", "image", "source",
 )  # fmt: skip

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.config import DataSettings
-from unetseg.dataset.layout import nfc
+from unetseg.dataset.layout import GROUPS, nfc
 from unetseg.errors import InputError
 from unetseg.files import read_csv, read_text
 
-TABLE = "groups.csv"
 COLUMNS = ("group", "patient", "slide", "plate")
 
 Rows = list[dict[str, str]]
@@ -25,7 +24,7 @@ def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collectio
     Raises:
         InputError: as `read_groups` does; and if a table beside the archive would be overlooked.
     """
-    given, own, beside = Path(data.groups), samples / TABLE, archive.with_name(TABLE)
+    given, own, beside = Path(data.groups), samples / GROUPS, archive.with_name(GROUPS)
     if beside.is_file() and not (given.is_file() and given.samefile(beside)):
         raise InputError(f"{beside}: is beside the archive, where DVC does not watch it; set data.groups to this path")
     if not given.is_file():

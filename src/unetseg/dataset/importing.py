@@ -12,9 +12,9 @@ from pathlib import Path
 
 from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
-from unetseg.dataset.groups import COLUMNS, TABLE, read_rows
+from unetseg.dataset.groups import COLUMNS, read_rows
 from unetseg.dataset.items import Found, Item, stem_of
-from unetseg.dataset.layout import id_faults, nfc
+from unetseg.dataset.layout import GROUPS, SOURCES, id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
 from unetseg.dataset.predictions import NOT_CHANGED
@@ -25,11 +25,7 @@ from unetseg.files import atomic_path
 from unetseg.images.stacks import Channel, Project
 
 MOST_CLASSES = 8  # that are told by name
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same images give the same archive
-
-NEEDED = {TABLE: COLUMNS, "sources.csv": ("source",)}  # columns of which a table has at least one
-
-Rows = dict[str, dict[str, str]]  # by their ids
+NEEDED = {GROUPS: COLUMNS, SOURCES: ("source",)}  # columns of which a table has at least one
 
 
 @dataclass
@@ -132,14 +128,14 @@ def import_archive(
 
 @dataclass
 class _Import:
-    """The archive that is being written."""
+    """The archive that is being written; its members are of 1980, so that the same images give the same archive."""
 
     archive: zipfile.ZipFile
     make: Callable[[Item], Packed]
     summary: Summary
     but: Collection[Path]  # what is no part of a folder of images in which it lies
     names: dict[str, Path] = field(default_factory=dict)  # in one form, with the source that has it
-    tables: dict[str, Rows] = field(default_factory=lambda: {name: {} for name in NEEDED})
+    tables: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: {name: {} for name in NEEDED})  # by id
 
     def add(self, source: Path, beside: Path, form: str | None, only_changed: bool) -> None:
         """Add the images of a source, unpacked in the folder `beside` if it is an archive, and their rows."""
@@ -159,13 +155,13 @@ class _Import:
                 if sample:
                     self._write(item.name, sample)
                     taken.add(item.name)
-                    self.tables["sources.csv"][item.name] = {"source": source_name(source)}
+                    self.tables[SOURCES][item.name] = {"source": source_name(source)}
             known = {item.name for item in found.items} | found.others
             for path in found.tables:
                 self.summary.problems += map(named, self._add_rows(path, taken, known))
-            bare = taken - self.tables[TABLE].keys()
+            bare = taken - self.tables[GROUPS].keys()
             if bare and bare != taken:
-                line = f"{source}: {len(bare)} of {len(taken)} images have no row in {TABLE}, such as {min(bare)}"
+                line = f"{source}: {len(bare)} of {len(taken)} images have no row in {GROUPS}, such as {min(bare)}"
                 self.summary.warnings.append(line)
 
     def write_tables(self) -> None:
@@ -175,12 +171,12 @@ class _Import:
                 text = io.StringIO()
                 writer = csv.DictWriter(text, ["id", *columns], restval="", lineterminator="\n")
                 writer.writeheader()
-                writer.writerows({"id": name} | rows.get(name, {}) for name in sorted(self.tables["sources.csv"]))
-                self.archive.writestr(zipfile.ZipInfo(table, LONG_AGO), text.getvalue())
+                writer.writerows({"id": name} | rows.get(name, {}) for name in sorted(self.tables[SOURCES]))
+                self.archive.writestr(zipfile.ZipInfo(table), text.getvalue())
 
     def _write(self, image: str, sample: Packed) -> None:
         for name, content in sample.files:
-            self.archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content)
+            self.archive.writestr(zipfile.ZipInfo(name), content)
         self.summary.images += 1
         self.summary.objects += sample.objects
         self.summary.classes += sample.classes
@@ -224,7 +220,7 @@ class _Import:
                 rows[name] = rows.get(name, {}) | row
             elif name in taken:
                 problems[name] = f"{path}: {name}: has several rows, here or in another {table}; keep one"
-            elif name in known or table != TABLE:
+            elif name in known or table != GROUPS:
                 self.summary.left_out[f"rows of {table} whose images are left out"] += 1
             else:
                 strange.append(given)

@@ -5,7 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 KINDS = ("images", "masks")
-TABLES = ("groups.csv", "sources.csv")  # optional, beside the samples
+GROUPS = "groups.csv"  # columns id and some of group, patient, slide, plate
+SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or data set an image came from
+TABLES = (GROUPS, SOURCES)  # optional, beside the samples
 WANTED = "expected <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
 IMPORT = "`unetseg import` makes such an archive of other forms: unetseg import {archive} --out my.zip"
 CLUTTER_FOLDERS = {"__MACOSX", ".ipynb_checkpoints", "@eaDir"}

@@ -9,7 +9,8 @@ import numpy as np
 from unetseg.config import DataSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
-from unetseg.dataset.groups import TABLE, Rows, read_groups
+from unetseg.dataset.groups import Rows, read_groups
+from unetseg.dataset.layout import GROUPS
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, predict_subset, score
@@ -38,7 +39,7 @@ def evaluate_archive(
         extract(contents, samples)
         for line in contents.told_left_out():
             print(f"{archive}: {line}", file=sys.stderr)
-        own = samples / TABLE
+        own = samples / GROUPS
         together = read_groups(own, contents.ids) if own.is_file() else []
     try:
         write_arrays(
