@@ -17,7 +17,7 @@ from unetseg.annotations.masks import number_parts
 from unetseg.dataset.groups import read_rows
 from unetseg.dataset.layout import SOURCES
 from unetseg.dataset.problems import Findings, attempt_each
-from unetseg.dataset.samples import find_samples, modality, read_sample
+from unetseg.dataset.samples import count_objects, find_samples, modality, read_sample
 from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import Tile, cut
 from unetseg.errors import InputError
@@ -90,7 +90,7 @@ def write_arrays(
     return findings
 
 
-def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", project: Project = "none") -> Prepared:
+def prepare(folder: Path, size: int, tiles: bool, channel: Channel, project: Project) -> Prepared:
     """Read a sample and resize it: the image by area, labels by the pixel nearest to each centre.
 
     The objects of a single mask are its parts, those of the resized mask included.
@@ -106,7 +106,7 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
         "width": width,
         "channels": sample.stored.channels,
         "pixel_size": math.sqrt(math.prod(pixel)) if (pixel := sample.stored.pixel) else None,
-        "objects": int(np.count_nonzero(np.bincount(sample.labels.ravel())[1:])),
+        "objects": count_objects(sample.labels),
         "foreground": float((sample.labels > 0).mean()),
         "modality": modality(sample.image),
         "image": sample.path.relative_to(folder.parent).as_posix(),
@@ -115,9 +115,8 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel = "all", proj
     if sample.parts:  # resized, they may touch or fall apart: then a perfect mask has other parts
         labels = number_parts(labels > 0, folder)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
-    known_by = traits(sample.stored.pixels)
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)
-    return Prepared(row, image, labels, truth, known_by, list(sample.warnings), squares)
+    return Prepared(row, image, labels, truth, traits(sample.stored.pixels), sample.warnings, squares)
 
 
 def read_sources(samples: Path) -> dict[str, str]:
@@ -157,7 +156,7 @@ def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Ca
 
     Not a memory map: what is written to one counts as this process's memory, and a full disk kills the process.
     """
-    rows, row_bytes = 0, np.dtype(dtype).itemsize * math.prod(shape)
+    rows = 0
 
     def write_header() -> None:
         kind = np.lib.format.dtype_to_descr(np.dtype(dtype))
@@ -166,8 +165,8 @@ def growing(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Ca
 
     def append(row: np.ndarray) -> None:
         nonlocal rows
-        file.write(content := row.tobytes())
-        rows += len(content) // row_bytes
+        file.write(row.tobytes())
+        rows += row.size // math.prod(shape)
 
     with path.open("wb") as file:
         write_header()

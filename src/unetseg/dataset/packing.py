@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from unetseg.annotations.masks import LONE, check_count, is_label_image
 from unetseg.annotations.regions import IGNORED, OUTSIDE, Region, overlap
 from unetseg.dataset.items import Item
-from unetseg.dataset.samples import list_files, read_sample
+from unetseg.dataset.samples import count_objects, list_files, read_sample
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.names import SUFFIXES
@@ -61,7 +61,7 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
     sample = read_sample(folder, channel, project)
     files = list_files(folder / "masks")
     masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
-    objects = len(files) if len(files) > 1 else len(np.unique(sample.labels[sample.labels > 0]))
+    objects = len(files) if len(files) > 1 else count_objects(sample.labels)
     return Packed([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter(), Counter())
 
 
@@ -78,7 +78,7 @@ def _image(
 def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple[str, bytes]]:
     """Write one label image, or one file per object where objects overlap; all zero where there are none."""
     labels = np.zeros((height, width), np.uint16)
-    if regions and (overlap(regions, height, width) or not _paint(labels, regions)):
+    if overlap(regions, height, width) or not _paint(labels, regions):
         for number, region in enumerate(regions, 1):
             single = np.zeros((height, width), np.uint8)
             single[region.box][region.mask] = 255

@@ -37,8 +37,8 @@ class Sample:
     stored: Stored
     image: UInt8[np.ndarray, "height width 3"]
     labels: Labels
-    warnings: Sequence[str]
-    parts: bool = False
+    warnings: list[str]
+    parts: bool
 
 
 def find_samples(folder: Path) -> list[Path]:
@@ -127,6 +127,11 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
     if cv2.mean(spread)[0] > COLOUR_SPREAD:
         return "colour"
     return "bright_grey" if np.median(green) >= BRIGHT_MEDIAN else "dark_grey"
+
+
+def count_objects(labels: Labels) -> int:
+    """Count the numbers in a label image that have pixels, but for 0."""
+    return int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
 
 
 def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from unetseg.dataset.archive import HEAD, open_zip, read_member
+from unetseg.dataset.archive import HEAD, MOST_LINES, open_zip, read_member
 from unetseg.dataset.members import INNER, faults, member_name, what_is
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
@@ -19,7 +19,6 @@ MOST_MEMBERS = 1_000_000
 MOST_BYTES = 200 * 10**9
 MOST_RATIO = 200
 SMALL = 10**9  # bytes; images of masks may pack as well as a bomb does
-MOST_LINES = 20
 DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 UNSAFE: dict[type[tarfile.TarError], str] = {
     tarfile.AbsolutePathError: "is an absolute path",
