@@ -21,7 +21,11 @@ def polygons(mask: Bool[np.ndarray, "height width"]) -> list[list[Ring]]:
         (row, column) reaches from corner (row, column) to corner (row + 1, column + 1).
     """
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
-    return [sorted(_rings(parts == part), key=_area, reverse=True) for part in range(1, count)]
+    return [
+        # the signed area of an outer ring is below 0, that of a hole over 0
+        sorted(_rings(parts == part), key=lambda ring: cv2.contourArea(ring.astype(np.int32), oriented=True))
+        for part in range(1, count)
+    ]
 
 
 def outline(mask: Bool[np.ndarray, "height width"], row: int, column: int) -> list[list[Ring]]:
@@ -71,9 +75,3 @@ def _without_straight(corners: list[Corner]) -> Ring:
     ring = np.array(corners)
     came, goes = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     return np.asarray(ring[(came != goes).any(axis=1)])
-
-
-def _area(ring: Ring) -> float:
-    """Compute the signed area (the shoelace formula): over 0 for an outer ring, below for a hole."""
-    following = np.roll(ring, -1, axis=0)
-    return float((ring[:, 1] * following[:, 0] - following[:, 1] * ring[:, 0]).sum()) / 2
