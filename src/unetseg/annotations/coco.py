@@ -102,18 +102,19 @@ def read_coco(path: Path) -> Table:
     readers: dict[str, Reader] = {}
     for image in images:
         name, number = str(image.get("file_name")), _as_text(image.get("id"))
-        read: Reader = partial(_read_instances, path, image, instances[number], categories)
+        where, rule = f"{path}: {name}", None
         if names[name] > 1 and "plane" in image:
             rule = "has an entry per plane; import the folder that `unetseg predict` wrote, which tells planes apart"
-            read = partial(refuse, f"{path}: {name}: {rule}")
         elif names[name] > 1:
-            read = partial(refuse, f"{path}: {name}: is the file_name of {names[name]} images; keep one of them")
+            rule = f"is the file_name of {names[name]} images; keep one of them"
         elif numbers[number] > 1:
-            read = partial(refuse, f"{path}: {name}: has the id {number}, as another image has; number them anew")
+            rule = f"has the id {number}, as another image has; number them anew"
         elif image.get("id") is None:
-            read = partial(refuse, f"{path}: {name}: has no id, by which annotations name their image")
-        readers[name] = read
-    return Table(readers, [_stray_line(path, strays)] if strays else [])
+            rule = "has no id, by which annotations name their image"
+        read = partial(_read_instances, where, image, instances[number], categories)
+        readers[name] = partial(refuse, f"{where}: {rule}") if rule else read
+    lost = f"{path}: {len(strays)} annotations are of no image that it lists"
+    return Table(readers, [f"{lost}, first {each.get('id')}, of image {each.get('image_id')}" for each in strays[:1]])
 
 
 def _as_text(number: Any) -> str:
@@ -121,20 +122,14 @@ def _as_text(number: Any) -> str:
     return str(int(number) if isinstance(number, float) and number.is_integer() else number)
 
 
-def _stray_line(path: Path, strays: Sequence[dict[str, Any]]) -> str:
-    number, image = (strays[0].get(key) for key in ("id", "image_id"))
-    return f"{path}: {len(strays)} annotations are of no image that it lists, first {number}, of image {image}"
-
-
 def _read_instances(
-    path: Path,
+    where: str,
     image: dict[str, Any],
     instances: list[dict[str, Any]],
     categories: dict[str, str],
     height: int,
     width: int,
 ) -> Annotations:
-    where = f"{path}: {image.get('file_name')}"
     check_stated(where, (image.get("height"), image.get("width")), height, width)
     boxes = crowds = taken = small = 0
     found, classes = [], []
