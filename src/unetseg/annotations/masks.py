@@ -32,7 +32,7 @@ JPEG = b"\xff\xd8\xff"
 OBJECT_VALUES = (255, 1, 65535)
 LONE = 2  # in 16 bit: one object, which may be in parts, as `import` writes it
 RULE = "a mask holds 0 for background and 255 (or 1) for the object"
-LABELS_RULE = "a label image holds 0 for background and a whole number for each object"
+LABELS_RULE = f"{RULE}, a label image holds 0 for background and a whole number for each object"
 
 Values = Integer[np.ndarray, "height width"]
 Labels = UInt16[np.ndarray, "height width"]
@@ -85,7 +85,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
         whole = np.zeros(image.pixels.shape[:2], np.bool_)
         whole[mask.box] = mask.mask
         return number_parts(whole, path)
-    values, itself = _read_values(path, image, f"{RULE}, {LABELS_RULE}")
+    values, itself = _read_values(path, image, LABELS_RULE)
     objects, parts = _dense(values)
     if _holds_parts(objects, values.dtype):
         return number_parts(values > 0, path)
@@ -93,7 +93,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
     problem = "which JPEG blurs, so save it as PNG" if lossy else _no_labels(parts, len(objects))
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
-        raise InputError(f"{path}: {wrong}; {RULE}, {LABELS_RULE}")
+        raise InputError(f"{path}: {wrong}; {LABELS_RULE}")
     check_count(len(objects), path)
     return np.asarray(parts, np.uint16)
 

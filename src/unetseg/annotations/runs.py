@@ -89,10 +89,11 @@ def read_bowl(path: Path) -> Table:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
-            if not {*COLUMNS} <= {*(rows.fieldnames or ())}:
+            header = rows.fieldnames or ()
+            if not {*COLUMNS} <= {*header}:
                 raise KeyError
-            stated = [next((name for name in rows.fieldnames or () if name.lower() == side), "") for side in SIDES]
-            kinds = [name for name in rows.fieldnames or () if name.lower().replace("_", "") in CLASS_COLUMNS]
+            stated = [next((name for name in header if name.lower() == side), "") for side in SIDES]
+            kinds = [name for name in header if name.lower().replace("_", "") in CLASS_COLUMNS]
             for row in rows:
                 name, text = (row[column] for column in COLUMNS)
                 if None in row or None in row.values():

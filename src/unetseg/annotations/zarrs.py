@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 
 from unetseg.annotations.about import About, Add
 from unetseg.errors import InputError
+from unetseg.objects.strips import Strip
 
 CHUNK = 1024  # height and width of a chunk, in pixels
 VERSION = "0.5"  # of OME-Zarr, https://ngff.openmicroscopy.org/0.5
@@ -32,7 +33,7 @@ def write_zarr(path: Path, about: About) -> Iterator[Add]:
     labels = image.create_group("labels/objects", attributes=_attributes(about, source))
     add_probability, add_labels = (_writer(group, about, dtype) for group, dtype in ((image, "u2"), (labels, "u4")))
 
-    def add(strip: Any) -> None:
+    def add(strip: Strip) -> None:
         add_probability(np.rint(strip.probability * 65535).astype(np.uint16))
         add_labels(strip.labels.astype(np.uint32))
 
