@@ -64,11 +64,13 @@ def read_mask(path: Path, image: Stored | None) -> Region:
     if mask := _read_plain(path, image):
         return mask
     values, itself = _read_values(path, image, RULE)
-    box = _box(values)
-    found = np.unique(values[box])
+    there = values if values.dtype == np.uint8 else (values != 0).view(np.uint8)
+    column, row, width, height = cv2.boundingRect(there)  # what follows need not look at the rest
+    values = values[row : row + height, column : column + width]
+    found = np.unique(values)
     if not _is_mask(found[found != 0], values.dtype):
         raise InputError(f"{path}: {'is the image itself' if itself else f'has {_listed(found)}'}; {RULE}")
-    return Region(box[0].start, box[1].start, values[box] > 0)
+    return Region(row, column, values > 0)
 
 
 def read_labels(path: Path, image: Stored | None) -> Labels:
@@ -224,12 +226,6 @@ def _mismatch(mask: Stored, image: Stored) -> str | None:
     if (turned := mask.orientation) != image.orientation:
         return f"has orientation {turned}, its image {image.orientation}; save both upright, so that both mean the same"
     return None
-
-
-def _box(values: Values) -> tuple[slice, slice]:
-    """Find the rows and columns that hold all that is not zero: what follows need not look at the rest."""
-    column, row, width, height = cv2.boundingRect(values if values.dtype == np.uint8 else (values != 0).view(np.uint8))
-    return slice(row, row + height), slice(column, column + width)
 
 
 def _listed(found: Shaped[np.ndarray, " found"]) -> str:
