@@ -1,7 +1,7 @@
 """COCO instances (cocodataset.org, "Data format"), in and out."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -67,8 +67,10 @@ def write_coco(path: Path, images: Sequence[Listed]) -> None:
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write('{"categories": [{"id": 1, "name": "object"}],\n"images": [')
         write = list_writer(file)
-        for number, image in enumerate(images, 1):
-            write(_image(number, image.header))
+        for number, header in enumerate((image.header for image in images), 1):
+            plane = {} if header["plane"] is None else {"plane": header["plane"]}
+            size = {"height": header["height"], "width": header["width"]}
+            write({"id": number, "file_name": header["image"], **size, **plane})
         file.write('],\n"annotations": [')
         write = list_writer(file)
         for annotation in _annotations(images):
@@ -184,12 +186,6 @@ def _from_counts(segmentation: dict[str, Any], height: int, width: int) -> Regio
     lengths = np.array(counts, np.int64)
     ends = np.cumsum(lengths)
     return from_runs((ends - lengths)[1::2], lengths[1::2], height, width)
-
-
-def _image(number: int, header: Mapping[str, Any]) -> dict[str, Any]:
-    plane = {} if header["plane"] is None else {"plane": header["plane"]}
-    size = {"height": header["height"], "width": header["width"]}
-    return {"id": number, "file_name": header["image"], **size, **plane}
 
 
 def _annotations(images: Sequence[Listed]) -> Iterator[dict[str, Any]]:
