@@ -78,8 +78,9 @@ def write_overlay(path: Path, about: About) -> Iterator[Add]:
     def add(strip: Strip) -> None:
         nonlocal above
         drawn = image.rows(strip.top, strip.top + len(strip.labels)).copy()
-        drawn[_edges(np.concatenate([above, strip.labels]))] = YELLOW
-        above = np.concatenate([above, strip.labels])[-1:]
+        labels = np.concatenate([above, strip.labels])
+        drawn[_edges(labels)] = YELLOW
+        above = labels[-1:]
         rows(drawn)
 
     with open_source(about.source) as image, png_rows(path, about.height, about.width, 3) as rows:

@@ -120,6 +120,6 @@ def _shape(found: Found) -> dict[str, Any]:
     rows, columns = found.mask.shape
     content = io.BytesIO()
     Image.fromarray(found.mask.astype(np.uint8)).save(content, "PNG")
-    corners = [[found.column, found.row], [found.column + columns - 1, found.row + rows - 1]]
+    ends = [[found.column, found.row], [found.column + columns - 1, found.row + rows - 1]]
     mask = base64.b64encode(content.getvalue()).decode("ascii")
-    return facts | {"shape_type": "mask", "points": corners, "mask": mask}
+    return facts | {"shape_type": "mask", "points": ends, "mask": mask}
