@@ -41,7 +41,7 @@ def find_layout(names: Iterable[str]) -> Layout:
     roots = sorted(
         {"".join(f"{part}/" for part in parts[:-3]) for name in kept if _is_sample(parts := name.split("/"))}
     )
-    found = Layout({}, [], _root_faults(roots, kept) or _flat_faults(kept))
+    found = Layout({}, [], list(_root_faults(roots, kept)))
     for name in kept:
         path = name.removeprefix("".join(roots[:1]))
         parts = path.split("/")
@@ -83,23 +83,18 @@ def _is_sample(parts: Sequence[str]) -> bool:
     return len(parts) >= 3 and parts[-2] in KINDS
 
 
-def _root_faults(roots: Sequence[str], names: Sequence[str]) -> list[tuple[str | None, str]]:
-    if not roots:
-        some = ", ".join(repr(name)[:100] for name in names[:3]) or "nothing"
-        return [(None, f"no sample found: {WANTED}; it holds {some}. {IMPORT}")]
-    if len(roots) > 1:
-        places = " and ".join(repr(root)[:100] for root in roots[:2])
-        return [(None, f"samples stand in {len(roots)} places, such as {places}: {WANTED}")]
-    return []
-
-
-def _flat_faults(names: Sequence[str]) -> list[tuple[str | None, str]]:
-    """Tell images and masks in two folders for all from one folder for each image."""
+def _root_faults(roots: Sequence[str], names: Sequence[str]) -> Iterator[tuple[None, str]]:
+    """Tell samples that are nowhere, in several places, or whose images and masks are in two folders for all."""
     images = {name for name in names if _is_sample(parts := name.split("/")) and parts[-2] == "images" and parts[-1]}
     folders = {name.rpartition("/")[0] for name in images}
-    if len(images) < 2 * max(len(folders), 1):
-        return []
-    return [(None, f"{len(images)} images stand in {len(folders)} folders: {WANTED}. {IMPORT}")]
+    if not roots:
+        some = ", ".join(repr(name)[:100] for name in names[:3]) or "nothing"
+        yield None, f"no sample found: {WANTED}; it holds {some}. {IMPORT}"
+    elif len(roots) > 1:
+        places = " and ".join(repr(root)[:100] for root in roots[:2])
+        yield None, f"samples stand in {len(roots)} places, such as {places}: {WANTED}"
+    elif len(images) >= 2 * max(len(folders), 1):
+        yield None, f"{len(images)} images stand in {len(folders)} folders: {WANTED}. {IMPORT}"
 
 
 def nfc(text: str) -> str:
