@@ -68,11 +68,11 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
         InputError: with a line for every problem of the sample, naming the file, the value and the rule.
     """
     found, problems = attempt(_read_stored, folder / "images", channel, project)
-    path, stored = found or (None, None)
-    merged, mask_problems = attempt(_read_masks, folder / "masks", stored)
-    if path is None or stored is None or merged is None:
+    merged, mask_problems = attempt(_read_masks, folder / "masks", found and found[1])
+    if not found or not merged:
         raise InputError(*problems, *mask_problems)
-    image, (labels, warnings) = to_rgb(stored.pixels), merged
+    (path, stored), (labels, warnings) = found, merged
+    image = to_rgb(stored.pixels)
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")
     one = len(list_files(folder / "masks")) == 1

@@ -106,9 +106,9 @@ def _unjoined(
 
 def _with_folder(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> set[_Entry]:
     """Find the entries whose path names a folder that holds images."""
-    parents = {file.parent for file in images}
-    there = {_path(each) for parent in parents for each in (parent, *parent.parents)}
-    inner = {each.parts for parent in parents for each in (parent, *parent.parents) if folder in each.parents}
+    above = {each for parent in {file.parent for file in images} for each in (parent, *parent.parents)}
+    there = {_path(each) for each in above}
+    inner = {each.parts for each in above if folder in each.parents}
     ends = {_path(PurePath(*parts[start:])) for parts in inner for start in range(len(folder.parts), len(parts))}
     places = {(entry.table.parent, entry.path.parent) for entry in entries if entry.path.parent.name}
     known = {
