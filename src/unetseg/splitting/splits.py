@@ -190,7 +190,8 @@ def _check_groups(groups: Mapping[str, str], needed: int, key: str) -> None:
     found = len(set(groups.values()))
     if found < needed:
         rule = f"needs at least {needed} groups, but the {len(groups)} samples form only {found}"
-        raise InputError(f"params.yaml: {key} {rule}; add samples, or use split.method=random")
+        fewer = "lower split.folds, " if found >= 3 and needed > 3 else ""
+        raise InputError(f"params.yaml: {key} {rule}; {fewer}add samples, or use split.method=random")
 
 
 def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str] | None) -> dict[str, str]:
