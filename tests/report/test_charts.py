@@ -13,6 +13,7 @@ EPOCHS = [
 
 def row(kind="dark_grey", dice="0.9", objects="4", foreground="0.25"):
     return {
+        "subset": "test",
         "modality": kind,
         "dice": dice,
         "objects": objects,
@@ -50,6 +51,13 @@ def test_every_image_is_in_the_histogram_of_dice(figure):
         sum(bar.get_height() for bar in figure.axes[0].patches if bar.get_height() >= 1 and bar.get_width() < 0.1) >= 3
     )
     assert figure.axes[0].get_xlim()[0] <= 0.31
+
+
+@pytest.mark.parametrize(("subset", "images"), [("test", "2 test images"), ("$lab_$", "2 images of $lab_$")])
+def test_the_distribution_names_the_archive_whose_images_it_shows_but_for_the_test_subset(subset, images, tmp_path):
+    with picture(tmp_path / "a.png") as figure:
+        figures.draw_distribution(figure, [row() | {"subset": subset}] * 2, score())
+    assert figure.axes[0].get_title("left") == f"Dice of the {images}"
 
 
 def test_a_distribution_without_an_interval_or_a_spread_can_be_drawn(figure):

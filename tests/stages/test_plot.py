@@ -51,7 +51,15 @@ def run(tmp_path_factory):
 
 def write_scores(folder, tiles):
     rows = [
-        {"id": tile.name, "modality": "dark_grey", "height": 64, "width": 64, "objects": 4, "foreground": 0.1}
+        {
+            "id": tile.name,
+            "subset": "test",
+            "modality": "dark_grey",
+            "height": 64,
+            "width": 64,
+            "objects": 4,
+            "foreground": 0.1,
+        }
         | {"dice": 0.5 + index / 10}
         for index, tile in enumerate(tiles)
     ]

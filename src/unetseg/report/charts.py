@@ -81,7 +81,10 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
         interval = f"95 % interval of the mean {dice['low']:.3f} to {dice['high']:.3f}"
         axes.axvspan(dice["low"], dice["high"], color="#f7dfa8", linewidth=0, zorder=0, label=interval)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="Dice of an image", ylabel="images", title=f"Dice of the {len(values)} test images")
+    axes.set(xlabel="Dice of an image", ylabel="images")
+    subset = per_image[0]["subset"]
+    images = "test images" if subset == "test" else f"images of {subset}"
+    axes.set_title(f"Dice of the {len(values)} {images}", parse_math=False)  # an archive's name may hold a $
     figure.legend(loc="outside lower center", ncols=2)
     figure.set_figheight(3.7)
 
