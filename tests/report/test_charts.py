@@ -76,6 +76,15 @@ def test_an_external_archive_of_the_name_of_a_subset_or_a_kind_has_its_own_image
     assert points == [[0.9], [0.9], [0.3, 0.4]]
 
 
+def test_a_name_that_reads_as_a_formula_is_drawn_as_it_is(tmp_path):
+    scores = {"images": 1, "dice": score(), "by_kind": {}, "external": {"$lab_$": {"images": 1, "dice": score()}}}
+    with picture(tmp_path / "a.png") as drawn:
+        figures.draw_by_kind(drawn, [row()], scores, [row() | {"subset": "$lab_$"}])
+    assert [text.get_text() for text in drawn.axes[0].get_yticklabels()] == ["all\n1 images", "$lab_$\n1 images"]
+    runs = [{"data.archive": name, "dice.mean": 0.8} for name in ("$a_$.zip", "b.zip")]
+    figures.draw_sweep(tmp_path / "b.png", runs, ["data.archive"], "dice.mean")
+
+
 def test_each_kind_has_its_images_its_count_and_its_interval(figure):
     rows = [row(), row("colour", "0.5"), row("colour", "0.6")]
     kinds = {"colour": {"images": 2, "dice": score()}, "dark_grey": {"images": 1, "dice": score(low=None)}}

@@ -110,7 +110,7 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any],
         axes.plot(dice["mean"], place - 0.2, "D", color="white", markeredgecolor=BLACK, markersize=7)
         axes.annotate(f"mean {dice['mean']:.3f}", (1.01, place - 0.2), xycoords=("axes fraction", "data"), va="center")
     labels = [f"{KINDS.get(kind, (kind,))[0]}\n{each['images']} images" for kind, each, _ in groups]
-    axes.set_yticks(range(len(groups)), labels)
+    axes.set_yticks(range(len(groups)), labels, parse_math=False)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     figure.set_figheight(1.0 + 0.75 * len(groups))
     title = "Dice by kind of image: each image, mean (diamond) and 95 % interval (bar)"
@@ -191,7 +191,7 @@ def draw_sweep(path: Path, runs: Sequence[Mapping[str, Any]], names: Sequence[st
         for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharey=True)), names, strict=True):
             values, scores = ([run[each] for run in runs] for each in (name, score))
             numeric = all(type(value) in (int, float) for value in values)
-            places = values if numeric else [str(value) for value in values]
+            places = values if numeric else [str(value).replace("$", r"\$") for value in values]
             order = sorted(set(places))
             means = [np.mean([each for each, at in zip(scores, places, strict=True) if at == value]) for value in order]
             axes.plot(places, scores, "o", color=GREY, label="a run")
