@@ -38,7 +38,7 @@ def main(
     asked, external = params.evaluate, Path(params.evaluate.external)
     chance = asked.model_dump(include={"bootstrap", "seed"})
     predictor = Predictor(load_model(model), params.image.mode, tta=asked.tta)
-    with atomic_path(predictions) as out, scratch_folder(predictions.with_name("evaluate.partial")) as scratch:
+    with atomic_path(predictions) as out, scratch_folder(predictions.parent) as scratch:
 
         def predict(name: str, to: Path) -> Subset:
             natives = scratch / f"native_{name}" if predictor.scale == "tiles" else None

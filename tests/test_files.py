@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.files import atomic_path, check_output, is_full, read_csv, write_csv, write_json, write_text
+from unetseg.files import (
+    COMPUTER,
+    atomic_path,
+    check_output,
+    is_full,
+    read_csv,
+    scratch_folder,
+    write_csv,
+    write_json,
+    write_text,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +42,16 @@ def test_a_file_replaces_a_file():
     write_text(Path("a/b.txt"), "old")
     write_text(Path("a/b.txt"), "new")
     assert contents() == {"a/b.txt": "new"}
+
+
+def test_scratch_folders_of_one_place_are_apart_and_go_with_what_killed_processes_left():
+    left = Path("a", f"{COMPUTER}999999999-x-y.partial")
+    (left / "b").mkdir(parents=True)
+    with scratch_folder(Path("a")) as first, scratch_folder(Path("a")) as second:
+        assert len({first, second, left}) == 3
+        assert not list(first.iterdir())
+        assert not left.exists()
+    assert not list(Path("a").iterdir())
 
 
 @pytest.mark.parametrize("old", ["thesis/t.txt", "thesis/deep/t.txt", "thesis/deep/.hidden"])

@@ -93,14 +93,17 @@ def is_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def scratch_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that is removed when the block ends; what a kill left of it is removed first."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder below `parent`, of a name that no other process takes, and remove it when the block ends.
+
+    What killed processes left there is removed, too.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = _make_workspace(parent)
     try:
-        yield path
+        yield folder
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

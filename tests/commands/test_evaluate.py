@@ -9,6 +9,8 @@ import tifffile
 from spots import MODEL
 
 from unetseg.cli import main
+from unetseg.commands import scoring
+from unetseg.files import read_csv
 from unetseg.model.file import save_model
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
@@ -33,6 +35,25 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     assert {path.name for path in written.iterdir()} == names
     assert json.loads((written / "evaluate.json").read_text())["images"] == 2
     assert {"by_kind.png", "examples_worst.png"} <= {path.name for path in (written / "plots").iterdir()}
+
+
+@pytest.mark.slow
+def test_two_evaluations_into_one_folder_at_a_time_each_end_and_leave_the_results_of_one(tmp_path, monkeypatch):
+    MODEL.save(tmp_path / "m.keras")
+    for name, slides in (("first", SLIDES), ("second", SLIDES[:1])):
+        write_archive(tmp_path / f"{name}.zip", make_tiles(slides))
+    score = scoring.open_scorer(tmp_path / "m.keras")
+    draw, out = scoring.draw_run, tmp_path / "out"
+
+    def draw_late(*paths, **options):
+        monkeypatch.setattr(scoring, "draw_run", draw)
+        score(tmp_path / "second.zip", out)
+        draw(*paths, **options)
+
+    monkeypatch.setattr(scoring, "draw_run", draw_late)
+    assert "2 images" in score(tmp_path / "first.zip", out)
+    assert len(read_csv(out / "per_image.csv")) == json.loads((out / "evaluate.json").read_text())["images"] == 2
+    assert not list(out.glob(".*"))
 
 
 @pytest.mark.slow

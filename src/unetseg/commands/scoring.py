@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unetseg.config import DataSettings
 from unetseg.evaluation.archives import evaluate_archive
-from unetseg.files import scratch_folder, write_csv, write_json
+from unetseg.files import atomic_path, scratch_folder, write_csv, write_json
 from unetseg.images.stacks import Channel, Project
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
@@ -63,26 +63,30 @@ def open_scorer(
 
 
 def _score(predictor: Predictor, tuning: Tuning, data: Callable[..., DataSettings], archive: Path, out: Path) -> str:
-    with scratch_folder(out / ".evaluate.partial") as scratch:
+    with scratch_folder(out) as scratch:
+        run, results = scratch / "run", scratch / "results"
         found = evaluate_archive(
-            predictor, tuning, archive, scratch / "run", data=data(archive=str(archive)), bootstrap=2000, seed=0
+            predictor, tuning, archive, run, data=data(archive=str(archive)), bootstrap=2000, seed=0
         )
-        write_json(out / "evaluate.json", found.summary)
+        write_json(results / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():
-            write_csv(out / f"{name}.csv", rows, list(rows[0]))
+            write_csv(results / f"{name}.csv", rows, list(rows[0]))
         draw_run(
-            out / "plots",
-            out / "report.html",
-            arrays=scratch / "run" / "arrays",
-            predictions=scratch / "run" / "predictions",
+            results / "plots",
+            results / "report.html",
+            arrays=run / "arrays",
+            predictions=run / "predictions",
             scores=found.summary,
             history=None,
             params={},
             examples=EXAMPLES,
             title=archive.stem,
-            **{name: out / f"{name}.csv" for name in tables},
+            **{name: results / f"{name}.csv" for name in tables},
         )
+        for path in sorted(results.iterdir()):  # first evaluate.json, by which the folder is known
+            with atomic_path(out / path.name) as beside:
+                path.rename(beside)
     dice, objects = found.summary["dice"], found.summary["objects"]
     interval = "" if dice["low"] is None else f" (95 % interval {dice['low']:.3f} to {dice['high']:.3f})"
     of_what = f"object F1 {objects['f1_50']:.3f}, {found.summary['images']} images"
