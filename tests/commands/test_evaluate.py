@@ -24,10 +24,14 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     with zipfile.ZipFile(tmp_path / "good.zip", "a") as archive:
         archive.writestr("s/Images/i.png", "")
     (tmp_path / "bad.zip").write_bytes(b"no zip")
-    archives = [str(tmp_path / name) for name in ("bad.zip", "good.zip")]
+    (tmp_path / "folder").mkdir()
+    archives = [str(tmp_path / name) for name in ("bad.zip", "good.zip", "none.zip", "folder")]
     assert main(["evaluate", "--model", str(tmp_path / "m.keras"), "--out", str(tmp_path / "out"), *archives]) == 1
     out, err = capsys.readouterr()
     assert f"{archives[0]}: is not a zip file" in err
+    assert f"{archives[2]}: no such file\n" in err
+    assert f"{archives[3]}: is a folder, not a zip file" in err
+    assert "params.yaml" not in err
     assert f"{archives[1]}: left out 1 files that belong to no sample, such as 's/Images/i.png'" in err
     assert out.startswith(f"{archives[1]}: Dice 0.")
     written = tmp_path / "out" / "good"

@@ -262,6 +262,23 @@ def test_an_archive_of_too_many_members_is_refused(tmp_path):
     assert message.startswith(f"{tmp_path}/a.zip: holds 3 members, more than data.max_members = 2; raise it")
 
 
+@pytest.mark.parametrize(
+    ("limits", "rule"),
+    [
+        ({"max_members": 2}, "holds 4 members, more than 2; make several archives of it"),
+        ({"max_gigabytes": 0.001}, "unpacks to 0.02 GB, more than 0.001; make several archives of it"),
+        ({}, "times its packed size, more than 200; if you trust it, pack it uncompressed (zip -0)"),
+    ],
+)
+def test_where_params_yaml_is_not_in_use_advice_does_without_it(limits, rule, tmp_path):
+    bomb = pack(tmp_path / "a.zip", SAMPLE | {"ab/masks/3.png": bytes(20_000_000)})
+    for path, found in ((bomb, rule), (tmp_path, "and name my.zip"), (tmp_path / "b.zip", "b.zip: no such file")):
+        with pytest.raises(InputError) as error, archive.opened(path, params(data=LIMITS | limits).data, None):
+            pass
+        assert str(error.value).endswith(found)
+        assert "data." not in str(error.value)
+
+
 def test_a_count_of_members_that_lies_is_not_believed(tmp_path):
     packed = pack(tmp_path / "a.zip", SAMPLE)
     content = bytearray(packed.read_bytes())

@@ -41,8 +41,6 @@ def run(options: argparse.Namespace) -> int:
     failed = 0
     for archive, folder in zip(options.archives, folders, strict=True):
         try:
-            if not archive.exists():
-                raise InputError(f"{archive}: no such file")
             print(score(archive, folder))
         except InputError as error:
             print(error, file=sys.stderr)

@@ -65,9 +65,8 @@ def open_scorer(
 def _score(predictor: Predictor, tuning: Tuning, data: Callable[..., DataSettings], archive: Path, out: Path) -> str:
     with scratch_folder(out) as scratch:
         run, results = scratch / "run", scratch / "results"
-        found = evaluate_archive(
-            predictor, tuning, archive, run, data=data(archive=str(archive)), bootstrap=2000, seed=0
-        )
+        limits = data(archive=str(archive))
+        found = evaluate_archive(predictor, tuning, archive, run, data=limits, setting=None, bootstrap=2000, seed=0)
         write_json(results / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():

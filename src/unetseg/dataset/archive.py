@@ -24,6 +24,7 @@ from unetseg.progress import progress
 
 MOST_LINES = 20
 ADVICE = "raise it in params.yaml if you trust the archive"
+SPLIT, UNCOMPRESSED = "make several archives of it", "if you trust it, pack it uncompressed (zip -0)"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 HEAD = 512  # bytes that tell a file's kind
 PIECE = 2**20  # bytes unpacked at a time
@@ -71,14 +72,19 @@ class Contents:
 
 
 @contextlib.contextmanager
-def opened(path: Path, limits: DataSettings) -> Iterator[Contents]:
+def opened(path: Path, limits: DataSettings, setting: str | None = "data.archive") -> Iterator[Contents]:
     """Open an archive and check all that can be seen without unpacking its members.
+
+    Args:
+        path: the archive.
+        limits: what it may hold.
+        setting: the value of params.yaml that names it, for advice; None where params.yaml is not in use.
 
     Raises:
         InputError: with a line for each member that cannot be used, naming it and the rule.
     """
-    with _open_file(path) as file, open_zip(file) as archive:
-        yield contents(archive, limits)
+    with _open_file(path, setting) as file, open_zip(file) as archive:
+        yield contents(archive, limits, setting)
 
 
 def extract(found: Contents, target: Path) -> None:
@@ -149,14 +155,15 @@ def open_zip(file: BufferedReader | BytesIO) -> zipfile.ZipFile:
         raise InputError(f"{name}: is not a zip file but {what_is(head)}") from error
 
 
-def contents(archive: zipfile.ZipFile, limits: DataSettings) -> Contents:
+def contents(archive: zipfile.ZipFile, limits: DataSettings, setting: str | None = "data.archive") -> Contents:
     """Find the samples of an archive and check its members; arguments and errors are those of `opened`."""
     members = archive.infolist()
     if len(members) > limits.max_members:
-        _refuse(archive, [f"holds {len(members)} members, more than data.max_members = {limits.max_members}; {ADVICE}"])
+        rule = _limit("max_members", str(limits.max_members), SPLIT, setting)
+        _refuse(archive, [f"holds {len(members)} members, {rule}"])
     by_name = {member_name(member): member for member in members}
     layout = find_layout(by_name)
-    wrong: list[tuple[str | None, str]] = [*faults(members, archive.start_dir), *_size_faults(members, limits)]
+    wrong: list[tuple[str | None, str]] = [*faults(members, archive.start_dir), *_size_faults(members, limits, setting)]
     # a refused member may hide the samples
     wrong.extend(fault for fault in layout.faults if fault[0] is not None or not wrong)
     _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
@@ -169,33 +176,40 @@ def _write(file: int, content: bytes) -> None:
         content = content[os.write(file, content) :]
 
 
-def _open_file(path: Path) -> BufferedReader:
+def _open_file(path: Path, setting: str | None) -> BufferedReader:
+    name_it = f"set {setting} in params.yaml to" if setting else "name"
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
-            raise InputError(
-                f"{path}: is a folder, not a zip file; run `unetseg import {shlex.quote(str(path))} --out my.zip` "
-                "and set data.archive in params.yaml to my.zip"
-            )
+            made = f"run `unetseg import {shlex.quote(str(path))} --out my.zip` and {name_it} my.zip"
+            raise InputError(f"{path}: is a folder, not a zip file; {made}")
         if not stat.S_ISREG(kind):
-            raise InputError(f"{path}: is not a regular file; set data.archive in params.yaml to a zip file")
+            raise InputError(f"{path}: is not a regular file; {name_it} a zip file")
         return path.open("rb")
     except FileNotFoundError as error:
-        advice = "set data.archive in params.yaml to your zip, or fetch the real data with the command in README"
-        raise InputError(f"{path}: no such file; {advice}") from error
+        advice = f"; {name_it} your zip, or fetch the real data with the command in README" if setting else ""
+        raise InputError(f"{path}: no such file{advice}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _size_faults(members: Sequence[zipfile.ZipInfo], limits: DataSettings) -> Iterator[tuple[str | None, str]]:
+def _size_faults(
+    members: Sequence[zipfile.ZipInfo], limits: DataSettings, setting: str | None
+) -> Iterator[tuple[str | None, str]]:
     for member in members:
         ratio = member.file_size / max(member.compress_size, 1)
         if member.file_size > SMALL and ratio > limits.max_ratio:
-            rule = f"unpacks to {ratio:.0f} times its packed size, more than data.max_ratio = {limits.max_ratio:g}"
-            yield member_name(member), f"{rule}; {ADVICE}"
+            rule = _limit("max_ratio", f"{limits.max_ratio:g}", UNCOMPRESSED, setting)
+            yield member_name(member), f"unpacks to {ratio:.0f} times its packed size, {rule}"
     total = sum(member.file_size for member in members) / 1e9
     if total > limits.max_gigabytes:
-        yield None, f"unpacks to {total:.3g} GB, more than data.max_gigabytes = {limits.max_gigabytes:g}; {ADVICE}"
+        rule = _limit("max_gigabytes", f"{limits.max_gigabytes:g}", SPLIT, setting)
+        yield None, f"unpacks to {total:.3g} GB, {rule}"
+
+
+def _limit(name: str, most: str, advice: str, setting: str | None) -> str:
+    """Name a limit, and say what to do about it: `advice` where params.yaml is not in use."""
+    return f"more than data.{name} = {most}; {ADVICE}" if setting else f"more than {most}; {advice}"
 
 
 def _refuse(archive: zipfile.ZipFile, wrong: Sequence[str]) -> None:

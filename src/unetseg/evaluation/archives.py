@@ -23,19 +23,28 @@ from unetseg.splitting.relatives import find_relatives
 
 
 def evaluate_archive(
-    predictor: Predictor, tuning: Tuning, archive: Path, out: Path, *, data: DataSettings, bootstrap: int, seed: int
+    predictor: Predictor,
+    tuning: Tuning,
+    archive: Path,
+    out: Path,
+    *,
+    data: DataSettings,
+    setting: str | None = "evaluate.external",
+    bootstrap: int,
+    seed: int,
 ) -> Evaluation:
     """Predict every image of an archive as `unetseg predict` does with these tuned values, and score it.
 
     Makes the folder `out`, of `arrays` (see `unetseg.dataset.arrays.write_arrays`) and `predictions` (see
-    `predict_subset`). The 95 % intervals are over fields, or the groups of the archive's groups.csv.
+    `predict_subset`). The 95 % intervals are over fields, or the groups of the archive's groups.csv. `setting` is that
+    of `unetseg.dataset.archive.opened`.
 
     Raises:
         InputError: naming the archive, if it cannot be read, or with a line for each sample that cannot be used.
     """
     samples, natives, arrays, split = (out / name for name in ("samples", "natives", "arrays", "split.csv"))
     out.mkdir(parents=True)
-    with opened(archive, data) as contents:
+    with opened(archive, data, setting) as contents:
         extract(contents, samples)
         for line in contents.told_left_out():
             print(f"{archive}: {line}", file=sys.stderr)
