@@ -2,9 +2,12 @@
 
 import argparse
 import contextlib
+from typing import get_args
+
+from unetseg.images.stacks import Project
 
 SMALLEST = 1e-9  # of a number that has to be more than 0
-PROJECTIONS = ("none", "max", "mean")
+PROJECTIONS = get_args(Project)
 
 
 def channel(word: str) -> int | str:
