@@ -49,8 +49,8 @@ def open_scorer(
         file=sys.stderr,
     )
     channel, project = seen_by(facts, channel, project)
-    data = partial(
-        DataSettings,
+    data = DataSettings(
+        archive="none",
         groups="none",
         on_bad_sample="skip" if skip_bad else "error",
         max_members=1_000_000,
@@ -62,11 +62,10 @@ def open_scorer(
     return partial(_score, Predictor(load_model(model), tta=tuning.tta), tuning, data)
 
 
-def _score(predictor: Predictor, tuning: Tuning, data: Callable[..., DataSettings], archive: Path, out: Path) -> str:
+def _score(predictor: Predictor, tuning: Tuning, data: DataSettings, archive: Path, out: Path) -> str:
     with scratch_folder(out) as scratch:
         run, results = scratch / "run", scratch / "results"
-        limits = data(archive=str(archive))
-        found = evaluate_archive(predictor, tuning, archive, run, data=limits, setting=None, bootstrap=2000, seed=0)
+        found = evaluate_archive(predictor, tuning, archive, run, data=data, setting=None, bootstrap=2000, seed=0)
         write_json(results / "evaluate.json", found.summary)
         tables = {"per_image": found.per_image, "thresholds": found.thresholds, "reliability": found.reliability}
         for name, rows in tables.items():

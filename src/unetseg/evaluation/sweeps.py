@@ -36,7 +36,6 @@ class Sweep(NamedTuple):
 def read_sweep(
     shown: Iterable[Mapping[str, Any]],
     metrics: str,
-    params: str = "params.yaml",
     *,
     scored: Callable[[str], bool] = lambda _revision: True,
 ) -> Sweep:
@@ -48,7 +47,6 @@ def read_sweep(
     Args:
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
-        params: the parameters file, likewise.
         scored: tells of a finished experiment's revision whether the metrics are its own.
     """
     runs, unfinished = [], {}
@@ -61,7 +59,7 @@ def read_sweep(
             continue
         settings, scores = (
             dict(flat(data.get(kind, {}).get(file, {}).get("data", {})))
-            for kind, file in (("params", params), ("metrics", metrics))
+            for kind, file in (("params", "params.yaml"), ("metrics", metrics))
         )
         if scores and scored(data["rev"]):
             numbers = {key: float(value) for key, value in scores.items() if type(value) in (int, float)}

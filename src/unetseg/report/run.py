@@ -26,7 +26,7 @@ def draw_run(
     history: Path | None,
     params: Mapping[str, Any],
     examples: int,
-    title: str = "Test subset",
+    title: str,
 ) -> None:
     """Draw into the folder `out` and write the page.
 
@@ -83,13 +83,5 @@ def write_scored_report(
         entries = chain(entries, scored_entries(elsewhere / "arrays", elsewhere / "predictions", rows, threshold))
         total += len(rows)
         title += "".join(f"; {name}: {each['dice']['mean']:.3f}" for name, each in scores["external"].items())
-    write_report(
-        path,
-        entries,
-        total=total,
-        title=title,
-        subtitle=subtitle,
-        metrics=scores,
-        params=params,
-        history=history,
-    )
+    words = {"title": title, "subtitle": subtitle}
+    write_report(path, entries, total=total, metrics=scores, params=params, history=history, **words)
