@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 from unetseg.config import SplitSettings
 from unetseg.splitting.experiments import Rows, describe_experiments, find_experiments, given_experiments
 from unetseg.splitting.groups import connected, joined
-from unetseg.splitting.relatives import Relatives, find_relatives
+from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
 
 
@@ -55,14 +55,12 @@ def divide(
         told = describe_experiments(rows, experiments, subsets, origin)
     else:
         subsets = share_out(groups, strata, **wanted)
-    told |= {"method": settings.method, "grouped_by": "groups.csv" if given else "fields", **_told(relatives)}
-    return Division(subsets, groups, strata, told | describe(subsets, groups, strata, relatives.pairs, settings.seed))
-
-
-def _told(relatives: Relatives) -> dict[str, Any]:
-    return {
+    told |= {
+        "method": settings.method,
+        "grouped_by": "groups.csv" if given else "fields",
         "images_with_neighbour": relatives.images_with_neighbour,
         "control": relatives.control,
         "threshold": relatives.threshold,
         "duplicates": len(relatives.duplicates),
     }
+    return Division(subsets, groups, strata, told | describe(subsets, groups, strata, relatives.pairs, settings.seed))
