@@ -45,7 +45,7 @@ def _read_revision(revision: str) -> str:
     rev = None if revision == "workspace" else revision
     try:
         text = str(dvc.api.read(PER_IMAGE, rev=rev))
-        stale = not_its_own(revision, PER_IMAGE)
+        stale = not_its_own(rev, PER_IMAGE)
     except (DvcException, SCMError, FileNotFoundError) as error:
         raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {error}") from error
     if stale:
@@ -54,9 +54,8 @@ def _read_revision(revision: str) -> str:
     return text
 
 
-def not_its_own(revision: str, result: str) -> list[str]:
-    """List what a revision's result was not made from; see `unetseg.evaluation.sweeps`."""
-    rev = None if revision == "workspace" else revision
+def not_its_own(rev: str | None, result: str) -> list[str]:
+    """List what a result of a revision (None: the workspace) was not made from; see `unetseg.evaluation.sweeps`."""
     files = dvc.api.DVCFileSystem(rev=rev)
     if not files.exists("dvc.lock"):
         return []  # not a pipeline's: there is nothing to tell by

@@ -24,15 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    summary = import_archive(
-        options.sources,
-        options.out,
-        form=options.form,
-        only_changed=options.only_changed,
-        channel=options.channel,
-        project=options.project,
-        strict=options.strict,
-    )
+    asked = {name: getattr(options, name) for name in ("form", "only_changed", "channel", "project", "strict")}
+    summary = import_archive(options.sources, options.out, **asked)
     for source, form in summary.forms.items():
         print(f"{source}: {form}")
     if classes := summary.classes_line():
