@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
-from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, share
+from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, share, whole
 from unetseg.errors import InputError, printable
 from unetseg.images.inputs import Found, Input, find_inputs
 from unetseg.images.storage import place
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--depth", type=over_zero, metavar="PIXELS", help=depth_help)
     size_help = "ignore smaller objects, in pixels that the model sees; default: as evaluated, else 8"
-    parser.add_argument("--min-size", type=_count, metavar="PIXELS", help=size_help)
+    parser.add_argument("--min-size", type=partial(whole, least=0), metavar="PIXELS", help=size_help)
     channel_help = "a number from 0, a name from the file's metadata, or all: the image as it is"
     parser.add_argument("--channel", type=channel, metavar="C", help=f"{channel_help}; default: as trained")
     project_help = "project z-stacks to one image, or none: predict each plane; default: as trained"
@@ -184,12 +184,6 @@ def _zoom(word: str) -> float | None:
     if word == "auto":
         return None
     return number(word, LEAST, MOST, f"auto, or a number from 1/{1 / LEAST:g} to {MOST:g}")
-
-
-def _count(word: str) -> int:
-    if word.isdecimal():
-        return int(word)
-    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 0 up")
 
 
 def _kinds(words: str) -> list[str]:

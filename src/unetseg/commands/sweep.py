@@ -4,10 +4,11 @@ import argparse
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from unetseg.commands.compare import not_its_own
-from unetseg.commands.values import at_least_one
+from unetseg.commands.values import whole
 from unetseg.errors import InputError
 from unetseg.evaluation.sweeps import DICE, Sweep, read_sweep, summary, varied
 from unetseg.files import write_csv
@@ -25,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUES",
         help="values to combine, such as train.seed=0,1,2 or 'split.fold=range(0,5)'; without any, only gather",
     )
-    parser.add_argument("--jobs", type=at_least_one, default=1, help="experiments that run at once (default: 1)")
+    parser.add_argument(
+        "--jobs", type=partial(whole, least=1), default=1, help="experiments that run at once (default: 1)"
+    )
     parser.add_argument("--name", help="name of the experiments; DVC adds a number")
     parser.add_argument(
         "--out",

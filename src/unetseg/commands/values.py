@@ -37,8 +37,8 @@ def number(word: str, least: float, most: float, rule: str) -> float:
     raise argparse.ArgumentTypeError(f"{word!r} is not {rule}")
 
 
-def at_least_one(word: str) -> int:
-    """Read a whole number from 1 up."""
-    if word.isdecimal() and int(word):
+def whole(word: str, least: int) -> int:
+    """Read a whole number from `least` up."""
+    if word.isdecimal() and int(word) >= least:
         return int(word)
-    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1 up")
+    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from {least} up")
