@@ -25,16 +25,7 @@ def main(
     if params.train.distribute == "data_parallel" and not is_worker():
         start_workers()
         return
-    try:
-        start = find_start(Path(params.train.start_from), model, starts, state.with_name("start.keras"))
-        _train(params, start, arrays, split, model, history, metrics, state)
-    except InputError as error:  # dvc removes the outputs of a stage before it runs
-        raise InputError(*error.args, f"to get the last model back, if there was one: dvc checkout {model}") from error
-
-
-def _train(
-    params: Params, start: list[Path], arrays: Path, split: Path, model: Path, history: Path, metrics: Path, state: Path
-) -> None:
+    start = find_start(Path(params.train.start_from), model, starts, state.with_name("start.keras"))
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
     state /= digest({**origin, "code": code_digest()})
@@ -84,4 +75,4 @@ def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, hint="to get the last model back, if there was one: dvc checkout {model}")  # dvc removed it

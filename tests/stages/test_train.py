@@ -1,12 +1,15 @@
 import os
 import runpy
 import signal
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from brightness import write_samples
 from values import params
 
+from unetseg import workers
 from unetseg.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +40,28 @@ def at_once():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture
+def printed(paths, tmp_path, monkeypatch, capsys):
+    """Run the stage with some other values in params.yaml; give the lines that it prints on stderr when it fails."""
+
+    def lines(**changed):
+        content = params().model_dump()
+        content |= {name: content[name] | values for name, values in changed.items()}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["train.py", *(f"--{name}={path}" for name, path in paths.items())])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ROOT / "stages" / "train.py"), run_name="__main__")
+        assert stop.value.code == 1
+        return capsys.readouterr().err.splitlines()
+
+    return lines
+
+
+def way_back(paths):
+    return f"to get the last model back, if there was one: dvc checkout {paths['model']}"
+
+
 def test_the_live_model_is_not_in_the_cache_before_a_training_has_finished(paths, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"m\.keras is not there: no training has finished here, or DVC's cache"):
@@ -45,18 +70,30 @@ def test_the_live_model_is_not_in_the_cache_before_a_training_has_finished(paths
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder", "missing"])
-def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(paths, tmp_path, kind):
+def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(paths, printed, tmp_path, kind):
     start = Path("/dev/zero") if kind == "device" else tmp_path / kind
     if kind == "pipe":
         os.mkfifo(start)
     elif kind == "folder":
         start.mkdir()
-    with pytest.raises(InputError) as told:
-        STAGE["main"](params(train={"start_from": str(start)}), **paths)
-    first, second = str(told.value).splitlines()
+    first, second = printed(train={"start_from": str(start)})
     assert first == f"train.start_from: {start}: no file is there; name a .keras file, or none (empty)"
-    assert second == f"to get the last model back, if there was one: dvc checkout {paths['model']}"
+    assert second == way_back(paths)
     assert not paths["model"].parent.exists()
+
+
+def test_a_refused_value_of_params_yaml_names_the_way_back_too(paths, printed):
+    first, second = printed(train={"epochs": 0})
+    assert "train.epochs: 0: " in first
+    assert second == way_back(paths)
+
+
+def test_the_way_back_that_a_worker_has_named_is_named_once(paths, printed, monkeypatch):
+    def fail():
+        raise InputError("x: wrong", way_back(paths))
+
+    monkeypatch.setattr(workers, "start_workers", fail)
+    assert printed(train={"distribute": "data_parallel"}) == ["x: wrong", way_back(paths)]
 
 
 def test_a_start_that_dvc_does_not_watch_is_refused_and_one_in_the_folder_of_starts_is_taken(paths, tmp_path):
