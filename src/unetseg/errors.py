@@ -17,6 +17,10 @@ class InputError(ValueError):
         return "\n".join(self.args)
 
 
+class ModelError(InputError):
+    """Say that a model cannot predict an image; who knows the image's name puts it before."""
+
+
 def printable(text: object) -> str:
     r"""Escape control characters, line breaks and bytes that are not UTF-8, which may stand in the name of a file.
 

@@ -13,6 +13,7 @@ from unetseg.evaluation.evaluation import predict_subset
 from unetseg.files import write_csv
 from unetseg.images.inputs import find_inputs
 from unetseg.images.resampling import resize
+from unetseg.model import keras
 from unetseg.prediction import folder as folder_of_files
 from unetseg.prediction import plan
 from unetseg.prediction.folder import FilePredictor
@@ -30,10 +31,10 @@ def folder(tmp_path, monkeypatch):
     Path("images").mkdir()
 
 
-def run(scale="resize", words=("images",), kinds=(), tta=False):
+def run(scale="resize", words=("images",), kinds=(), tta=False, model=MODEL):
     sources, settings = find_inputs(list(words), Path("out")).images, Settings(scale=scale)
     results = Results(Path("out"), settings, kinds, Path("m.keras"), Estimate())
-    return list(FilePredictor(Predictor(MODEL, tta=tta), Zooming(settings, Tuning())).predict(sources, results))
+    return list(FilePredictor(Predictor(model, tta=tta), Zooming(settings, Tuning())).predict(sources, results))
 
 
 def mask(name):
@@ -107,6 +108,17 @@ def test_a_broken_image_is_named_and_the_others_are_done(scale):
     assert [outcome is None for outcome in outcomes] == [True, True, False, True]
     assert "images/c.png" in outcomes[2]
     assert {path.name for path in Path("out").glob("*.png")} == {"a.png", "b.png", "d.png"}
+
+
+@pytest.mark.parametrize("small", [folder_of_files.SMALL, 1])
+def test_an_image_that_the_model_cannot_predict_in_tiles_is_named(monkeypatch, small):
+    monkeypatch.setattr(folder_of_files, "SMALL", small)  # at 1 an image is predicted while it is read
+    image = keras.Input((SIZE, SIZE, 3))
+    model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid")(image))
+    for name in ("a", "b"):
+        cv2.imwrite(f"images/{name}.png", spots(40, 50))
+    rule = "the model has no parts 'normalise' and 'unet': it cannot be taken apart"
+    assert run("tiles", model=model) == [f"images/{name}.png: {rule}" for name in ("a", "b")]
 
 
 def test_a_plane_that_breaks_in_the_middle_leaves_no_result():

@@ -4,7 +4,7 @@ import pkgutil
 from typing import NamedTuple
 
 from unetseg.config import ModelSettings
-from unetseg.errors import InputError
+from unetseg.errors import ModelError
 from unetseg.model import keras
 
 layers, ops = keras.layers, keras.ops
@@ -75,11 +75,11 @@ def take_apart(model: keras.Model, name: str = "the model") -> Parts:
     """Return the parts that `assemble` joined.
 
     Raises:
-        InputError: if the model was made otherwise; it names the model.
+        ModelError: if the model was made otherwise; it names the model.
     """
     found = {layer.name: layer for layer in model.layers}
     if not {"normalise", "unet"} <= found.keys():
-        raise InputError(f"{name} has no parts 'normalise' and 'unet': it cannot be taken apart")
+        raise ModelError(f"{name} has no parts 'normalise' and 'unet': it cannot be taken apart")
     small = found["small"].output.shape[1] if "small" in found else model.input_shape[1]
     return Parts(found["normalise"], found["unet"], int(small) if "polarity" in found else None)
 

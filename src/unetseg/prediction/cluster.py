@@ -27,7 +27,7 @@ from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place
 from unetseg.parallel import keep_freed_memory
 from unetseg.prediction.plan import Plan, write_strips
-from unetseg.prediction.results import Known, Results
+from unetseg.prediction.results import Known, Results, told
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.stored import open_results
 
@@ -187,7 +187,7 @@ def _by_rows(client: Client, name: str, source: Input, results: Results) -> "Out
         rows = _submitted(client, partial(_score, name, _absolute(source), span, plan), plan.grid.down.starts, most)
         write_strips(results, replace(known, source=source), plan, (row.result() for row in rows))
     except (InputError, KilledWorker) as error:
-        return str(error) if isinstance(error, InputError) else f"{source.path}: not predicted: {error}"
+        return told(source, error) if isinstance(error, InputError) else f"{source.path}: not predicted: {error}"
     return None
 
 

@@ -17,7 +17,7 @@ from unetseg.model.file import load_model
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, write_strips
 from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
-from unetseg.prediction.results import Known, Results
+from unetseg.prediction.results import Known, Results, told
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 
@@ -104,7 +104,7 @@ class FilePredictor:
             zoom = self.zooming.decide(self.predictor, seen)
             return replace(image.known, zoom=zoom), list(self.predictor.strips(seen, zoom))
         except InputError as error:
-            return str(error)
+            return told(image.known.source, error)
 
     def _stream(self, results: Results, keep: int | None, source: Input) -> Outcome:
         """Predict an image while it is read, and write it, or give it back."""
@@ -116,7 +116,7 @@ class FilePredictor:
                 scored = (self.predictor.score(image, plan, top) for top in plan.grid.down.starts)
                 write_strips(results, known, plan, scored)
         except InputError as error:
-            return str(error)
+            return told(source, error)
         return None
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, ModelError
 from unetseg.model import keras
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
@@ -128,11 +128,11 @@ def forward(
     """Predict a batch at once.
 
     Raises:
-        InputError: if the model predicts NaN.
+        ModelError: if the model predicts NaN.
     """
     probability = np.asarray(model.predict_on_batch(batch), np.float32)[..., 0]
     if np.isnan(probability).any():
-        raise InputError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
+        raise ModelError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
     return probability
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
-from unetseg.errors import InputError
+from unetseg.errors import InputError, ModelError, printable
 from unetseg.files import atomic_path, check_output, is_full, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, state
@@ -35,6 +35,11 @@ class Known:
     width: int
     pixel: tuple[float, float] | None
     zoom: float
+
+
+def told(source: Input, error: InputError) -> str:
+    """Say what is wrong with an image; where it is the model, the error does not name the image."""
+    return printable(f"{source.path}: {error}") if isinstance(error, ModelError) else str(error)
 
 
 class Results:
