@@ -186,6 +186,16 @@ def check_against_data(params: Params, samples: int) -> None:
         raise InputError(*(f"params.yaml: {problem}" for problem in problems))
 
 
+def check_batch_size(batch_size: int, images: int) -> None:
+    """Refuse a batch that takes more than the images of the training subset.
+
+    Raises:
+        InputError: naming both numbers.
+    """
+    if batch_size > images:
+        raise InputError(f"train.batch_size: {batch_size} is more than the {images} training images")
+
+
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     split, batch = params.split, params.train.batch_size
     tested = round(samples / split.folds) if split.method in FOLDED else round(split.test * samples)

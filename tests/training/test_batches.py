@@ -73,7 +73,7 @@ def test_no_balance_uses_each_sample_once():
 
 
 def test_more_samples_a_batch_than_there_are_is_an_error():
-    with pytest.raises(ValueError, match="batch_size 11 is more than the 10 samples"):
+    with pytest.raises(ValueError, match=r"batch_size: 11 is more than the 10 training images"):
         training(batch_size=11)
 
 

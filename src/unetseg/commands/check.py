@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unetseg.config import Params, check_against_data
+from unetseg.config import Params, check_against_data, check_batch_size
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import read_sources
 from unetseg.dataset.checking import Checked, check_samples
@@ -62,5 +62,4 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
 def _split(params: Params, checked: Checked, given: Rows) -> None:
     traits, appearances = (np.stack(each) for each in (checked.traits, checked.appearances))
     subsets = divide(params.split, checked.rows, given, traits, lambda: appearances).subsets
-    if (trained := list(subsets.values()).count("train")) < params.train.batch_size:
-        raise InputError(f"train.batch_size: {params.train.batch_size} is more than the {trained} training images")
+    check_batch_size(params.train.batch_size, list(subsets.values()).count("train"))

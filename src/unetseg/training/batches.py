@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt16
 
-from unetseg.config import AugmentSettings, TrainSettings
+from unetseg.config import AugmentSettings, TrainSettings, check_batch_size
 from unetseg.dataset.subsets import subset_rows
-from unetseg.errors import InputError
 from unetseg.model import keras
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.devices import ALONE, Share
@@ -49,11 +48,10 @@ class TrainingBatches(keras.utils.PyDataset):
         come as a second channel of the truth. `kinds` holds the kind of each of the `indices`, for `settings.balance`.
 
         Raises:
-            ValueError: if there are fewer samples than one batch takes.
+            InputError: if there are fewer samples than one batch takes.
         """
         super().__init__()
-        if len(indices) < settings.batch_size:
-            raise ValueError(f"batch_size {settings.batch_size} is more than the {len(indices)} samples")
+        check_batch_size(settings.batch_size, len(indices))
         self.source, self.indices = source, np.asarray(indices, np.int64)
         self.settings, self.strength = settings, strength
         self.shares = _shares(kinds, settings.balance) if settings.balance else None
@@ -131,9 +129,6 @@ def open_batches(
         InputError: if the training subset is smaller than a batch.
     """
     training, validation = (subset_rows(arrays / "samples.csv", split, name) for name in ("train", "validation"))
-    size = settings.batch_size
-    if len(training) < size:
-        raise InputError(f"train.batch_size: {size} is more than the {len(training)} training images")
     batches = TrainingBatches(
         open_source(arrays, mode, labels=settings.border > 0),
         [int(row["index"]) for row in training],
@@ -143,8 +138,7 @@ def open_batches(
         share=share,
     )
     indices = [int(row["index"]) for row in validation]
-    plain = PlainBatches(open_source(arrays, mode), indices, batch_size=size, share=share)
-    return batches, plain
+    return batches, PlainBatches(open_source(arrays, mode), indices, batch_size=settings.batch_size, share=share)
 
 
 def border_weights(labels: UInt16[np.ndarray, "height width"], strength: float) -> Float32[np.ndarray, "height width"]:
