@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from jaxtyping import Int32, Shaped
 
 import unetseg  # imports Keras when it is used: napari should not wait for it
 from unetseg.errors import InputError
+from unetseg.model import PRETRAINED
 
 if TYPE_CHECKING:
     import napari
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from unetseg.model import keras
 
 Layer = tuple[np.ndarray, dict[str, Any], str]  # as napari takes them: data, what is shown of them, kind of layer
-PRETRAINED = Path(str(files("unetseg"))) / "pretrained" / "nuclei.keras"
 
 
 def get_reader(path: str | list[str]) -> Callable[[str], list[Layer]] | None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +14,7 @@ from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, sha
 from unetseg.errors import InputError, printable
 from unetseg.images.inputs import Found, Input, find_inputs
 from unetseg.images.storage import place
+from unetseg.model import PRETRAINED
 from unetseg.model.facts import read_facts
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import LEAST, MOST, Objects, Scale, Settings, Tuning, find_tuning, seen_by
@@ -24,7 +24,6 @@ from unetseg.progress import progress
 if TYPE_CHECKING:
     from unetseg.prediction.folder import Outcome
 
-PRETRAINED = "pretrained/nuclei.keras"
 TUNED = ("threshold", "depth", "min_size", "tta")
 
 
@@ -76,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
         try:
             inputs = find_inputs(options.paths, options.out, earlier=find_earlier)
             print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
-            file = options.model or _pretrained()
+            file = options.model or PRETRAINED
+            if not options.model and not file.is_file():
+                raise InputError(f"{file} is missing; name a model with --model")
             facts = read_facts(file)
             found, source = find_tuning(file, facts)
             inputs = _chosen(inputs, options, facts)
@@ -142,13 +143,6 @@ def _chosen(inputs: Found, options: argparse.Namespace, facts: dict[str, Any]) -
 
 def _some(files: Mapping[Input, list[Path]]) -> str:
     return f"{len(files)} images, such as {printable(str(next(iter(files.values()))[0]))}"
-
-
-def _pretrained() -> Path:
-    file = Path(str(files("unetseg"))) / PRETRAINED  # a link to the folder at the top, in a wheel a copy
-    if not file.is_file():
-        raise InputError(f"{file} is missing; name a model with --model")
-    return file
 
 
 def _told(tuned: Tuning, given: list[str], source: str) -> str:

@@ -22,6 +22,7 @@ BACKENDS = {  # what to do where Keras is told to run on one that is absent
     "torch": "choose tensorflow or jax",
     "openvino": "choose tensorflow or jax",
 }
+PRETRAINED = Path(__file__).parents[1] / "pretrained" / "nuclei.keras"  # in a clone by a link, in a wheel a copy
 UNUSED = ("matplotlib", "pandas", "sklearn")  # Keras imports them, where they are installed, for parts not used here
 
 
