@@ -11,9 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -96,17 +97,11 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items; a thread makes the next one while the caller works on the current one."""
-    for item in _in_order(ThreadPoolExecutor(1), _next, repeat(iter(items)), 2):
-        if not item:
+    end: Any = object()
+    for item in _in_order(ThreadPoolExecutor(1), partial(next, iter(items)), repeat(end), 2):
+        if item is end:
             return
-        yield item[0]
-
-
-def _next(items: Iterator[Item]) -> tuple[Item] | None:
-    """Return the next item in a tuple, or None at the end."""
-    for item in items:
-        return (item,)
-    return None
+        yield item
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
