@@ -12,6 +12,7 @@ LEVELS = (8, 64)  # number of grey levels of a reduced image
 QUALITY = (30, 95)  # of JPEG
 SHRINK = 4.0  # largest factor of the reduction
 
+Image = Float32[np.ndarray, "height width 3"]
 Statistics = tuple[float, float, float]  # an image's mean and deviation, and its polarity; see images.intensity
 
 
@@ -108,9 +109,7 @@ def _deformation(
     return rows + down, columns + right
 
 
-def _restain(
-    image: Float32[np.ndarray, "height width 3"], share: float, rng: np.random.Generator
-) -> Float32[np.ndarray, "height width 3"]:
+def _restain(image: Image, share: float, rng: np.random.Generator) -> Image:
     """Vary the amounts of haematoxylin, eosin and DAB in a coloured image, each by up to a share of its value.
 
     Ruifrok and Johnston, "Quantification of histochemical staining by color deconvolution", 2001.
@@ -120,13 +119,11 @@ def _restain(
     return np.asarray(255 * np.clip(np.exp(density @ rgb_from_hed.astype(np.float32)), 0, 1), np.float32)
 
 
-def _coloured(image: Float32[np.ndarray, "height width 3"]) -> bool:
+def _coloured(image: Image) -> bool:
     return bool((image[..., 0] != image[..., 1]).any() or (image[..., 1] != image[..., 2]).any())
 
 
-def _tint(
-    image: Float32[np.ndarray, "height width 3"], polarity: float, rng: np.random.Generator
-) -> Float32[np.ndarray, "height width 3"]:
+def _tint(image: Image, polarity: float, rng: np.random.Generator) -> Image:
     """Show a grey image in a colour on black, or on white where objects are dark; a coloured one in grey or others."""
     if not _coloured(image):
         colour = rng.random(3).astype(np.float32) ** 3
@@ -137,9 +134,7 @@ def _tint(
     return image[..., rng.permutation(3)]
 
 
-def _recolour(
-    image: Float32[np.ndarray, "height width 3"], polarity: float, settings: AugmentSettings, rng: np.random.Generator
-) -> Float32[np.ndarray, "height width 3"]:
+def _recolour(image: Image, polarity: float, settings: AugmentSettings, rng: np.random.Generator) -> Image:
     """Change values relative to the image's own range, so that dark images vary as much as bright ones."""
     if settings.stain and _coloured(image):
         image = _restain(image, settings.stain, rng)
@@ -166,9 +161,7 @@ def _recolour(
     return np.asarray(image, np.float32)
 
 
-def _degrade(
-    image: Float32[np.ndarray, "height width 3"], settings: AugmentSettings, rng: np.random.Generator
-) -> Float32[np.ndarray, "height width 3"]:
+def _degrade(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> Image:
     """Add shading, blur and noise to an image with a value range of about 1."""
     height, width = image.shape[:2]
     if settings.shading:
