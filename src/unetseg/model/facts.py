@@ -17,7 +17,7 @@ FACTS = "unetseg.json"
 LARGEST = {"model.weights.h5": 4 * 10**9}  # bytes of a member; the paper's U-Net has 124 MB of weights
 LARGEST_OTHER = 20 * 10**6
 MOST_FREE, MOST_RATIO = 10**7, 100  # beyond so many bytes, a member may unpack to so many times its packed size
-DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
