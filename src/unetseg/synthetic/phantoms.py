@@ -82,7 +82,7 @@ def scatter_nuclei(
                 row = near_row + np.sin(angle) * 0.95 * (size + near_size)
                 column = near_column + np.cos(angle) * 0.95 * (size + near_size)
             shape = _blob(rng, labels.shape, (row, column), size)
-            if np.count_nonzero(shape) and np.count_nonzero(labels[shape]) < np.count_nonzero(shape) / 7:
+            if np.count_nonzero(labels[shape]) < np.count_nonzero(shape) / 7:
                 labels[shape & (labels == 0)] = number
                 placed.append((row, column, size))
                 break
