@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,12 +109,7 @@ def _quantised(precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> di
     settings: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
     if precision == "float16":
         return settings | {"target_spec": {"supported_types": [tf.float16]}}
-
-    def examples() -> Iterator[list[np.ndarray]]:
-        for image in images:
-            yield [image[None].astype(np.float32)]
-
-    return settings | {"representative_dataset": examples}
+    return settings | {"representative_dataset": lambda: ([image[None].astype(np.float32)] for image in images)}
 
 
 def _savedmodel(path: Path) -> Runtime:
