@@ -55,9 +55,9 @@ def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path
     if wanted == Path():
         return []
     last = wanted.resolve() == model.resolve()
-    if wanted.is_file() and (last or wanted.resolve().is_relative_to(starts.resolve())):
-        return [wanted]
     if wanted.is_file():
+        if last or wanted.resolve().is_relative_to(starts.resolve()):
+            return [wanted]
         raise InputError(f"train.start_from: {wanted}: DVC does not watch it; copy it to {starts}/ and name the copy")
     if wanted.exists() or not last:
         raise InputError(f"train.start_from: {wanted}: no file is there; name a .keras file, or none (empty)")

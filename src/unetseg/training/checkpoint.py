@@ -51,8 +51,7 @@ class Keeper(keras.callbacks.Callback):
     def restore(self, unet: keras.Model) -> int:
         """Load the newest state into a compiled model, if there is one; return the number of finished epochs."""
         unet.optimizer.build(unet.trainable_variables)
-        loaded = load_state(self.state)
-        if loaded is None:
+        if not (loaded := load_state(self.state)):
             return 0
         facts, arrays = loaded
         self.past = Past(facts["history"], facts["best_epoch"], facts["best_dice"], arrays["best"])
