@@ -13,7 +13,6 @@ __all__ = ["load_model", "predict"]
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for: TensorFlow takes seconds, and most of this package does without."""
-    modules = {"load_model": "unetseg.prediction.arrays", "predict": "unetseg.prediction.arrays"}
-    if name not in modules:
+    if name not in __all__:
         raise AttributeError(f"module 'unetseg' has no attribute {name!r}")
-    return getattr(import_module(modules[name]), name)
+    return getattr(import_module("unetseg.prediction.arrays"), name)
