@@ -54,7 +54,7 @@ class TrainingBatches(keras.utils.PyDataset):
         check_batch_size(settings.batch_size, len(indices))
         self.source, self.indices = source, np.asarray(indices, np.int64)
         self.settings, self.strength = settings, strength
-        self.shares = _shares(kinds, settings.balance) if settings.balance else None
+        self.chances = _chances(kinds, settings.balance) if settings.balance else None
         self.epoch, self.begun, self.share = 0, True, share
 
     @property
@@ -65,9 +65,9 @@ class TrainingBatches(keras.utils.PyDataset):
     def order(self) -> Int64[np.ndarray, " n"]:
         """Draw this epoch's order of samples."""
         rng = np.random.default_rng((self.settings.seed, self.epoch))
-        if self.shares is None:
+        if self.chances is None:
             return rng.permutation(self.indices)
-        return rng.choice(self.indices, len(self.indices), p=self.shares)
+        return rng.choice(self.indices, len(self.indices), p=self.chances)
 
     def __getitem__(self, number: int) -> Batch:
         """Make batch `number` of this epoch."""
@@ -176,7 +176,7 @@ def _inputs(images: Sequence[np.ndarray], statistics: Sequence[Statistics]) -> d
     }
 
 
-def _shares(kinds: Sequence[str], balance: float) -> np.ndarray:
+def _chances(kinds: Sequence[str], balance: float) -> np.ndarray:
     """Compute the probability to draw each sample: 1 over the count of its kind, to the power of `balance`."""
     _, kind, counts = np.unique(np.asarray(kinds), return_inverse=True, return_counts=True)
     weights = counts[kind].astype(np.float64) ** -balance
