@@ -52,7 +52,9 @@ def each_object(labels):
 def written(kind, path, image, labels):
     """Write objects with the project's own writer."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FORMATS[kind].write(path, About(Input(image, image.name, None, image.stem), *labels.shape, 0.5, 1)) as add:
+    with FORMATS[kind].write(
+        path, About(Input(image, image.name, None, image.stem), image.name, *labels.shape, 0.5, 1)
+    ) as add:
         add(strip_of(labels))
 
 

@@ -27,7 +27,9 @@ def written(tmp_path):
 
     def write(kind, threshold=0.5, smallest=1, step=2, size=(HEIGHT, WIDTH)):
         suffix, writer = FORMATS[kind].name, FORMATS[kind].write
-        about = About(Input(tmp_path / "image.png", "image.png", None, "image"), *size, threshold, smallest)
+        about = About(
+            Input(tmp_path / "image.png", "image.png", None, "image"), "image.png", *size, threshold, smallest
+        )
         with writer(tmp_path / f"out{suffix}", about) as add:
             for top in range(0, HEIGHT, step):
                 add(Strip(top, PROBABILITY[top : top + step], LABELS[top : top + step], []))
@@ -57,7 +59,7 @@ def test_labels_are_the_objects_numbers(written):
     ("size", "smallest", "dtype"), [((255, 257), 1, "u2"), ((256, 256), 1, "u4"), ((999, 999), 16, "u2")]
 )
 def test_labels_have_32_bit_where_16_might_not_hold_them(tmp_path, size, smallest, dtype):
-    about = About(Input(tmp_path / "none.png", "none.png", None, "none"), *size, 0.5, smallest)
+    about = About(Input(tmp_path / "none.png", "none.png", None, "none"), "none.png", *size, 0.5, smallest)
     with FORMATS["labels"].write(tmp_path / "a.tif", about) as add:
         add(Strip(0, np.zeros(size, np.float32), np.zeros(size, np.int32), []))
     assert tifffile.imread(tmp_path / "a.tif").dtype == np.dtype(dtype)

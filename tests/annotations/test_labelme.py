@@ -19,7 +19,7 @@ def test_objects_are_read_back_to_the_pixel(tmp_path_factory, labels):
     found = read_labelme(path, *labels.shape)
     assert np.array_equal(painted(found, labels.shape), labels)
     assert not found.left_out
-    assert json.loads(path.read_text())["imagePath"] == "a.png"
+    assert json.loads(path.read_text())["imagePath"] == "../x/a.png"
 
 
 def read(folder, *shapes):

@@ -67,6 +67,14 @@ def test_every_kind_is_written_under_the_images_relative_path():
     assert [row["image"] for row in read_csv(Path("out/objects.csv"))] == ["a.png", "a.png", "deep/b.png", "deep/b.png"]
 
 
+def test_labelmes_json_names_the_image_from_the_folder_it_lies_in_as_labelme_looks_for_it():
+    to = results(("labelme",))
+    for source in sources():
+        write(to, source)
+        file = to.files(source)["labelme"]
+        assert (file.parent / json.loads(file.read_text())["imagePath"]).samefile(source.path)
+
+
 def test_only_masks_and_tables_are_written_where_nothing_else_is_asked_for():
     to = results()
     write(to, sources()[0])

@@ -16,6 +16,7 @@ class About:
 
     Attributes:
         source: its file, and what of it.
+        path: of its file, as text, from the folder that its results go to; see `Input.path_from`.
         height: in pixels.
         width: in pixels.
         threshold: probability from which a pixel is foreground.
@@ -24,6 +25,7 @@ class About:
     """
 
     source: Input
+    path: str
     height: int
     width: int
     threshold: float

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ CIRCLE = 64  # corners of the polygon that stands for a circle
 
 def write_labelme(path: Path, about: About) -> AbstractContextManager[Add]:
     """Write each object as a polygon, or as LabelMe's mask where it has holes or parts."""
-    image = {"imagePath": PurePath(about.source.path).name, "imageData": None}
+    image = {"imagePath": about.path, "imageData": None}
     size = {"imageHeight": about.height, "imageWidth": about.width}
     return write_objects(path, {"version": "5.5.0", "flags": {}, **image, **size}, "shapes", _shape)
 

@@ -1,5 +1,6 @@
 """Find the images to predict, name their results, and say what was left out."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -36,6 +37,13 @@ class Input:
     name: str
     channel: Channel = "all"
     project: Project = "none"
+
+    def path_from(self, folder: Path | None) -> str:
+        """Give the path from a folder, as text; from none the whole path, and of what is not on a disk the URL."""
+        if isinstance(self.path, str):
+            return self.path
+        path = Path(os.path.relpath(self.path, folder)) if folder else self.path.absolute()
+        return as_text(path.as_posix())
 
 
 def open_source(source: Input, span: Range | None = None) -> AbstractContextManager[Opened]:

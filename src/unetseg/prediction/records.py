@@ -1,7 +1,6 @@
 """Records of predicted images with their objects and the certainty of the model, and the tables made of them."""
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import numpy as np
 from unetseg.annotations.runs import find_runs
 from unetseg.files import write_csv
 from unetseg.images.inputs import Input
-from unetseg.images.names import as_text
 from unetseg.objects.strips import Found, Strip
 from unetseg.prediction.quality import Estimate, stability, steadiness, uncertainty
 
@@ -112,13 +110,10 @@ def list_image(
 
     `objects` says whether any were looked for; `sent`, that the folder is a temporary one: the image's path is whole.
     """
-    path = source.path
-    if isinstance(path, Path):
-        path = as_text((path.absolute() if sent else Path(os.path.relpath(path, out))).as_posix())
     certainty = record.certainty()
     return {
         "image": source.name,
-        "path": path,
+        "path": source.path_from(None if sent else out),
         "plane": source.plane,
         "channel": source.channel,
         "project": source.project,

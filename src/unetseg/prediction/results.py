@@ -150,7 +150,8 @@ class Results:
     def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(known.zoom)
-        about = About(source, height, width, self._settings.threshold, smallest, known.pixel)
+        found_at = source.path_from(None if self.sent else (self._out / source.name).parent)
+        about = About(source, found_at, height, width, self._settings.threshold, smallest, known.pixel)
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
         objects = 0
