@@ -83,4 +83,7 @@ def test_an_ome_zarr_holds_the_probability_and_the_objects_as_its_labels(written
         stored = image.stored(0, HEIGHT)[..., 0]
         assert np.array_equal(labels.stored(0, HEIGHT)[..., 0], LABELS)
     assert np.abs(stored / 65535 - PROBABILITY).max() <= 0.5001 / 65535
-    assert zarr.open_group(path)["labels"].attrs["ome"]["labels"] == ["objects"]
+    group = zarr.open_group(path)
+    assert group["labels"].attrs["ome"]["labels"] == ["objects"]
+    names = [group[array].metadata.dimension_names for array in ("0", "labels/objects/0")]
+    assert names == [("y", "x")] * 2  # as OME-Zarr 0.5 asks for

@@ -13,6 +13,7 @@ from unetseg.errors import InputError
 from unetseg.objects.strips import Strip
 
 CHUNK = 1024  # height and width of a chunk, in pixels
+AXES = ("y", "x")
 VERSION = "0.5"  # of OME-Zarr, https://ngff.openmicroscopy.org/0.5
 
 
@@ -43,7 +44,7 @@ def write_zarr(path: Path, about: About) -> Iterator[Add]:
 def _attributes(about: About, more: dict[str, Any] | None = None) -> dict[str, Any]:
     """Describe an image of one resolution."""
     unit = {"unit": "micrometer"} if about.pixel else {}
-    axes = [{"name": name, "type": "space", **unit} for name in "yx"]
+    axes = [{"name": name, "type": "space", **unit} for name in AXES]
     scale = {"type": "scale", "scale": [float(size) for size in about.pixel or (1, 1)]}
     multiscales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}]
     return {"ome": {"version": VERSION, "multiscales": multiscales, **(more or {})}}
@@ -52,7 +53,8 @@ def _attributes(about: About, more: dict[str, Any] | None = None) -> dict[str, A
 def _writer(group: Any, about: About, dtype: str) -> Callable[[Shaped[np.ndarray, "rows width"]], None]:
     """Give the function that takes the next rows of an array, and writes whole chunks."""
     chunks = (min(CHUNK, about.height), min(CHUNK, about.width))
-    array = group.create_array("0", shape=(about.height, about.width), chunks=chunks, dtype=dtype)
+    size = about.height, about.width
+    array = group.create_array("0", shape=size, chunks=chunks, dtype=dtype, dimension_names=AXES)
     waiting, top = np.zeros((0, about.width), dtype), 0
 
     def add(rows: Shaped[np.ndarray, "rows width"]) -> None:
