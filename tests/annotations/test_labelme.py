@@ -71,6 +71,10 @@ def test_rectangles_and_circles_are_areas(tmp_path):
     )
     assert found.regions[0].mask.shape == (7, 4)
     assert found.regions[1].mask.sum() == pytest.approx(np.pi * 25, rel=0.05)
+    turned = read(tmp_path, {"shape_type": "oriented_rectangle", "points": [[10, 4], [16, 10], [10, 16], [4, 10]]})
+    assert turned.regions[0].mask.sum() == pytest.approx(72, rel=0.1)
+    with pytest.raises(InputError, match="its oriented_rectangle has 2 points; it needs 4"):
+        read(tmp_path, {"shape_type": "oriented_rectangle", "points": [[10, 4], [16, 10]]})
 
 
 def test_shapes_of_one_group_and_label_are_parts_of_one_object(tmp_path):
@@ -98,8 +102,8 @@ def test_labelmes_json_without_shapes_is_refused(tmp_path):
     [
         ({"label": "a"}, "its list of points is None, not x and y of each corner"),
         ({"points": [[1, 2], [3]]}, r"its list of points is .*, not x and y of each corner"),
-        ({"shape_type": "rectangle", "points": [[1, 1]]}, "a rectangle has 1 points; it needs 2 or 4"),
-        ({"shape_type": "circle", "points": [[1, 1]]}, "a circle has 1 points; it needs 2"),
+        ({"shape_type": "rectangle", "points": [[1, 1]]}, "its rectangle has 1 points; it needs 2 or 4"),
+        ({"shape_type": "circle", "points": [[1, 1]]}, "its circle has 1 points; it needs 2"),
         ({"shape_type": "mask", "points": [[1, 1]], "mask": None}, "its mask is None, no PNG as text"),
     ],
 )

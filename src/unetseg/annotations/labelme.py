@@ -30,7 +30,7 @@ from unetseg.annotations.regions import (
 from unetseg.objects.strips import Found
 
 NO_OBJECTS = ("_background_", "__ignore__")  # labels of LabelMe's own conversions to masks
-POINTS = {"rectangle": {2, 4}, "circle": {2}, "mask": {1, 2}}  # of a shape; a polygon has any number
+POINTS = {"rectangle": {2, 4}, "oriented_rectangle": {4}, "circle": {2}, "mask": {1, 2}}  # of a shape that is an area
 NAMED = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
 CIRCLE = 64  # corners of the polygon that stands for a circle
 
@@ -52,7 +52,7 @@ def image_path(path: Path) -> str:
 
 
 def read_labelme(path: Path, height: int, width: int) -> Annotations:
-    """Read polygons, rectangles, circles and masks; points, lines and what is labelled as background are left out.
+    """Read polygons, circles, masks and rectangles, also turned ones; points, lines and background are left out.
 
     Shapes with one `group_id` and label are parts of one object.
 
@@ -71,7 +71,7 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
             if shape.get("label") in NO_OBJECTS:
                 ignored += 1
                 continue
-            if shape.get("shape_type", "polygon") not in ("polygon", "rectangle", "circle", "mask"):
+            if shape.get("shape_type", "polygon") not in ("polygon", *POINTS):  # a polygon has any number of points
                 left_out += 1
                 continue
             group = shape.get("group_id")
@@ -87,7 +87,7 @@ def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
     points = corners(shape.get("points"), "its list of points")
     kind = shape.get("shape_type", "polygon")
     if len(points) not in POINTS.get(kind, {len(points)}):
-        raise ValueError(f"a {kind} has {len(points)} points; it needs {' or '.join(map(str, sorted(POINTS[kind])))}")
+        raise ValueError(f"its {kind} has {len(points)} points; it needs {' or '.join(map(str, sorted(POINTS[kind])))}")
     if kind == "mask":
         return _mask(shape.get("mask"), points, height, width)
     if kind == "rectangle":
