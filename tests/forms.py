@@ -193,6 +193,8 @@ FORMS = {
     "x.png + x_mask.png": lambda root: make_beside(root, "_mask", ".png"),
     "Cellpose: x.tif + x_masks.tif": lambda root: make_beside(root, "_masks"),
     "Cellpose: x.png + x_cp_masks.png": lambda root: make_beside(root, "_cp_masks", ".png"),
+    "MorphoLibJ: x.tif + x-lbl.tif": lambda root: make_beside(root, "-lbl"),
+    "ilastik: x.tif + x_Object Identities.tif": lambda root: make_beside(root, "_Object Identities"),
     "StarDist: train/images/, train/masks/, test/…": make_stardist,
     "ImageJ: x.png + x.roi.zip": make_by_writer("roi"),
     "ImageJ: images/x.png + rois/x/*.roi": make_single_rois,

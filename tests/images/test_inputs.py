@@ -182,6 +182,8 @@ def test_what_was_found_used_and_left_out_is_counted_in_one_line():
         "in/b_masks.tif",
         "in/.c.png",
         "in/c_labels.png",
+        "in/a-lbl.tif",
+        "in/a_Object Identities.tiff",
     )
     for name in ("in/a_seg.npy", "in/d.txt", "in/e.TXT", "in/f.vsi\n"):
         Path(name).touch()
@@ -190,10 +192,10 @@ def test_what_was_found_used_and_left_out_is_counted_in_one_line():
     found = search("in")
     assert [each.name for each in found.images] == ["a", "b_img", "c_labels"]
     assert found.left_out == {
-        "masks of images": 4, "hidden": 1, ".txt": 2, ".vsi\n": 1, "no regular files": 1,
+        "masks of images": 6, "hidden": 1, ".txt": 2, ".vsi\n": 1, "no regular files": 1,
     }  # fmt: skip
     line = str(found)
-    assert line.startswith("files found: 13, to predict: 3; left out: 4 masks of images, 2 .txt, ")
+    assert line.startswith("files found: 15, to predict: 3; left out: 6 masks of images, 2 .txt, ")
     assert r"1 .vsi\n" in line
     assert "\n" not in line
 

@@ -14,7 +14,9 @@ from unetseg.dataset.items import OBJECT_FOLDERS, Found, Item, Kinds, group_of, 
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
-MARK = re.compile(r"[ ._-]((cp_)?masks?|labels?|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE)
+MARK = re.compile(
+    r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE
+)
 ROI_SET = "RoiSet"  # what Fiji calls a zip of ROIs
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
 UNREAD = {".gif", ".webp", ".avif", ".heic", ".psd", ".dcm"}  # images that nothing here reads

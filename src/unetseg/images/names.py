@@ -10,8 +10,10 @@ from unetseg.images.volumes import VENDORS
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
 ZARR = ".zarr"  # a folder that is one image
 SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
-MASK = re.compile(  # how Cellpose, ImageJ's users and this project name what belongs to an image, by the stem
-    r"(.+?)(?:_(?:cp_)?(?:masks?|labels?|seg|flows|outlines)|\.(?:probability|labels|overlay))$", re.IGNORECASE
+MASK = re.compile(  # how Cellpose, MorphoLibJ, ilastik and this project name what belongs to an image, by the stem
+    r"(.+?)(?:[ _-](?:cp_)?(?:masks?|labels?|lbl|object identities|seg|flows|outlines)"
+    r"|\.(?:probability|labels|overlay))$",
+    re.IGNORECASE,
 )
 NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # how Python holds such a byte of a name
 
