@@ -57,7 +57,7 @@ def test_colours_stay_together():
 
 
 def test_several_images_are_never_cut_to_one_in_silence():
-    with pytest.raises(InputError, match=r"holds 6 images; .* project its depth \(data\.project, --project\)"):
+    with pytest.raises(InputError, match=r"holds 6 images; .* project the image's depth \(data\.project, --project\)"):
         choose(stack(), None, 0, "none")
     with pytest.raises(InputError, match="has no plane 6; it holds 6, counted from 0"):
         choose(stack(), 6, 0, "none")

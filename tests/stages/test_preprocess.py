@@ -93,8 +93,8 @@ def zoo(root):
         "no_image": "images: no image; a sample has exactly one",
         "no_mask": "masks: no mask; for an image without objects, add one mask that is all zero",
         "other_size": "masks/0.png: is 40x48 pixels, its image 64x48; they must be of one size",
-        "pages": "images/i.tif: holds 2 images; save the one you need as a separate file "
-        "or project its depth (data.project, --project)",
+        "pages": "images/i.tif: holds 2 images; save the one you need as a separate file, "
+        "or project the image's depth (data.project, --project)",
         "pixel": "images/i.png: is 1x1 pixels; at least 8x8 are needed",
         "text": "images/i.png: is not one of PNG, JPEG, JPEG2000, BMP, whatever its name says",
         "truncated": "images/i.png: is damaged or cut off: Truncated File Read",

@@ -75,7 +75,9 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
     """
     count = count_planes(stack, project)
     if plane is None and count > 1:
-        remedy = " or project its depth (data.project, --project)" if project == "none" and stack.depths > 1 else ""
+        remedy = (
+            ", or project the image's depth (data.project, --project)" if project == "none" and stack.depths > 1 else ""
+        )
         raise InputError(f"holds {count} images; save the one you need as a separate file{remedy}")
     if not 0 <= (plane or 0) < count:
         raise InputError(f"has no plane {plane}; it holds {count}, counted from 0")
