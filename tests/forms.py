@@ -66,9 +66,9 @@ def make_layout(root):
     return root
 
 
-def make_flat(root, folder="masks", suffix=".png"):
+def make_flat(root, folder="masks", suffix=".png", images="images"):
     for name, (image, labels) in IMAGES.items():
-        png(root / "images" / f"{name}{suffix}", image)
+        png(root / images / f"{name}{suffix}", image)
         png(root / folder / f"{name}{suffix}", labels.astype(np.uint16))
     return root
 
@@ -189,6 +189,7 @@ FORMS = {
     "the pipeline's layout, a .tar.gz": make_tar,
     "images/ + masks/": make_flat,
     "images/ + labels/": lambda root: make_flat(root, "labels", ".tif"),
+    "tissue_images/ + label_masks/": lambda root: make_flat(root, "label_masks", ".tif", "tissue_images"),
     "x.tif + x_label.tif": make_beside,
     "x.png + x_mask.png": lambda root: make_beside(root, "_mask", ".png"),
     "Cellpose: x.tif + x_masks.tif": lambda root: make_beside(root, "_masks"),

@@ -384,3 +384,37 @@ def test_what_lies_below_labels_is_no_image_without_objects():
     names, _, summary = imported("in")
     assert (names, summary.warnings) == (["a"], [])
     assert summary.problems == ["in: 1 files of objects have no image, such as labels/plate/B2/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("images", "objects"),
+    [
+        ("rawimages", "groundtruth"),
+        ("images", "annotated_masks"),
+        ("tissue images", "label masks"),
+        ("img", "seg"),
+        ("DAPI", "manual-segmentations"),
+        ("label_free", "Ground_Truth"),
+        ("DAPI", "masks"),
+    ],
+)
+def test_a_folder_named_after_objects_in_any_words_is_paired_with_the_one_beside_it_and_both_are_told(images, objects):
+    for name in ("plate/a", "b"):
+        png(Path(f"in/{images}/{name}.png"), IMAGE)
+        png(Path(f"in/{objects}/{name}.png"), MASK)
+    names, _, summary = imported("in")
+    assert (names, summary.problems, summary.warnings) == (["a", "b"], [], [])
+    told = " and ".join(sorted([images, objects]))
+    assert summary.forms == {"in": f"images with masks or label images, of the folders {told}"}
+
+
+def test_two_folders_of_images_beside_one_of_objects_are_problems_that_name_both():
+    for folder in ("DAPI", "GFP", "true masks"):
+        png(Path(f"in/{folder}/a.png"), MASK if "masks" in folder else IMAGE)
+    with pytest.raises(InputError, match=r"in/DAPI/a\.png: and GFP/a\.png have one name; rename one"):
+        imported("in")
+
+
+def test_a_folder_of_pairs_may_be_named_after_objects():
+    pair("in/my seg/a")
+    assert imported("in")[0] == ["a"]

@@ -1,8 +1,9 @@
 """What is found in a folder: images, and how to read their objects."""
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePath
@@ -20,6 +21,10 @@ from unetseg.images.stacks import Channel, Project
 Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
 OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
+OBJECT_WORDS = re.compile(  # at the end of the name of a folder of objects
+    r"(?:^|[ _.-])(?:masks?|labels?|annotations?|rois?|geojson|json|gt|seg|segmentations?|instances|(?:ground)?truth)$",
+    re.IGNORECASE,
+)
 BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "geojson"}
 JSON_KINDS = {
     "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
@@ -110,18 +115,23 @@ def _is_bowl(file: Path) -> bool:
         return {*COLUMNS} <= {*next(csv.reader([stream.readline(HEAD)]), [])}
 
 
-def part_of(file: Path, root: Path) -> Path | None:
-    """Find the innermost folder above a file whose name says that it holds images, or objects.
+def part_of(file: Path, root: Path, parts: Collection[Path] = ()) -> Path | None:
+    """Find the innermost folder above a file whose name says that it holds images, or objects, or one of `parts`.
 
     What the folder that is imported and those above are called says nothing.
     """
-    folders = takewhile(lambda folder: folder != root, file.parents)
-    return next((folder for folder in folders if folder.name.lower() in IMAGE_FOLDERS | OBJECT_FOLDERS), None)
+    named = IMAGE_FOLDERS | OBJECT_FOLDERS
+    return next((each for each in folders_of(file, root) if each.name.lower() in named or each in parts), None)
 
 
-def group_of(file: Path, root: Path) -> Path:
+def folders_of(file: Path, root: Path) -> Iterator[Path]:
+    """Give the folders above a file, the innermost first, below the one that is imported."""
+    return takewhile(lambda folder: folder != root, file.parents)
+
+
+def group_of(file: Path, root: Path, parts: Collection[Path] = ()) -> Path:
     """Give the folder that holds an image and its objects, or their folders: the path of both without `part_of`."""
-    part = part_of(file, root)
+    part = part_of(file, root, parts)
     return part.parent / file.parent.relative_to(part) if part else file.parent
 
 

@@ -10,7 +10,7 @@ from unetseg.annotations.formats import READERS
 from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
-from unetseg.dataset.items import OBJECT_FOLDERS, Found, Item, Kinds, group_of, names_of, part_of, such_as
+from unetseg.dataset.items import OBJECT_WORDS, Found, Item, Kinds, folders_of, group_of, names_of, part_of, such_as
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
@@ -36,23 +36,34 @@ _Objects = dict[_Key, dict[str, list[Path]]]
 def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
-    Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair,
-    and nothing to rename.
+    If usual names of folders give no pair, a folder whose name ends with a word for objects is paired with those beside
+    it. Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair, and nothing to
+    rename.
     """
-    images, objects, others = _sorted(folder, kinds, only)
+    parts = set[Path]()
+    images, objects, others = _sorted(folder, kinds, only, parts)
+    if images.keys().isdisjoint(objects):
+        beside = _beside_objects(kinds, folder)
+        again = _sorted(folder, kinds, only, beside)
+        if not again[0].keys().isdisjoint(again[1]):
+            parts, (images, objects, others) = beside, again
     pairs = {key: objects.pop(key) for key in images if key in objects}
     alone = [file for each in objects.values() for files in each.values() for file in files]
     if not pairs and not any(file.stem == ROI_SET for file in alone):
         return None
     taken = [next(kind for kind in PAIRED if kind in each) for each in pairs.values()]
     found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in dict.fromkeys(taken)))
+    if parts:
+        paired = (file for key, each in pairs.items() for some in (images[key], *each.values()) for file in some)
+        names = {part.name for file in paired if (part := part_of(file, folder, parts))}
+        found.form += f", of the folders {' and '.join(sorted(names))}"
     bare = [files[0] for key, files in images.items() if key not in pairs]
     _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
     unused = list[Path]()
     known = {nfc(file.name) for files in images.values() for file in files}
     for name, kind, (key, each) in zip(names_of(list(pairs), folder), taken, pairs.items(), strict=True):
         unused += [file for other, files in each.items() if other != kind for file in files]
-        if problem := _pair_problem(key, images[key], kind, each[kind], folder):
+        if problem := _pair_problem(key, images[key], kind, each[kind], folder, parts):
             found.problems.append(f"{images[key][0]}: {problem}")
             continue
         if kind == "labelme":
@@ -65,16 +76,25 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     return found
 
 
-def _sorted(folder: Path, kinds: Kinds, only: str | None) -> tuple[_Images, _Objects, list[Path]]:
+def _beside_objects(kinds: Kinds, root: Path) -> set[Path]:
+    """Find the folders whose name ends with a word for objects, and those beside them."""
+    folders = {each for file in kinds for each in folders_of(file, root)}
+    holding = {each.parent for each in folders if OBJECT_WORDS.search(each.name)}
+    return {each for each in folders if each.parent in holding}
+
+
+def _sorted(
+    folder: Path, kinds: Kinds, only: str | None, parts: Collection[Path]
+) -> tuple[_Images, _Objects, list[Path]]:
     """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
-    rasters = {(group_of(file, folder), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
+    rasters = {(group_of(file, folder, parts), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
     images: _Images = defaultdict(list)
     objects: _Objects = defaultdict(lambda: defaultdict(list))
     others = list[Path]()
     for file, kind in kinds.items():
         if kind not in PAIRED:
             continue
-        key, marked = _key(file, rasters, folder)
+        key, marked = _key(file, rasters, folder, parts)
         if kind == "raster" and not marked:
             images[key].append(file)
         elif only in (None, kind):
@@ -102,12 +122,12 @@ def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path]
             found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}{rename}")
 
 
-def _key(file: Path, rasters: set[_Key], root: Path) -> tuple[_Key, bool]:
+def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) -> tuple[_Key, bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
-    stem, group, part = nfc(file.stem), group_of(file, root), part_of(file, root)
+    stem, group, part = nfc(file.stem), group_of(file, root, parts), part_of(file, root, parts)
     base = MARK.sub("", stem)
     own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
-    if part and part.name.lower() in OBJECT_FOLDERS:
+    if part and OBJECT_WORDS.search(part.name):
         if part != file.parent and own in rasters:
             return own, True
         return (group, base if (group, base) in rasters else stem), True
@@ -117,12 +137,14 @@ def _key(file: Path, rasters: set[_Key], root: Path) -> tuple[_Key, bool]:
     return (group, stem if (group, stem) in rasters else base), True
 
 
-def _pair_problem(key: _Key, images: list[Path], kind: str, files: list[Path], root: Path) -> str | None:
+def _pair_problem(
+    key: _Key, images: list[Path], kind: str, files: list[Path], root: Path, parts: Collection[Path]
+) -> str | None:
     if len(images) > 1:
-        return f"and {images[1].name} have one name; rename one"
+        return f"and {images[1].relative_to(root)} have one name; rename one"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
-    groups = [group_of(file, root) for file in files]
+    groups = [group_of(file, root, parts) for file in files]
     one_each = all((group.parent, nfc(group.name)) == key for group in groups)
     if len(files) == 1 or (one_each and not any(file.suffix.lower() == ".zip" for file in files)):
         return None
