@@ -54,6 +54,16 @@ def test_scratch_folders_of_one_place_are_apart_and_go_with_what_killed_processe
     assert not list(Path("a").iterdir())
 
 
+def test_a_folder_that_was_made_for_a_scratch_folder_goes_with_it_unless_something_is_written_there():
+    for name, expected in (("a", {}), ("b", {"new/b/c": "kept"})):
+        with scratch_folder(Path("new", name)) as scratch:
+            write_text(scratch / "c", "kept")
+            if name == "b":
+                (scratch / "c").rename("new/b/c")
+        assert contents() == expected
+        assert Path("new").exists() == bool(expected)
+
+
 @pytest.mark.parametrize("old", ["thesis/t.txt", "thesis/deep/t.txt", "thesis/deep/.hidden"])
 def test_a_file_never_replaces_a_folder(old):
     write_text(Path(old), "mine")

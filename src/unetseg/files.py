@@ -49,6 +49,17 @@ def check_output(path: Path, holding: str | None = None) -> None:
         raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
+def check_lost(folder: Path, new: Path) -> None:
+    """Refuse a folder to be replaced if it holds a file that the new one lacks.
+
+    Raises:
+        InputError: naming the file.
+    """
+    for file in folder.rglob("*"):
+        if (file.is_symlink() or not file.is_dir()) and not (new / file.relative_to(folder)).exists():
+            raise InputError(f"{file}: is not of an earlier run and would be lost; move it or name another output")
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write a file or a folder to, and rename it to `path` when the block ends well.
@@ -96,14 +107,18 @@ def is_full(error: OSError) -> bool:
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder below `parent`, of a name that no other process takes, and remove it when the block ends.
 
-    What killed processes left there is removed, too.
+    What killed processes left there is removed, too, and so are folders that were made for it and stay empty.
     """
+    made = [each for each in (parent, *parent.parents) if not each.exists()]
     parent.mkdir(parents=True, exist_ok=True)
     folder = _make_workspace(parent)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # there are results
+            for each in made:
+                each.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -191,12 +206,9 @@ def _cell(value: Any) -> Any:
 
 def _make_way(path: Path, new: Path, old: Path) -> None:
     """Move a folder that stands in the place of a new one to `old`, if nothing of it would be lost."""
-    if not path.is_dir():
-        return
-    for file in path.rglob("*"):
-        if (file.is_symlink() or not file.is_dir()) and not (new / file.relative_to(path)).exists():
-            raise InputError(f"{file}: is not of an earlier run and would be lost; move it or name another output")
-    path.rename(old)
+    if path.is_dir():
+        check_lost(path, new)
+        path.rename(old)
 
 
 def _make_workspace(folder: Path) -> Path:

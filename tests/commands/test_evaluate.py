@@ -10,6 +10,7 @@ from spots import MODEL
 
 from unetseg.cli import main
 from unetseg.commands import scoring
+from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.model.file import save_model
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
@@ -34,7 +35,8 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     assert "params.yaml" not in err
     assert f"{archives[1]}: left out 1 files that belong to no sample, such as 's/Images/i.png'" in err
     assert out.startswith(f"{archives[1]}: Dice 0.")
-    written = tmp_path / "out" / "good"
+    (written,) = (tmp_path / "out").iterdir()
+    assert written.name == "good"
     names = {"evaluate.json", "per_image.csv", "thresholds.csv", "reliability.csv", "plots", "report.html"}
     assert {path.name for path in written.iterdir()} == names
     assert json.loads((written / "evaluate.json").read_text())["images"] == 2
@@ -58,6 +60,11 @@ def test_two_evaluations_into_one_folder_at_a_time_each_end_and_leave_the_result
     assert "2 images" in score(tmp_path / "first.zip", out)
     assert len(read_csv(out / "per_image.csv")) == json.loads((out / "evaluate.json").read_text())["images"] == 2
     assert not list(out.glob(".*"))
+    before = (out / "evaluate.json").read_bytes()
+    (out / "plots" / "mine.txt").touch()
+    with pytest.raises(InputError, match=r"mine\.txt: is not of an earlier run"):
+        score(tmp_path / "second.zip", out)
+    assert (out / "evaluate.json").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unetseg.config import DataSettings
 from unetseg.evaluation.archives import evaluate_archive
-from unetseg.files import atomic_path, scratch_folder, write_csv, write_json
+from unetseg.files import atomic_path, check_lost, scratch_folder, write_csv, write_json
 from unetseg.images.stacks import Channel, Project
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
@@ -82,6 +82,7 @@ def _score(predictor: Predictor, tuning: Tuning, data: DataSettings, archive: Pa
             title=archive.stem,
             **{name: results / f"{name}.csv" for name in tables},
         )
+        check_lost(out / "plots", results / "plots")
         for path in sorted(results.iterdir()):  # first evaluate.json, by which the folder is known
             with atomic_path(out / path.name) as beside:
                 path.rename(beside)
