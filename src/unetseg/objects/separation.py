@@ -6,6 +6,8 @@ from jaxtyping import Bool, Float32, Int32
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
+from unetseg.images.distances import distance_inside
+
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)  # pixels that touch at a corner only are not connected
 STEPS = 64  # of dilation, before falling back to the slower reconstruction for long shapes
 
@@ -35,8 +37,7 @@ def separated_objects(
     """
     # pad with background: the image border is no neck, and an image that is all foreground needs a background
     mask = np.pad(probability >= np.float32(threshold), 1)
-    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance = np.sqrt(np.rint(distance * distance))  # squares are whole; OpenCV's last digit depends on its threads
+    distance = distance_inside(mask)
     distance[~mask] = -depth  # so low that the flattest component keeps a peak
     flattened = _flattened(distance, np.where(mask, distance - np.float32(depth), distance))
     peaks = np.asarray(local_maxima(flattened, connectivity=1), np.bool_) & mask

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64, UInt16
 
 from unetseg.config import AugmentSettings, TrainSettings, check_batch_size
 from unetseg.dataset.subsets import subset_rows
+from unetseg.images.distances import distance_inside
 from unetseg.model import keras
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.devices import ALONE, Share
@@ -161,8 +162,7 @@ def border_weights(labels: UInt16[np.ndarray, "height width"], strength: float) 
     for number in np.unique(labels[labels > 0]):
         column, row, width, height = cv2.boundingRect((labels == number).view(np.uint8))
         box = np.s_[max(row - REACH, 0) : row + height + REACH, max(column - REACH, 0) : column + width + REACH]
-        outside = (labels[box] != number).view(np.uint8)
-        distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance = distance_inside(labels[box] != number)
         second[box] = np.minimum(second[box], np.maximum(nearest[box], distance))
         nearest[box] = np.minimum(nearest[box], distance)
     weights = strength * np.exp(-((nearest + second) ** 2) / (2 * SIGMA**2))
