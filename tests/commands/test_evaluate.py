@@ -43,18 +43,24 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     assert {"by_kind.png", "examples_worst.png"} <= {path.name for path in (written / "plots").iterdir()}
 
 
-@pytest.mark.slow
+def draw(plots, page, **_options):
+    """Stand in for `draw_run`, which takes seconds."""
+    plots.mkdir()
+    (plots / "a.png").touch()
+    page.touch()
+
+
 def test_two_evaluations_into_one_folder_at_a_time_each_end_and_leave_the_results_of_one(tmp_path, monkeypatch):
     MODEL.save(tmp_path / "m.keras")
     for name, slides in (("first", SLIDES), ("second", SLIDES[:1])):
         write_archive(tmp_path / f"{name}.zip", make_tiles(slides))
     score = scoring.open_scorer(tmp_path / "m.keras")
-    draw, out = scoring.draw_run, tmp_path / "out"
+    out = tmp_path / "out"
 
-    def draw_late(*paths, **options):
+    def draw_late(*paths, **_options):
         monkeypatch.setattr(scoring, "draw_run", draw)
         score(tmp_path / "second.zip", out)
-        draw(*paths, **options)
+        draw(*paths)
 
     monkeypatch.setattr(scoring, "draw_run", draw_late)
     assert "2 images" in score(tmp_path / "first.zip", out)
@@ -67,8 +73,8 @@ def test_two_evaluations_into_one_folder_at_a_time_each_end_and_leave_the_result
     assert (out / "evaluate.json").read_bytes() == before
 
 
-@pytest.mark.slow
-def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_asked_for(tmp_path, capsys):
+def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(scoring, "draw_run", draw)
     save_model(tmp_path / "m.keras", MODEL, {"trained_with": {"data": {"channel": 1, "project": "none"}}})
     (tile,) = make_tiles(SLIDES[:1])
     empty = np.zeros_like(tile.image[..., 0])
