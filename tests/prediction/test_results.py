@@ -14,7 +14,7 @@ import tifffile
 
 from unetseg.errors import InputError
 from unetseg.files import read_csv
-from unetseg.images.inputs import find_inputs
+from unetseg.images.inputs import Input, find_inputs
 from unetseg.prediction.quality import Estimate, uncertainty
 from unetseg.prediction.results import Known, Results
 from unetseg.prediction.settings import Settings
@@ -129,6 +129,17 @@ def test_an_image_that_changed_is_not_done():
     write(results(), sources()[0])
     os.utime("images/a.png", (time.time() + 9, time.time() + 9))
     assert not results().is_done(sources()[0])
+
+
+def test_an_image_that_is_a_folder_is_not_done_if_a_file_in_it_changed():
+    chunk = Path("images/c.zarr/0/c/0/0")
+    chunk.parent.mkdir(parents=True)
+    chunk.write_bytes(b"old")
+    source = Input(Path("images/c.zarr"), "c.zarr", None, "c")
+    write(results(), source)
+    assert results().is_done(source)
+    os.utime(chunk, (time.time() + 9, time.time() + 9))
+    assert not results().is_done(source)
 
 
 def test_an_image_that_breaks_half_way_leaves_nothing():

@@ -212,9 +212,10 @@ class Results:
 
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
-        if isinstance(source.path, Path):
-            status = source.path.stat()
-            file: list[int] | list[str] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        if isinstance(source.path, Path):  # a folder that is one image changes with each file in it
+            found = [each.stat() for each in (source.path, *source.path.rglob("*"))]
+            last = [max(getattr(each, name) for each in found) for name in ("st_mtime_ns", "st_ctime_ns")]
+            file: list[int] | list[str] = [sum(each.st_size for each in found), *last]
         else:
             file = state(source.path)
         chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
