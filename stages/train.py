@@ -10,7 +10,7 @@ from unetseg.files import atomic_path, write_csv, write_json
 from unetseg.model.file import save_model
 from unetseg.provenance import code_digest, digest, provenance
 from unetseg.training.batches import open_batches
-from unetseg.training.checkpoint import forget_others
+from unetseg.training.checkpoint import finish
 from unetseg.training.devices import devices
 from unetseg.training.fit import train
 from unetseg.workers import is_worker, start_workers
@@ -43,7 +43,7 @@ def main(
     save_model(model, unet, {"run": origin, "trained_with": trained_with, "best": scores})
     write_csv(history, [{name: row[name] for name in HISTORY} for row in past.history], HISTORY)
     write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
-    forget_others(state)
+    finish(state)
 
 
 def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path]:

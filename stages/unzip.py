@@ -7,14 +7,20 @@ from unetseg import stage
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.groups import find_groups
-from unetseg.files import write_csv
+from unetseg.files import is_empty_zip, write_csv
 
 
 def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
-    """Extract every sample of `data.archive`, once the parameters fit their number; list the files and the groups."""
-    archive = Path(params.data.archive)
+    """Extract every sample of `data.archive`, once the parameters fit their number; list the files and the groups.
+
+    The list of files of `evaluate.external` is checked too: what is wrong with it is told before the training, not after.
+    """
+    archive, external = Path(params.data.archive), Path(params.evaluate.external)
     with opened(archive, params.data) as contents:
         check_against_data(params, len(contents.ids))
+        if not is_empty_zip(external):
+            with opened(external, params.data, "evaluate.external"):
+                pass
         extract(contents, out)
     together = find_groups(params.data, archive, out, contents.ids)
     write_csv(groups, together, list(together[0]) if together else ["id", "group"])

@@ -411,7 +411,7 @@ def test_a_folder_named_after_objects_in_any_words_is_paired_with_the_one_beside
 def test_two_folders_of_images_beside_one_of_objects_are_problems_that_name_both():
     for folder in ("DAPI", "GFP", "true masks"):
         png(Path(f"in/{folder}/a.png"), MASK if "masks" in folder else IMAGE)
-    with pytest.raises(InputError, match=r"in/DAPI/a\.png: and GFP/a\.png have one name; rename one"):
+    with pytest.raises(InputError, match=r"in/DAPI/a\.png: and GFP/a\.png have one name and could both be the image"):
         imported("in")
 
 

@@ -159,3 +159,16 @@ def test_a_large_image_says_how_far_it_is(monkeypatch, capsys):
     cv2.imwrite("images/a.png", image)
     assert run("tiles") == [None]
     assert "a.png: 1 strips" in capsys.readouterr().err
+
+
+def test_an_image_for_which_the_model_gives_nan_is_named_and_the_others_are_written():
+    image = keras.Input((SIZE, SIZE, 3))
+    mean = keras.ops.mean(image, axis=(1, 2, 3), keepdims=True)
+    unsure = keras.Model(image, image[..., :1] / 255 * (mean / mean))  # of a black image 0 / 0
+    for name, pixels in (("a", spots(50, 70)), ("black", np.zeros((40, 40, 3), np.uint8)), ("c", spots(33, 64))):
+        cv2.imwrite(f"images/{name}.png", pixels)
+    done = run("resize", model=unsure)
+    assert done[::2] == [None, None]
+    assert done[1].startswith("images/black.png: the model predicts NaN")
+    assert mask("c").any()
+    assert not Path("out/black.png").exists()

@@ -62,7 +62,7 @@ def test_an_image_shrunk_strip_by_strip_is_the_image_shrunk_at_once(monkeypatch)
     monkeypatch.setattr(predicted, "LARGEST", 50)
     at_once = predicted.shrink(lambda start, stop: image[start:stop], 300, 220)
     asked = []
-    monkeypatch.setattr(predicted, "STRIP", 220 * 40)
+    monkeypatch.setattr("unetseg.images.tiling.STRIP", 220 * 40)
     strips = predicted.shrink(lambda start, stop: asked.append(stop - start) or image[start:stop], 300, 220)
     assert max(asked) <= 40
     assert strips.shape == at_once.shape == (50, 37, 3)

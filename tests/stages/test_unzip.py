@@ -19,10 +19,9 @@ STAGE = runpy.run_path(str(ROOT / "stages" / "unzip.py"))
 NO_GROUPS = ROOT / "data" / "groups.csv"
 
 
-def unzip(archive, out, listing, groups=NO_GROUPS):
-    STAGE["main"](
-        params(data={"archive": str(archive), "groups": str(groups)}), out, listing, out.with_name("used.csv")
-    )
+def unzip(archive, out, listing, groups=NO_GROUPS, external=ROOT / "data" / "sample" / "none.zip"):
+    values = params(data={"archive": str(archive), "groups": str(groups)}, evaluate={"external": str(external)})
+    STAGE["main"](values, out, listing, out.with_name("used.csv"))
 
 
 def pack(path, samples):
@@ -82,6 +81,22 @@ def test_a_table_beside_the_archive_that_nothing_names_stops_the_stage(tmp_path)
 def test_parameters_that_do_not_fit_stop_the_stage_before_it_extracts(tmp_path):
     with pytest.raises(InputError, match="batch_size"):
         unzip(pack(tmp_path / "a.zip", 5), tmp_path / "out", tmp_path / "out.csv")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (None, r"no such file; set evaluate\.external in params\.yaml to your zip"),
+        (b"text", "is not a zip file but a text that begins with 'text'"),
+    ],
+)
+def test_a_wrong_external_archive_is_told_before_anything_runs(tmp_path, content, rule):
+    external = tmp_path / "elsewhere.zip"
+    if content:
+        external.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{external}: {rule}"):
+        unzip(pack(tmp_path / "a.zip", 20), tmp_path / "out", tmp_path / "out.csv", external=external)
     assert not (tmp_path / "out").exists()
 
 

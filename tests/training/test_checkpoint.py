@@ -1,7 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 
-from unetseg.training.checkpoint import forget_others, load_state, save_state
+from unetseg.training.checkpoint import finish, load_state, save_state
 
 
 def save(folder, epoch):
@@ -87,9 +89,12 @@ def test_no_flipped_bit_changes_what_is_read(tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
-def test_the_states_of_other_trainings_are_forgotten(tmp_path):
-    for name in ("old", "other", "this"):
+def test_a_finished_training_removes_the_states_of_those_that_finished_and_leaves_two_that_were_interrupted(tmp_path):
+    for time, name in enumerate(("first", "finished", "second", "third", "this")):
         save(tmp_path / name, 1)
-    forget_others(tmp_path / "this")
-    assert [path.name for path in tmp_path.iterdir()] == ["this"]
+        if name == "finished":
+            finish(tmp_path / name)
+        os.utime(tmp_path / name, (time, time))
+    finish(tmp_path / "this")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["second", "third", "this"]
     assert load_state(tmp_path / "this")[0]["epoch"] == 1

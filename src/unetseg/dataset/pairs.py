@@ -18,6 +18,7 @@ MARK = re.compile(
     r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE
 )
 ROI_SET = "RoiSet"  # what Fiji calls a zip of ROIs
+TWO = "could both be the image of its objects; keep one, or rename it (of two folders of images, import one at a time)"
 SEG_NPY = "holds Python objects, which could run code; in Cellpose choose File > Save masks as PNG/tif"
 UNREAD = {".gif", ".webp", ".avif", ".heic", ".psd", ".dcm"}  # images that nothing here reads
 PAIRED = {
@@ -141,7 +142,7 @@ def _pair_problem(
     key: _Key, images: list[Path], kind: str, files: list[Path], root: Path, parts: Collection[Path]
 ) -> str | None:
     if len(images) > 1:
-        return f"and {images[1].relative_to(root)} have one name; rename one"
+        return f"and {images[1].relative_to(root)} have one name and {TWO}"
     if kind == "seg.npy":
         return f"its {files[0].name} {SEG_NPY}"
     groups = [group_of(file, root, parts) for file in files]

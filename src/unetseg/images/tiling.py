@@ -13,9 +13,12 @@ Rows = Callable[[int, int], UInt8[np.ndarray, "rows width 3"]]  # from a first o
 Score = Callable[[UInt8[np.ndarray, "n tile_height tile_width 3"]], Float32[np.ndarray, "n tile_height tile_width"]]
 
 
-def cut_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Cut an image into strips of about `STRIP` pixels: give the first row of each, and one after its last."""
-    step = max(1, STRIP // width)
+def cut_rows(height: int, width: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+    """Cut an image into strips of about `STRIP` pixels: give the first row of each, and one after its last.
+
+    Each strip, except the last, is a multiple of rows high.
+    """
+    step = multiple * max(1, STRIP // (width * multiple))
     return ((start, min(start + step, height)) for start in range(0, height, step))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, ModelError
 from unetseg.images.inputs import Input, open_source
 from unetseg.images.resampling import fit, resize
 from unetseg.model.file import load_model
@@ -86,14 +86,25 @@ class FilePredictor:
     ) -> Iterator[_Predicted | _Read | Outcome]:
         """Predict images that are fitted and large ones, one after the other; give back those to predict in tiles."""
         while batch := list(islice(images, BATCH)):
-            fitted = self.predictor.fitted(each.pixels for each in batch if isinstance(each, _Read) and each.fitted)
+            fitted = self._fitted([each for each in batch if isinstance(each, _Read) and each.fitted])
             for each in batch:
                 if isinstance(each, Input):
                     yield self._stream(results, keep, each)
-                elif isinstance(each, _Read) and each.fitted:
-                    yield each.known, map(resize, [next(fitted)], [each.known.height], [each.known.width])
                 else:
-                    yield each
+                    yield next(fitted) if isinstance(each, _Read) and each.fitted else each
+
+    def _fitted(self, images: Sequence[_Read]) -> Iterator[_Predicted | Failure]:
+        """Predict images of the model's size at once; if the model cannot predict one of them, one by one."""
+        try:
+            predicted = list(self.predictor.fitted(image.pixels for image in images))
+        except ModelError as error:
+            if len(images) == 1:
+                yield told(images[0].known.source, error)
+            else:
+                yield from (outcome for image in images for outcome in self._fitted([image]))
+            return
+        for image, probability in zip(images, predicted, strict=True):
+            yield image.known, map(resize, [probability], [image.known.height], [image.known.width])
 
     def _hold(self, image: _Read | _Predicted | Outcome) -> _Predicted | Outcome:
         """Predict an image that is in memory, in tiles, if it is not predicted yet."""

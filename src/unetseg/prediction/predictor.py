@@ -71,7 +71,7 @@ class Predictor:
         pending = iter(images)
         batch = np.zeros((BATCH, self.size, self.size, 3), np.float32)
         while taken := list(islice(pending, BATCH)):
-            batch[: len(taken)] = taken
+            batch[: len(taken)], batch[len(taken) :] = taken, taken[0]
             yield from self._average(self._model, batch)[: len(taken)]
 
     def strips(self, image: Readable, zoom: float = 1.0) -> Iterator[Float32[np.ndarray, "_ width"]]:

@@ -16,11 +16,11 @@ from unetseg.images.names import from_text
 from unetseg.images.opening import open_image
 from unetseg.images.resampling import resize
 from unetseg.images.stacks import Project
+from unetseg.images.tiling import cut_rows
 from unetseg.prediction.quality import uncertainty
 from unetseg.report.entries import Entry
 
 LARGEST = 1024  # pixels; an image at least twice as high or wide is shrunk as it is read
-STRIP = 2**22  # pixels read together
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # report a broken mask once, with our message
 
 NOT_SCORES = {"image", "path", "plane", "channel", "project", "mask", "probability"}
@@ -108,7 +108,7 @@ def shrink(rows: Rows, height: int, width: int) -> Shaped[np.ndarray, "_ _ *chan
     the last.
     """
     factor = max(1, max(height, width) // LARGEST)
-    strips = _strips(height, width, factor)
+    strips = cut_rows(height, width, factor)
     small = (resize(rows(start, stop), -(-(stop - start) // factor), -(-width // factor)) for start, stop in strips)
     return np.concatenate(list(small))
 
@@ -141,13 +141,7 @@ def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], 
             stored = opened.stored(start, stop)[..., 0]
             return stored / np.float32(np.iinfo(stored.dtype).max)
 
-        parts = [
-            uncertainty(rows(start, stop)) * (stop - start) for start, stop in _strips(opened.height, opened.width, 1)
-        ]
+        strips = cut_rows(opened.height, opened.width)
+        parts = [uncertainty(rows(start, stop)) * (stop - start) for start, stop in strips]
         return shrink(rows, opened.height, opened.width), sum(parts) / opened.height
 
-
-def _strips(height: int, width: int, multiple: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows of an image into strips of a multiple of rows, except the last."""
-    step = multiple * max(1, STRIP // (width * multiple))
-    yield from ((start, min(start + step, height)) for start in range(0, height, step))

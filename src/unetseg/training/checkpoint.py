@@ -20,6 +20,9 @@ from unetseg.parallel import keep_freed_memory
 from unetseg.training.average import Average
 from unetseg.training.batches import TrainingBatches
 
+FINISHED = "finished"  # a file beside the states
+INTERRUPTED = 2  # trainings whose states wait, at up to 100 MB each
+
 Arrays = Mapping[str, Sequence[np.ndarray]]
 Logs = dict[str, float] | None
 
@@ -146,12 +149,17 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]
     return None
 
 
-def forget_others(folder: Path) -> None:
-    """Remove the states of all other trainings, in the folders beside this one.
+def finish(folder: Path) -> None:
+    """Note that the training of these states has ended; remove those of other trainings, in the folders beside it.
 
-    Those of a finished training stay: killed before `dvc` has noted its outputs, the stage is run again.
+    Its own stay: killed before `dvc` has noted the outputs, the stage is run again. So do those of the `INTERRUPTED`
+    trainings that were written last, to be resumed.
     """
-    for other in set(folder.parent.iterdir()) - {folder}:
+    (folder / FINISHED).touch()
+    others = set(folder.parent.iterdir()) - {folder}
+    finished = {other for other in others if (other / FINISHED).exists()}
+    interrupted = sorted(others - finished, key=lambda other: other.stat().st_mtime_ns)
+    for other in [*finished, *interrupted[:-INTERRUPTED]]:
         shutil.rmtree(other, ignore_errors=True)
 
 
