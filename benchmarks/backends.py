@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=128, help="height and width of these crops")
     options = parser.parse_args()
     if options.measure == "data_parallel":
-        from unetseg.workers import RANK, is_worker, start_workers
+        from unetseg.training.workers import RANK, is_worker, start_workers
 
         if not is_worker():
             return start_workers()

@@ -13,7 +13,7 @@ from unetseg.training.batches import open_batches
 from unetseg.training.checkpoint import finish
 from unetseg.training.devices import devices
 from unetseg.training.fit import train
-from unetseg.workers import is_worker, start_workers
+from unetseg.training.workers import is_worker, start_workers
 
 HISTORY = ("epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate")  # no seconds: the same run, the same file
 

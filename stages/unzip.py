@@ -13,7 +13,7 @@ from unetseg.files import is_empty_zip, write_csv
 def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
     """Extract every sample of `data.archive`, once the parameters fit their number; list the files and the groups.
 
-    The list of files of `evaluate.external` is checked too: what is wrong with it is told before the training, not after.
+    The list of files in `evaluate.external` is checked too, so that a wrong archive is told before the training.
     """
     archive, external = Path(params.data.archive), Path(params.evaluate.external)
     with opened(archive, params.data) as contents:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from unetseg.stage import one_line_errors  # noqa: E402 - found through the path above
-from unetseg.workers import is_worker, start_workers  # noqa: E402 - found through the path above
+from unetseg.training.workers import is_worker, start_workers  # noqa: E402 - found through the path above
 
 SETTINGS = {"batch_size": 4, "epochs": 2, "crop_epochs": 0, "ema": 0.5, "clip_norm": 0.1}
 

@@ -4,8 +4,8 @@
 class InputError(ValueError):
     """Say that something the user gave cannot be used: which file, which value, which rule.
 
-    Stages and the command print it as one line (or one line per problem) and exit with status 1. Any other exception
-    is a defect of this project and keeps its traceback.
+    Stages and the command print it as one line (or one line per problem) and fail. Any other exception is a defect of
+    this project and keeps its traceback.
     """
 
     def __init__(self, *lines: str) -> None:

@@ -33,8 +33,10 @@ def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id;group\na;1\n", "ID,Patient\na,1\n"])
 def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
-    needed = "it needs a header with id and at least one of group, patient, slide, plate, then one row per sample"
-    with pytest.raises(InputError, match=f"{needed}; its header is '{content.partition(chr(10))[0]}', and names"):
+    columns = "at least one of group, patient, slide, plate, experiment"
+    header = content.partition("\n")[0]
+    needed = f"it needs a header with id and {columns}, then one row per sample; its header is '{header}', and names"
+    with pytest.raises(InputError, match=needed):
         read_groups(_write(tmp_path, content), ["a"])
 
 

@@ -143,3 +143,17 @@ def test_an_image_whose_name_is_not_utf_8_is_found(folder):
     write_json(folder / "predict.json", {"images": [FINE | {"path": "../zelle_%E4.png"}]})
     (entry,) = predicted.predicted_entries(folder, predicted.read_predictions(folder)["images"])
     assert entry.image.any()
+
+
+def test_the_page_of_many_images_shows_the_least_certain_and_a_sample_and_says_so(folder, monkeypatch, capsys):
+    monkeypatch.setattr("unetseg.report.entries.MOST", 4)
+    listed = predicted.read_predictions(folder)["images"][0]
+    estimates = [0.9, 0.5, None, 0.8, 0.95, 0.85, 0.7]
+    images = [listed | {"image": f"of {value}", "estimated_dice": value} for value in estimates]
+    write_json(folder / "predict.json", {"images": images})
+    assert main(["report", str(folder)]) == 0
+    rule = "Of 7 images the 2 least certain and an even sample of 2 others."
+    assert f"{folder}: {rule}" in capsys.readouterr().err
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert rule in page
+    assert [value for value in estimates if f'"of {value}"' in page] == [0.5, None, 0.95, 0.7]

@@ -45,6 +45,12 @@ def test_experiments_that_the_user_names_come_before_sources_and_those_before_th
     assert given_experiments(rows, groups) == ({"i0": "unknown", "i1": "x"}, "groups.csv")
 
 
+def test_one_source_of_all_images_names_no_experiments():
+    rows = [row(0, "lab a"), row(1, "lab a")]
+    assert given_experiments(rows, []) is None
+    assert given_experiments([*rows, row(2)], [])[1] == "sources.csv"
+
+
 def test_every_experiment_is_tested_once_and_never_learnt_from_in_that_fold():
     experiments = {f"i{index}": "abcde"[index % 5 if index < 20 else 0] for index in range(30)}
     groups = {name: name for name in experiments}

@@ -94,3 +94,12 @@ def test_a_users_groups_take_precedence_over_what_was_found(run, images):
     assert report["grouped_by"] == "groups.csv"
     assert report["groups"] == 5
     assert len({(number % 5, row["subset"]) for number, row in enumerate(rows)}) == 5
+
+
+def test_a_table_that_names_experiments_alone_leaves_the_fields_to_be_found(run, images):
+    names = sorted(folder.name for folder in images.iterdir())
+    given = "id,experiment\n" + "".join(f"{name},{name.split('-')[0]}\n" for name in names)
+    rows, report = run(given, method="experiment", folds=2)
+    assert (report["found_by"], report["grouped_by"]) == ("groups.csv", "fields")
+    assert report["groups"] == 10
+    assert len({row["id"].split("-")[0] for row in rows if row["subset"] == "test"}) == 1

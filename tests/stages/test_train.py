@@ -9,8 +9,8 @@ import yaml
 from brightness import write_samples
 from values import params
 
-from unetseg import workers
 from unetseg.errors import InputError
+from unetseg.training import workers
 
 ROOT = Path(__file__).parents[2]
 STAGE = runpy.run_path(str(ROOT / "stages" / "train.py"))

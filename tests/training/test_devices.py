@@ -12,7 +12,7 @@ from devices import difference, start
 from pipeline import Project
 
 from unetseg.training.devices import Share
-from unetseg.workers import RANK
+from unetseg.training.workers import RANK
 
 CLOSE = 1e-5  # of the losses, scores and weights after two epochs; the sums are rounded in another order
 

@@ -1,1 +1,1 @@
-"""The subcommands of `unetseg`, one module each."""
+"""The subcommands of `unetseg`, one module each, and what several of them share."""

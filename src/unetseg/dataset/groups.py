@@ -10,7 +10,8 @@ from unetseg.dataset.layout import GROUPS, nfc
 from unetseg.errors import InputError
 from unetseg.files import read_csv, read_text
 
-COLUMNS = ("group", "patient", "slide", "plate")
+COLUMNS = ("group", "patient", "slide", "plate")  # samples that share a value in one of them belong together
+ALL_COLUMNS = (*COLUMNS, "experiment")
 
 Rows = list[dict[str, str]]
 
@@ -36,7 +37,7 @@ def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collectio
 
 
 def read_groups(path: Path, ids: Collection[str]) -> Rows:
-    """Read a table of groups: a CSV file with a column `id` and at least one of `group`, `patient`, `slide`, `plate`.
+    """Read a table of groups: a CSV file with a column `id` and at least one of `ALL_COLUMNS`.
 
     Returns:
         A row for each of the samples `ids`, as `read_rows` gives them; none if the file has only a header.
@@ -55,7 +56,7 @@ def read_groups(path: Path, ids: Collection[str]) -> Rows:
     return rows
 
 
-def read_rows(path: Path, columns: Collection[str] = COLUMNS) -> tuple[Rows, dict[str, str]]:
+def read_rows(path: Path, columns: Collection[str] = ALL_COLUMNS) -> tuple[Rows, dict[str, str]]:
     """Read a table of samples: a CSV file with a column `id` and at least one of `columns`.
 
     Returns:

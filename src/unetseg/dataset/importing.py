@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
-from unetseg.dataset.groups import COLUMNS, read_rows
+from unetseg.dataset.groups import ALL_COLUMNS, read_rows
 from unetseg.dataset.items import Found, Item, stem_of
 from unetseg.dataset.layout import GROUPS, SOURCES, id_faults, nfc
 from unetseg.dataset.members import name_faults
@@ -25,7 +25,7 @@ from unetseg.files import atomic_path
 from unetseg.images.stacks import Channel, Project
 
 MOST_CLASSES = 8  # that are told by name
-NEEDED = {GROUPS: COLUMNS, SOURCES: ("source",)}  # columns of which a table has at least one
+NEEDED = {GROUPS: ALL_COLUMNS, SOURCES: ("source",)}  # columns of which a table has at least one
 
 
 @dataclass

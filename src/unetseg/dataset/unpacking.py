@@ -123,7 +123,7 @@ def _unpack_tar(path: Path, folder: Path) -> None:
 
 
 def _too_much(path: Path, sizes: Sequence[int]) -> list[str]:
-    """Refuse what would fill the disk: the limits are those of params.yaml as it comes."""
+    """Refuse what would fill the disk: members and ratio are limited as in params.yaml as it comes."""
     lines = []
     if len(sizes) > MOST_MEMBERS:
         lines.append(f"holds {len(sizes):,} members; at most {MOST_MEMBERS:,} are unpacked")

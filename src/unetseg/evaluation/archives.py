@@ -18,7 +18,7 @@ from unetseg.files import read_csv, write_csv
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming
-from unetseg.splitting.groups import connected, joined
+from unetseg.splitting.groups import connected, joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 
 
@@ -100,6 +100,6 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:
     ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
-    if together:
+    if names_groups(together):
         return joined(together, ids)
     return connected(ids, find_relatives(ids, np.load(arrays / "traits.npy", mmap_mode="r")).pairs)

@@ -1,7 +1,7 @@
 """Draw charts of a run: training curves, the distribution of Dice, and what Dice depends on; and one of a sweep.
 
-Each function but the last fills an empty figure. Its other arguments are the rows of the table below metrics/ that has
-their name, or values of metrics/evaluate.json.
+A function that takes a figure fills it, which is empty. Its other arguments are the rows of the table below metrics/
+that has their name, or values of metrics/evaluate.json.
 """
 
 from collections.abc import Callable, Mapping, Sequence

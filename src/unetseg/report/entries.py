@@ -39,7 +39,7 @@ class Entry:
     scores: Mapping[str, Any]
 
 
-MOST = 1000  # images on a page; more would take seconds to open
+MOST = 1000  # images of one set on a page; more would take seconds to open
 
 
 def worst_and_sample(rows: Sequence[Row]) -> Sequence[Row]:

@@ -144,4 +144,3 @@ def _read_probability(path: Path) -> tuple[Float32[np.ndarray, "height width"], 
         strips = cut_rows(opened.height, opened.width)
         parts = [uncertainty(rows(start, stop)) * (stop - start) for start, stop in strips]
         return shrink(rows, opened.height, opened.width), sum(parts) / opened.height
-

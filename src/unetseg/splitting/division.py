@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
 from unetseg.splitting.experiments import Rows, describe_experiments, find_experiments, given_experiments
-from unetseg.splitting.groups import connected, joined
+from unetseg.splitting.groups import connected, joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
 
@@ -43,7 +43,8 @@ def divide(
     """
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
     relatives = find_relatives(list(strata), traits)
-    groups = joined(given, strata) if given else connected(strata, relatives.pairs)
+    named = names_groups(given)
+    groups = joined(given, strata) if named else connected(strata, relatives.pairs)
     wanted, told = settings.model_dump(), dict[str, Any]()
     if settings.method == "experiment":
         experiments, origin = given_experiments(rows, given) or (
@@ -57,7 +58,7 @@ def divide(
         subsets = share_out(groups, strata, **wanted)
     told |= {
         "method": settings.method,
-        "grouped_by": "groups.csv" if given else "fields",
+        "grouped_by": "groups.csv" if named else "fields",
         "images_with_neighbour": relatives.images_with_neighbour,
         "control": relatives.control,
         "threshold": relatives.threshold,

@@ -1,6 +1,6 @@
 """Group samples that belong together, by the user's table and by chains of pairs; choose whole groups evenly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,6 +10,11 @@ from scipy.sparse.csgraph import connected_components
 from unetseg.dataset.groups import COLUMNS
 
 TRIES = 50  # orders of the groups to try; the most even choice is kept
+
+
+def names_groups(rows: Sequence[Mapping[str, str]]) -> bool:
+    """Tell a table that says which samples belong together; one may name their experiments alone."""
+    return any(column in row for row in rows[:1] for column in COLUMNS)
 
 
 def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from unetseg.errors import InputError
 from unetseg.model import keras
-from unetseg.workers import RANK, TASKS, whole_number
+from unetseg.training.workers import RANK, TASKS, whole_number
 
 if keras.backend.backend() == "tensorflow":  # each is absent from the other's machines
     import tensorflow as tf

@@ -1,7 +1,7 @@
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.workers import RANK, start_workers, worker_commands
+from unetseg.training.workers import RANK, start_workers, worker_commands
 
 
 def test_on_one_machine_each_worker_gets_its_rank_and_the_same_address():
