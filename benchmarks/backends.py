@@ -56,10 +56,10 @@ def train(distribute: str, batch: int, crop: int) -> tuple[float, float]:
         training = TrainingBatches(source, range(IMAGES), settings, params.augment, ["a"] * IMAGES, share)
         validation = PlainBatches(source, range(4), batch_size=4, share=share)
         arguments = {"size": 256, "model": params.model, "settings": settings, "state": Path(state)}
-        _, past = train(training, validation, callbacks=[note], **arguments)
+        _, history = train(training, validation, callbacks=[note], **arguments)
     if share.rank:
         sys.exit()
-    seconds = statistics.median(row["seconds"] for row in past.history[1:])
+    seconds = statistics.median(row["seconds"] for row in history.epochs[1:])
     return seconds / IMAGES, statistics.median(np.diff(used)[1:]) / IMAGES
 
 

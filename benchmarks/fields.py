@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from unetseg.files import read_csv
-from unetseg.images.fingerprint import TRAITS, traits
+from unetseg.images.fingerprint import FINGERPRINT, fingerprint
 from unetseg.splitting.groups import connected
 from unetseg.splitting.relatives import find_duplicates, find_neighbours, find_relatives
 from unetseg.splitting.splits import grouped_split, stratum
@@ -53,7 +53,7 @@ def timed(title: str, work: Callable[[], Result]) -> Result:
 def measure_search(count: int) -> None:
     """Find the neighbours and copies among synthetic tiles, of which the truth is known."""
     described = timed(
-        f"paint and describe {count}", lambda: np.array([traits(tile) for tile in paint_tiles(count)], TRAITS)
+        f"paint and describe {count}", lambda: np.array([fingerprint(tile) for tile in paint_tiles(count)], FINGERPRINT)
     )
     found = timed("neighbours and control", lambda: find_neighbours(described, range(len(described))))
     copies = timed("copies", lambda: find_duplicates(described["thumbnail"]))
@@ -95,8 +95,8 @@ def with_scikit_learn(groups: Mapping[str, str], strata: Mapping[str, str], seed
 def measure_split(arrays: Path) -> None:
     """Split real images evenly, by this project's way and by scikit-learn's."""
     rows = read_csv(arrays / "samples.csv")
-    ids, traits = [row["id"] for row in rows], np.load(arrays / "traits.npy", mmap_mode="r")
-    relatives = timed("find", lambda: find_relatives(ids, traits))
+    ids, fingerprints = [row["id"] for row in rows], np.load(arrays / "fingerprints.npy", mmap_mode="r")
+    relatives = timed("find", lambda: find_relatives(ids, fingerprints))
     print(f"{relatives.images_with_neighbour} of {len(rows)} images have a neighbour, control {relatives.control}")
     groups = connected(ids, relatives.pairs)
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}

@@ -22,7 +22,7 @@ from unetseg.model.assembly import build_model, for_tiles
 from unetseg.params_file import load_params
 from unetseg.training.average import Average
 from unetseg.training.batches import open_batches
-from unetseg.training.checkpoint import Keeper
+from unetseg.training.checkpoint import Checkpoint
 from unetseg.training.fit import compile_unet
 
 
@@ -50,14 +50,14 @@ def main() -> None:
     unet.train_on_batch(*training[0])  # compiles
     batch = [timed(lambda number=number: unet.train_on_batch(*training[number])) for number in range(options.batches)]
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(training, Average(unet, 0.9), params.train.patience, Path(folder))
-        keeper.set_model(unet)
-        keeper.past.best_weights = unet.get_weights()
+        checkpoint = Checkpoint(training, Average(unet, 0.9), params.train.patience, Path(folder))
+        checkpoint.set_model(unet)
+        checkpoint.history.best_weights = unet.get_weights()
         saves = []
         for epoch in range(options.saves):
             row = {"epoch": epoch + 1, "loss": 0.5, "dice": 0.5, "val_loss": 0.5, "val_dice": 0.5, "seconds": 60.0}
-            keeper.past.history.append(row)
-            saves.append(timed(keeper._save))
+            checkpoint.history.epochs.append(row)
+            saves.append(timed(checkpoint._save))
         size = max(file.stat().st_size for file in Path(folder).iterdir())
     print(f"a state of {size / 1e6:.1f} MB; an epoch of {training.num_batches} batches")
     for place, kind in enumerate(("clock", "CPU")):

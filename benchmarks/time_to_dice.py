@@ -79,7 +79,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
     params = load_params(merged(preset, values, out / "params.yaml"))
     batches, validation = open_batches(arrays, split, mode="resize", settings=params.train, strength=params.augment)
     clock = Clock()
-    unet, past = train(
+    unet, history = train(
         batches,
         validation,
         size=params.image.size,
@@ -92,7 +92,7 @@ def train_recipe(preset: Path, arrays: Path, split: Path, minutes: float, values
     last = clock.rows[-1]
     facts = {
         "epochs": last["epoch"],
-        "best_val_dice": past.best_dice,
+        "best_val_dice": history.best_dice,
         "images_per_second": batches.num_batches * params.train.batch_size * last["epoch"] / last["wall"],
         "waited_for_data": last["waited"] / last["wall"],
         "parameters": unet.count_params(),

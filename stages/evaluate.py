@@ -6,10 +6,11 @@ from typing import Any
 
 from unetseg import stage
 from unetseg.config import Params
-from unetseg.dataset.subsets import Subset, Truth
+from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive, seen_before
 from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
+from unetseg.evaluation.predicted import PredictedSubset
 from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
 from unetseg.model.file import load_model
@@ -40,7 +41,7 @@ def main(
     predictor = Predictor(load_model(model), params.image.mode, tta=asked.tta)
     with atomic_path(predictions) as out, scratch_folder(predictions.parent) as scratch:
 
-        def predict(name: str, to: Path) -> Subset:
+        def predict(name: str, to: Path) -> PredictedSubset:
             natives = scratch / f"native_{name}" if predictor.scale == "tiles" else None
             return predict_subset(predictor, arrays, split, name=name, out=to, natives=natives)
 

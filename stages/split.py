@@ -19,8 +19,8 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
         images = np.load(samples / "images.npy", mmap_mode="r")
         return np.array([appearance(images[int(row["index"])]) for row in rows])
 
-    traits = np.load(samples / "traits.npy", mmap_mode="r")
-    divided = divide(params.split, rows, read_csv(groups), traits, appearances)
+    fingerprints = np.load(samples / "fingerprints.npy", mmap_mode="r")
+    divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)
     columns = {"subset": divided.subsets, "group": divided.groups, "stratum": divided.strata}
     table = [{"id": row["id"], **{name: each[row["id"]] for name, each in columns.items()}} for row in rows]
     write_csv(out, table, ["id", *columns])

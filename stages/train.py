@@ -34,15 +34,17 @@ def main(
         batches = open_batches(
             arrays, split, mode=params.image.mode, settings=settings, strength=params.augment, share=share
         )
-        unet, past = train(*batches, size=params.image.size, model=params.model, settings=settings, state=state)
+        unet, trained = train(*batches, size=params.image.size, model=params.model, settings=settings, state=state)
     if share.rank:
         return  # the first process writes
-    best = past.history[past.best_epoch - 1]
+    best = trained.epochs[trained.best_epoch - 1]
     scores = {name: best[name] for name in HISTORY[:-1]}
     trained_with = wanted | {"data": {"channel": params.data.channel, "project": params.data.project}}
     save_model(model, unet, {"run": origin, "trained_with": trained_with, "best": scores})
-    write_csv(history, [{name: row[name] for name in HISTORY} for row in past.history], HISTORY)
-    write_json(metrics, {"best": scores, "epochs": len(past.history), "parameters": unet.count_params(), "run": origin})
+    write_csv(history, [{name: row[name] for name in HISTORY} for row in trained.epochs], HISTORY)
+    write_json(
+        metrics, {"best": scores, "epochs": len(trained.epochs), "parameters": unet.count_params(), "run": origin}
+    )
     finish(state)
 
 

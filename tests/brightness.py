@@ -7,7 +7,7 @@ from unetseg.dataset.arrays import tiles_file
 from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import cut
 from unetseg.files import write_csv
-from unetseg.images.fingerprint import traits
+from unetseg.images.fingerprint import fingerprint
 from unetseg.model import keras
 
 SIZE = 16
@@ -45,7 +45,7 @@ def write_samples(folder, subsets):
     for name, array in (("images", images), ("masks", (labels > 0).astype(np.uint8)), ("labels", labels)):
         np.save(arrays / f"{name}.npy", array)
     write_csv(arrays / "samples.csv", rows, list(rows[0]))
-    np.save(arrays / "traits.npy", np.stack([traits(np.stack([native] * 3, axis=2)) for native in natives]))
+    np.save(arrays / "fingerprints.npy", np.stack([fingerprint(np.stack([native] * 3, axis=2)) for native in natives]))
     np.save(arrays / TRUTH, np.concatenate([packed(native) for native in natives]))
     with tiles_file(arrays, SIZE) as add:
         for row, native in zip(rows, natives, strict=True):

@@ -81,7 +81,7 @@ def train_tiny(distribute: str, folder: Path, die: int) -> None:
             if epoch == die and share.rank == share.processes - 1:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        unet, past = train(
+        unet, history = train(
             TrainingBatches(source, range(10), settings, no_augmentation(flip=True), ["a"] * 10, share),
             PlainBatches(source, range(10, 15), batch_size=4, share=share),  # the last batch is not full
             size=32,
@@ -91,7 +91,7 @@ def train_tiny(distribute: str, folder: Path, die: int) -> None:
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=on_epoch_begin)],
         )
     if share.rank == 0:
-        losses = [[row[name] for name in ("loss", "dice", "val_loss", "val_dice")] for row in past.history]
+        losses = [[row[name] for name in ("loss", "dice", "val_loss", "val_dice")] for row in history.epochs]
         weights = {f"weights {place}": weight for place, weight in enumerate(unet.get_weights())}
         np.savez(folder / "result.npz", losses=losses, **weights)
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from labelled import strip_of
 
-from unetseg.annotations.about import About
 from unetseg.annotations.coco import coco_counts
 from unetseg.annotations.formats import FORMATS
 from unetseg.annotations.runs import bowl_text, find_runs
+from unetseg.annotations.writing import ImageInfo
 from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
 from unetseg.images.inputs import Input
@@ -53,7 +53,7 @@ def written(kind, path, image, labels):
     """Write objects with the project's own writer."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FORMATS[kind].write(
-        path, About(Input(image, image.name, None, image.stem), image.name, *labels.shape, 0.5, 1)
+        path, ImageInfo(Input(image, image.name, None, image.stem), image.name, *labels.shape, 0.5, 1)
     ) as add:
         add(strip_of(labels))
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from unetseg.annotations.about import About
+from unetseg.annotations.writing import ImageInfo
 from unetseg.images.inputs import Input
 from unetseg.objects.strips import number_objects
 
@@ -25,7 +25,7 @@ def strip_of(labels):
 def in_two_goes(writer, path, labels):
     """Write the objects of a label image as strips would bring them."""
     strip = strip_of(labels)
-    about = About(Input(Path("x/a.png"), "a.png", None, "a"), "../x/a.png", *labels.shape, 0.5, 1)
+    about = ImageInfo(Input(Path("x/a.png"), "a.png", None, "a"), "../x/a.png", *labels.shape, 0.5, 1)
     with writer(path, about) as add:
         for some in (strip.objects[:1], strip.objects[1:]):
             add(replace(strip, objects=some))

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unetseg.parallel import FEW, WAITING_PER_CORE, ahead, in_parallel, in_processes, quota
+from unetseg.parallel import FEW, WAITING_PER_CORE, in_parallel, in_processes, prefetch, quota
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -53,7 +53,7 @@ def test_many_items_are_worked_on_by_other_processes_in_order():
     assert os.getpid() not in elsewhere
 
 
-@pytest.mark.parametrize("function", [in_parallel, lambda wait, items: ahead(map(wait, items))], ids=["many", "one"])
+@pytest.mark.parametrize("function", [in_parallel, lambda wait, items: prefetch(map(wait, items))], ids=["many", "one"])
 def test_results_that_nobody_wants_any_more_are_not_waited_for(function):
     go_on = threading.Event()
     results = function(lambda number: number and go_on.wait(20), range(3))
@@ -71,17 +71,17 @@ def test_the_next_item_is_made_while_the_last_is_worked_on():
             made[number].set()
             yield number
 
-    for number in ahead(make()):
+    for number in prefetch(make()):
         assert number == 2 or made[number + 1].wait(10)
 
 
 def test_items_that_are_false_are_items():
-    assert list(ahead([0, None, "", []])) == [0, None, "", []]
+    assert list(prefetch([0, None, "", []])) == [0, None, "", []]
 
 
 def test_an_error_in_making_an_item_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
-        list(ahead(1 / number for number in (1, 0)))
+        list(prefetch(1 / number for number in (1, 0)))
 
 
 def test_an_exception_in_another_process_comes_at_its_items_turn():

@@ -67,7 +67,7 @@ def grouped(samples: Path, arrays: Path, params: Params) -> dict[str, str]:
         write_arrays(samples, arrays, size=256, skip_bad=False)
     rows = read_csv(arrays / "samples.csv")
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
-    pairs = find_relatives(list(strata), np.load(arrays / "traits.npy", mmap_mode="r")).pairs
+    pairs = find_relatives(list(strata), np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs
     return share_out(connected(strata, pairs), strata, **params.split.model_dump())
 
 
@@ -144,9 +144,9 @@ def trained(params: Params, work: Path, arrays: str, out: Path) -> Path:
         work / arrays, work / "split.csv", mode=params.image.mode, settings=params.train, strength=params.augment
     )
     state = work / f"state_{out.stem}"
-    model, past = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
-    write_csv(out.with_suffix(".csv"), past.history, list(past.history[0]))
-    best = past.history[past.best_epoch - 1]
+    model, history = train(*batches, size=params.image.size, model=params.model, settings=params.train, state=state)
+    write_csv(out.with_suffix(".csv"), history.epochs, list(history.epochs[0]))
+    best = history.epochs[history.best_epoch - 1]
     save_model(out, model, {"best": {name: best[name] for name in ("epoch", "loss", "dice", "val_loss", "val_dice")}})
     return out
 

@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetseg.prediction.arrays import load_model as load_model
-    from unetseg.prediction.arrays import predict as predict
+    from unetseg.prediction.api import load_model as load_model
+    from unetseg.prediction.api import predict as predict
 
 __version__ = "0.1.0"
 __all__ = ["load_model", "predict"]
@@ -15,4 +15,4 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for: TensorFlow takes seconds, and most of this package does without."""
     if name not in __all__:
         raise AttributeError(f"module 'unetseg' has no attribute {name!r}")
-    return getattr(import_module("unetseg.prediction.arrays"), name)
+    return getattr(import_module("unetseg.prediction.api"), name)

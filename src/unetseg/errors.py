@@ -21,6 +21,12 @@ class ModelError(InputError):
     """Say that a model cannot predict an image; who knows the image's name puts it before."""
 
 
+def first_line(error: Exception) -> str:
+    """Give the first line of what a library says, or the kind of the exception where it says nothing."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.partition(" <_io")[0][:300]  # Pillow adds an address
+
+
 def printable(text: object) -> str:
     r"""Escape control characters, line breaks and bytes that are not UTF-8, which may stand in the name of a file.
 

@@ -95,7 +95,7 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
     yield from _in_order(ThreadPoolExecutor(cores()), function, items, WAITING_PER_CORE * cores())
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def prefetch(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items; a thread makes the next one while the caller works on the current one."""
     end: Any = object()
     for item in _in_order(ThreadPoolExecutor(1), partial(next, iter(items)), repeat(end), 2):

@@ -9,7 +9,7 @@ import pydantic
 import yaml
 
 from unetseg.config import AugmentSettings, ImageSettings, ModelSettings, Params, TrainSettings
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 
 LARGEST = 1_000_000  # bytes
 DEEPEST = 16  # nesting depth; params.yaml needs two
@@ -59,7 +59,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not usable YAML: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path}: not YAML: {first_line(error)}") from error
     if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path}: has no sections; it needs {', '.join(Params.model_fields)}")
     lines: dict[Keys, int] = {}

@@ -7,8 +7,8 @@ import tifffile
 import zarr
 
 from unetseg.annotations import zarrs
-from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS, YELLOW
+from unetseg.annotations.writing import ImageInfo
 from unetseg.images.inputs import Input
 from unetseg.images.opening import open_image
 from unetseg.objects.strips import Strip
@@ -27,7 +27,7 @@ def written(tmp_path):
 
     def write(kind, threshold=0.5, smallest=1, step=2, size=(HEIGHT, WIDTH)):
         suffix, writer = FORMATS[kind].name, FORMATS[kind].write
-        about = About(
+        about = ImageInfo(
             Input(tmp_path / "image.png", "image.png", None, "image"), "image.png", *size, threshold, smallest
         )
         with writer(tmp_path / f"out{suffix}", about) as add:
@@ -59,7 +59,7 @@ def test_labels_are_the_objects_numbers(written):
     ("size", "smallest", "dtype"), [((255, 257), 1, "u2"), ((256, 256), 1, "u4"), ((999, 999), 16, "u2")]
 )
 def test_labels_have_32_bit_where_16_might_not_hold_them(tmp_path, size, smallest, dtype):
-    about = About(Input(tmp_path / "none.png", "none.png", None, "none"), "none.png", *size, 0.5, smallest)
+    about = ImageInfo(Input(tmp_path / "none.png", "none.png", None, "none"), "none.png", *size, 0.5, smallest)
     with FORMATS["labels"].write(tmp_path / "a.tif", about) as add:
         add(Strip(0, np.zeros(size, np.float32), np.zeros(size, np.int32), []))
     assert tifffile.imread(tmp_path / "a.tif").dtype == np.dtype(dtype)

@@ -17,7 +17,7 @@ from values import small_unet
 from unetseg.cli import main
 from unetseg.files import read_csv
 from unetseg.model.file import save_model
-from unetseg.prediction import arrays as api
+from unetseg.prediction import api
 from unetseg.prediction.results import Results
 
 TWO_PARTS = small_unet(32, depth=1, normalization="none")

@@ -72,11 +72,11 @@ def test_preprocess_gives_what_was_worked_out_by_hand(tmp_path):
     }
 
 
-def test_traits_are_a_record_a_sample(tmp_path):
+def test_fingerprints_are_a_record_a_sample(tmp_path):
     for number in range(3):
         save(tmp_path / "in" / str(number), grey(40 * number), mask(2, 2))
     write_arrays(tmp_path / "in", tmp_path / "out", size=8, skip_bad=False)
-    records = np.load(tmp_path / "out" / "traits.npy", mmap_mode="r")
+    records = np.load(tmp_path / "out" / "fingerprints.npy", mmap_mode="r")
     assert records["values"][:, 0, 0] == pytest.approx(np.sqrt(np.array([0, 40, 80]) + 3 / 8))
     assert np.all(records["pixels"] == 16)
 

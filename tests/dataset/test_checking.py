@@ -21,7 +21,7 @@ def test_every_sample_is_checked_whatever_is_wrong_with_others(tmp_path):
     save(tmp_path / "b", masks=[bar, bar])
     save(tmp_path / "c", masks=[])
     checked = check_samples(tmp_path, PARAMS.data, PARAMS.image)
-    assert checked.findings.used == len(checked.rows) == len(checked.traits) == 1
+    assert checked.findings.used == len(checked.rows) == len(checked.fingerprints) == 1
     assert list(checked.findings.unusable) == ["a", "c"]
     assert checked.findings.foreground
 

@@ -54,7 +54,7 @@ def test_tiles_are_written_beside_arrays_that_stay_as_they_are(tmp_path):
         write_arrays(tmp_path / "in", tmp_path / out, size=8, skip_bad=False, tiles=tiles)
     plain = {path.name: path.read_bytes() for path in (tmp_path / "plain").iterdir()}
     tiled = {path.name: path.read_bytes() for path in (tmp_path / "tiled").iterdir()}
-    assert sorted(plain) == ["images.npy", "labels.npy", "masks.npy", "samples.csv", "traits.npy", "truth.npy"]
+    assert sorted(plain) == ["fingerprints.npy", "images.npy", "labels.npy", "masks.npy", "samples.csv", "truth.npy"]
     assert sorted(tiled.keys() - plain.keys()) == ["tile_masks.npy", "tiles.csv", "tiles.npy"]
     assert plain.items() <= tiled.items()
     rows = read_csv(tmp_path / "tiled" / "tiles.csv")

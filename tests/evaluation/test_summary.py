@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from unetseg.dataset.subsets import Prediction
+from unetseg.evaluation.predicted import PredictedImage
 from unetseg.evaluation.summary import score_image, summarise
 from unetseg.prediction.settings import Tuning
 
@@ -17,7 +17,7 @@ def image(truth, predicted, **row):
     labels[:, :truth] = 1
     probability = np.full((8, 8), 0.1, np.float32)
     probability[:, :predicted] = 0.9
-    return Prediction(ROW | row, labels > 0, labels, probability)
+    return PredictedImage(ROW | row, labels > 0, labels, probability)
 
 
 def scored(truth, predicted, **row):

@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from unetseg.dataset.subsets import Subset
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Separation, best_separation, best_threshold, threshold_curve
+from unetseg.evaluation.predicted import PredictedSubset
 from unetseg.objects.separation import separated_objects
 
 
 def subset(labels, probabilities, name="validation"):
     labels = np.asarray(labels, np.uint16)
     rows = [{"index": str(index)} for index in range(len(labels))]
-    return Subset(name, rows, (labels > 0).astype(np.uint8), labels, np.asarray(probabilities, np.float32))
+    return PredictedSubset(name, rows, (labels > 0).astype(np.uint8), labels, np.asarray(probabilities, np.float32))
 
 
 NOTHING = subset(np.zeros((0, 4, 4)), np.zeros((0, 4, 4)))

@@ -15,7 +15,7 @@ from unetseg.images.inputs import find_inputs
 from unetseg.images.resampling import resize
 from unetseg.model import keras
 from unetseg.prediction import folder as folder_of_files
-from unetseg.prediction import plan
+from unetseg.prediction import results
 from unetseg.prediction.folder import FilePredictor
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate
@@ -154,7 +154,7 @@ def test_every_kind_agrees_with_the_mask(scale):
 
 def test_a_large_image_says_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(folder_of_files, "SMALL", 100)
-    monkeypatch.setattr(plan, "LARGE", 100)
+    monkeypatch.setattr(results, "LARGE", 100)
     image = np.tile(spots(40, 50), (5, 3, 1))
     cv2.imwrite("images/a.png", image)
     assert run("tiles") == [None]

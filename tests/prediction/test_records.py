@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from unetseg.files import read_csv
-from unetseg.objects.strips import Found, Strip, number_objects
+from unetseg.objects.strips import FoundObject, Strip, number_objects
 from unetseg.prediction.records import read_record, write_objects, write_record
 
-SQUARE = Found(label=1, row=0, column=4, mask=np.ones((2, 3), bool), probability=0.8)
-CORNER = Found(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), probability=0.6)
+SQUARE = FoundObject(label=1, row=0, column=4, mask=np.ones((2, 3), bool), probability=0.8)
+CORNER = FoundObject(label=2, row=5, column=6, mask=np.array([[1, 1], [1, 0]], bool), probability=0.6)
 
 
 def written(path, height=20, width=30, runs=False):

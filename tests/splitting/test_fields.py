@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.images.fingerprint import LENGTH, SIDES, TRAITS, kept, traits
+from unetseg.images.fingerprint import FINGERPRINT, LENGTH, SIDES, fingerprint, kept
 from unetseg.splitting.relatives import LOOSEST, Matches, Neighbours, find_neighbours, loosest_threshold
 
 
@@ -20,7 +20,7 @@ def _cut(field: np.ndarray, rows: int, columns: int) -> list[np.ndarray]:
 
 
 def _neighbours(images: list[np.ndarray]) -> Neighbours:
-    return find_neighbours(np.array([traits(image) for image in images], TRAITS), range(len(images)))
+    return find_neighbours(np.array([fingerprint(image) for image in images], FINGERPRINT), range(len(images)))
 
 
 def _find(images: list[np.ndarray]) -> set[tuple[int, int]]:
@@ -107,11 +107,11 @@ def test_one_image_or_none_has_no_neighbour(count):
 
 
 def test_an_image_of_one_pixel_has_borders():
-    assert not traits(np.full((1, 1, 3), 9, np.uint8))["step"].any()
+    assert not fingerprint(np.full((1, 1, 3), 9, np.uint8))["step"].any()
 
 
 def test_the_step_inside_is_the_one_between_the_outer_two_lines():
-    record = traits(np.array([[0, 0, 1], [8, 8, 8], [3, 5, 7]], np.uint8)[..., None])
+    record = fingerprint(np.array([[0, 0, 1], [8, 8, 8], [3, 5, 7]], np.uint8)[..., None])
     values = dict(zip(SIDES, record["values"][:, :3], strict=True))
     assert record["step"][SIDES.index("top")] == pytest.approx(
         np.sqrt(np.mean((np.sqrt([8.375] * 3) - np.sqrt([0.375, 0.375, 1.375])) ** 2))

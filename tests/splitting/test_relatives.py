@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from unetseg.images.fingerprint import traits
+from unetseg.images.fingerprint import fingerprint
 from unetseg.images.opening import read_stored
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, random_split
 
 
 def find(paths):
-    return find_relatives(list(paths), np.stack([traits(read_stored(path).pixels) for path in paths.values()]))
+    return find_relatives(list(paths), np.stack([fingerprint(read_stored(path).pixels) for path in paths.values()]))
 
 
 def _tiles(seed: int) -> list[np.ndarray]:

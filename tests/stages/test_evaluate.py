@@ -17,7 +17,7 @@ from unetseg.errors import InputError
 from unetseg.evaluation.scores import count, dice
 from unetseg.files import read_csv
 from unetseg.images.resampling import resize
-from unetseg.prediction.arrays import load_model, predict
+from unetseg.prediction.api import load_model, predict
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unetseg.dataset.archive import extract, opened
-from unetseg.images.fingerprint import traits
+from unetseg.images.fingerprint import fingerprint
 from unetseg.images.opening import read_stored
 from unetseg.params_file import load_params
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
@@ -40,7 +40,7 @@ def run(images, tmp_path):
             image = f"{name}/images/{name}.png"
             writer.writerow(dict(zip(COLUMNS, [index, name, 128, 128, 3, 6, 0.1, kind, image], strict=True)))
     pictures = [read_stored(images / name / "images" / f"{name}.png").pixels for name in names]
-    np.save(tmp_path / "traits.npy", np.stack([traits(pixels) for pixels in pictures]))
+    np.save(tmp_path / "fingerprints.npy", np.stack([fingerprint(pixels) for pixels in pictures]))
 
     def run(groups="id,group\n", **values):
         split = PARAMS.split.model_copy(update=values)

@@ -28,7 +28,7 @@ def data(tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Train without a kill, once for the same changes; give the model, its past and the folder of its data."""
+    """Train without a kill, once for the same changes; give the model, its history and the folder of its data."""
 
     @functools.cache
     def train_once(**changed):
@@ -65,8 +65,8 @@ def run(data, state, *, mode="resize", size=32, model=SMALL, augment=PARAMS.augm
 @pytest.mark.slow
 def test_training_with_weighted_gaps_learns_too(data, tmp_path):
     np.save(data / "labels.npy", np.load(data / "masks.npy").astype(np.uint16))
-    _, past = run(data, tmp_path / "state", border=10.0)
-    assert past.history[-1]["loss"] < past.history[0]["loss"]
+    _, history = run(data, tmp_path / "state", border=10.0)
+    assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
 
 
 def run_tiles(data, state, **changed):
@@ -95,8 +95,8 @@ def killed(after):
     return keras.callbacks.LambdaCallback(on_epoch_end=end)
 
 
-def without_seconds(past):
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in past.history]
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history.epochs]
 
 
 def assert_same_bits(first, second):
@@ -137,13 +137,13 @@ def test_a_compiled_training_on_crops_and_tiles_learns_and_a_kill_changes_no_bit
 
 @pytest.mark.slow
 def test_the_averages_are_validated_and_kept_and_the_training_goes_on_without_them(whole):
-    model, past, data = whole()
+    model, history, data = whole()
     _, arrays = load_state(data / "state")
     assert any((ours != theirs).any() for ours, theirs in zip(arrays["weights"], arrays["trained"], strict=True))
     keras.utils.set_random_seed(TRAIN["seed"])
     start = small_unet(32, **SMALL).get_weights()
     assert all((ours != theirs).any() for ours, theirs in zip(arrays["trained"], start, strict=True))
-    assert past.best_epoch == len(past.history)
+    assert history.best_epoch == len(history.epochs)
     for ours, theirs in zip(model.get_weights(), arrays["weights"], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -166,15 +166,15 @@ def test_crops_and_whole_images_are_compiled_once_where_there_are_two_batches(da
 
 @pytest.mark.slow
 def test_epochs_of_crops_only_train_too(data):
-    _, past = run(data, data / "state", crop_epochs=99, epochs=2)
-    assert [row["epoch"] for row in past.history] == [1, 2]
+    _, history = run(data, data / "state", crop_epochs=99, epochs=2)
+    assert [row["epoch"] for row in history.epochs] == [1, 2]
 
 
 @pytest.mark.slow
 def test_a_training_stopped_among_its_crops_does_not_go_on_to_whole_images(data):
     stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_, **__: setattr(stop.model, "stop_training", True))
-    _, past = run(data, data / "state", crop_epochs=3, callbacks=[stop])
-    assert len(past.history) == 1
+    _, history = run(data, data / "state", crop_epochs=3, callbacks=[stop])
+    assert len(history.epochs) == 1
 
 
 def test_a_training_killed_after_its_last_epoch_is_not_trained_again(whole, monkeypatch):
@@ -204,15 +204,15 @@ def test_eight_tiny_samples_are_learned_by_heart(data):
     write_csv(data / "samples.csv", rows, list(rows[0]))
     split = [{"id": f"s{i}", "subset": "train" if i < 8 else "validation"} for i in range(16)]
     write_csv(data / "split.csv", split, list(split[0]))
-    _, past = run(data, data / "state", augment=no_augmentation(), batch_size=2, epochs=25, ema=0.0, patience=25)
-    assert past.best_dice > 0.95
+    _, history = run(data, data / "state", augment=no_augmentation(), batch_size=2, epochs=25, ema=0.0, patience=25)
+    assert history.best_dice > 0.95
 
 
 @pytest.mark.slow
 def test_the_best_epoch_is_the_one_with_the_highest_validation_dice(whole):
-    model, past, _ = whole(ema=0.0)
-    assert past.history[past.best_epoch - 1]["val_dice"] == max(row["val_dice"] for row in past.history)
-    for ours, theirs in zip(model.get_weights(), past.best_weights, strict=True):
+    model, history, _ = whole(ema=0.0)
+    assert history.epochs[history.best_epoch - 1]["val_dice"] == max(row["val_dice"] for row in history.epochs)
+    for ours, theirs in zip(model.get_weights(), history.best_weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -269,6 +269,6 @@ def test_the_learning_rate_rises_with_both_schedules(schedule, last):
 
 
 def test_the_history_has_a_row_an_epoch(whole):
-    _, past, _ = whole()
-    assert list(past.history[0]) == ["epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate", "seconds"]
-    assert [row["epoch"] for row in past.history] == [1, 2, 3, 4]
+    _, history, _ = whole()
+    assert list(history.epochs[0]) == ["epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate", "seconds"]
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]

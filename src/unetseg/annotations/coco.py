@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, Int64
 from skimage.measure import label
 
-from unetseg.annotations.about import Listed
 from unetseg.annotations.jsons import list_writer, load_json, objects_of
 from unetseg.annotations.regions import (
     CROWDS,
@@ -29,6 +28,7 @@ from unetseg.annotations.regions import (
     union,
 )
 from unetseg.annotations.runs import from_runs
+from unetseg.annotations.writing import Listed
 from unetseg.files import atomic_path
 
 

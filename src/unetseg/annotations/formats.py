@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from unetseg.annotations.about import About, Add, Listed, Writer
 from unetseg.annotations.coco import read_coco, write_coco
 from unetseg.annotations.geojson import read_geojson, write_geojson
 from unetseg.annotations.imagej import read_roi, write_roi
@@ -17,6 +16,7 @@ from unetseg.annotations.masks import read_objects
 from unetseg.annotations.rasters import png_rows, tiff_rows
 from unetseg.annotations.regions import Annotations, Table
 from unetseg.annotations.runs import read_bowl, write_bowl
+from unetseg.annotations.writing import Add, ImageInfo, Listed, Writer
 from unetseg.annotations.zarrs import write_zarr
 from unetseg.images.inputs import open_source
 from unetseg.objects.strips import Strip
@@ -48,7 +48,7 @@ class Format:
 
 
 @contextmanager
-def write_mask(path: Path, about: About) -> Iterator[Add]:
+def write_mask(path: Path, about: ImageInfo) -> Iterator[Add]:
     """Write 0 for background and 255 for foreground, as PNG."""
     with png_rows(path, about.height, about.width, 1) as add:
         limit = np.float32(about.threshold)
@@ -56,7 +56,7 @@ def write_mask(path: Path, about: About) -> Iterator[Add]:
 
 
 @contextmanager
-def write_labels(path: Path, about: About) -> Iterator[Add]:
+def write_labels(path: Path, about: ImageInfo) -> Iterator[Add]:
     """Write the number of each pixel's object, as TIFF of 16 bit, or of 32 where so many small objects would fit."""
     fits = about.height * about.width // about.smallest < 2**16
     with tiff_rows(path, about.height, about.width, np.uint16 if fits else np.uint32) as add:
@@ -64,14 +64,14 @@ def write_labels(path: Path, about: About) -> Iterator[Add]:
 
 
 @contextmanager
-def write_probability(path: Path, about: About) -> Iterator[Add]:
+def write_probability(path: Path, about: ImageInfo) -> Iterator[Add]:
     """Write the probability times 65,535, as TIFF of 16 bit."""
     with tiff_rows(path, about.height, about.width, np.uint16) as add:
         yield lambda strip: add(np.rint(strip.probability * 65535))
 
 
 @contextmanager
-def write_overlay(path: Path, about: About) -> Iterator[Add]:
+def write_overlay(path: Path, about: ImageInfo) -> Iterator[Add]:
     """Write the image with the objects outlined, as PNG."""
     above = np.zeros((1, about.width), np.int32)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from unetseg.annotations.about import About, Add
 from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
 from unetseg.annotations.regions import (
@@ -25,13 +24,14 @@ from unetseg.annotations.regions import (
     trim,
     union,
 )
-from unetseg.objects.strips import Found
+from unetseg.annotations.writing import Add, ImageInfo
+from unetseg.objects.strips import FoundObject
 
 ANNOTATIONS = ("annotation", "PathAnnotationObject")  # ids of types, as QuPath wrote them before version 0.3
 NO_OBJECTS = ("tile", "tmaCore", "root", "PathTileObject", "TMACoreObject", "PathRootObject")
 
 
-def write_geojson(path: Path, _about: About) -> AbstractContextManager[Add]:
+def write_geojson(path: Path, _about: ImageInfo) -> AbstractContextManager[Add]:
     """Write GeoJSON that QuPath opens, each object a detection named by its label."""
     return write_objects(path, {"type": "FeatureCollection"}, "features", _feature)
 
@@ -125,7 +125,7 @@ def _with_children(feature: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _with_children(child)
 
 
-def _feature(found: Found) -> dict[str, Any]:
+def _feature(found: FoundObject) -> dict[str, Any]:
     parts = [
         [[*ring.tolist(), ring[0].tolist()] for ring in rings] for rings in outline(found.mask, found.row, found.column)
     ]

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
-from unetseg.annotations.about import About, Add
 from unetseg.annotations.outlines import outline
 from unetseg.annotations.regions import Annotations, Region, count_planes, fill, gather, refusing
-from unetseg.objects.strips import Found, Strip
+from unetseg.annotations.writing import Add, ImageInfo
+from unetseg.objects.strips import FoundObject, Strip
 
 AREAS = {ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED}
 OVERLAYS = {ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE, ROI_SUBTYPE.ARROW}  # drawn on the image, and stored as a rectangle
@@ -25,7 +25,7 @@ logging.getLogger("roifile").setLevel(logging.CRITICAL)  # report a broken file 
 
 
 @contextmanager
-def write_roi(path: Path, _about: About) -> Iterator[Add]:
+def write_roi(path: Path, _about: ImageInfo) -> Iterator[Add]:
     """Write a zip that ImageJ's and Fiji's ROI Manager opens, each object a ROI named by its label.
 
     Corners lie between pixels, where ImageJ's own wand puts them, so that ImageJ makes the same pixels of the ROI. An
@@ -99,7 +99,7 @@ def _rounded(roi: ImagejRoi) -> Float[np.ndarray, "_ 2"]:
     return np.asarray((low + high) / 2 + np.sign(around) * (high - low - arc) / 2 + around * arc / 2)
 
 
-def _roi(found: Found) -> ImagejRoi:
+def _roi(found: FoundObject) -> ImagejRoi:
     rings = [ring for part in outline(found.mask, found.row, found.column) for ring in part]
     roi = ImagejRoi.frompoints(rings[0], name=str(found.label))
     roi.roitype = ROI_TYPE.TRACED

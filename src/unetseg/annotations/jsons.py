@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from unetseg.annotations.about import Add
+from unetseg.annotations.writing import Add
 from unetseg.errors import InputError
-from unetseg.objects.strips import Found, Strip
+from unetseg.objects.strips import FoundObject, Strip
 
 
 def load_json(path: Path) -> Any:
@@ -53,7 +53,7 @@ def list_writer(file: TextIO) -> Callable[[dict[str, Any]], None]:
 
 @contextmanager
 def write_objects(
-    path: Path, head: dict[str, Any], key: str, describe: Callable[[Found], dict[str, Any]]
+    path: Path, head: dict[str, Any], key: str, describe: Callable[[FoundObject], dict[str, Any]]
 ) -> Iterator[Add]:
     """Write a JSON object: `head`, and below `key` the list of an image's objects as `describe` puts them.
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unetseg.annotations.about import About, Add
 from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
 from unetseg.annotations.regions import (
@@ -27,7 +26,8 @@ from unetseg.annotations.regions import (
     trim,
     union,
 )
-from unetseg.objects.strips import Found
+from unetseg.annotations.writing import Add, ImageInfo
+from unetseg.objects.strips import FoundObject
 
 NO_OBJECTS = ("_background_", "__ignore__")  # labels of LabelMe's own conversions to masks
 POINTS = {"rectangle": {2, 4}, "oriented_rectangle": {4}, "circle": {2}, "mask": {1, 2}}  # of a shape that is an area
@@ -35,7 +35,7 @@ NAMED = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
 CIRCLE = 64  # corners of the polygon that stands for a circle
 
 
-def write_labelme(path: Path, about: About) -> AbstractContextManager[Add]:
+def write_labelme(path: Path, about: ImageInfo) -> AbstractContextManager[Add]:
     """Write each object as a polygon, or as LabelMe's mask where it has holes or parts."""
     image = {"imagePath": about.path, "imageData": None}
     size = {"imageHeight": about.height, "imageWidth": about.width}
@@ -112,7 +112,7 @@ def _mask(text: Any, points: np.ndarray, height: int, width: int) -> Region | No
     return trim(mask[: max(0, height - top), : max(0, width - left)], top, left)
 
 
-def _shape(found: Found) -> dict[str, Any]:
+def _shape(found: FoundObject) -> dict[str, Any]:
     parts = outline(found.mask, found.row, found.column)
     facts: dict[str, Any] = {"label": "object", "group_id": None, "description": str(found.label), "flags": {}}
     if len(parts) == 1 and len(parts[0]) == 1:

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from scipy import ndimage
 
-from unetseg.errors import InputError
-from unetseg.images.rasters import reason
+from unetseg.errors import InputError, first_line
 
 
 class Region(NamedTuple):
@@ -99,7 +98,7 @@ def refusing(problem: str) -> Iterator[None]:
         raise
     except Exception as error:
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # the text of others says too little
-        raise InputError(f"{problem} ({kind}{reason(error)})") from error
+        raise InputError(f"{problem} ({kind}{first_line(error)})") from error
 
 
 def check_stated(where: str, stated: tuple[Any, Any], height: int, width: int) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from unetseg.annotations.about import Listed
 from unetseg.annotations.regions import Annotations, Reader, Region, Table, check_stated, gather, refuse, refusing, trim
+from unetseg.annotations.writing import Listed
 from unetseg.errors import InputError
 from unetseg.files import write_csv
 

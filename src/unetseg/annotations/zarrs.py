@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from unetseg.annotations.about import About, Add
+from unetseg.annotations.writing import Add, ImageInfo
 from unetseg.errors import InputError
 from unetseg.objects.strips import Strip
 
@@ -18,7 +18,7 @@ VERSION = "0.5"  # of OME-Zarr, https://ngff.openmicroscopy.org/0.5
 
 
 @contextmanager
-def write_zarr(path: Path, about: About) -> Iterator[Add]:
+def write_zarr(path: Path, about: ImageInfo) -> Iterator[Add]:
     """Write the probability times 65,535 and the numbers of the objects.
 
     Raises:
@@ -41,7 +41,7 @@ def write_zarr(path: Path, about: About) -> Iterator[Add]:
     yield add
 
 
-def _attributes(about: About, more: dict[str, Any] | None = None) -> dict[str, Any]:
+def _attributes(about: ImageInfo, more: dict[str, Any] | None = None) -> dict[str, Any]:
     """Describe an image of one resolution."""
     unit = {"unit": "micrometer"} if about.pixel else {}
     axes = [{"name": name, "type": "space", **unit} for name in AXES]
@@ -50,7 +50,7 @@ def _attributes(about: About, more: dict[str, Any] | None = None) -> dict[str, A
     return {"ome": {"version": VERSION, "multiscales": multiscales, **(more or {})}}
 
 
-def _writer(group: Any, about: About, dtype: str) -> Callable[[Shaped[np.ndarray, "rows width"]], None]:
+def _writer(group: Any, about: ImageInfo, dtype: str) -> Callable[[Shaped[np.ndarray, "rows width"]], None]:
     """Give the function that takes the next rows of an array, and writes whole chunks."""
     chunks = (min(CHUNK, about.height), min(CHUNK, about.width))
     size = about.height, about.width

@@ -60,6 +60,6 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:
-    traits, appearances = (np.stack(each) for each in (checked.traits, checked.appearances))
-    subsets = divide(params.split, checked.rows, given, traits, lambda: appearances).subsets
+    fingerprints, appearances = (np.stack(each) for each in (checked.fingerprints, checked.appearances))
+    subsets = divide(params.split, checked.rows, given, fingerprints, lambda: appearances).subsets
     check_batch_size(params.train.batch_size, list(subsets.values()).count("train"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, share, whole
 from unetseg.errors import InputError, printable
-from unetseg.images.inputs import Found, Input, find_inputs
+from unetseg.images.inputs import FoundImages, Input, find_inputs
 from unetseg.images.storage import place
 from unetseg.model import PRETRAINED
 from unetseg.model.facts import read_facts
@@ -133,7 +133,7 @@ def _start(
     return open_predictor(file, settings, tuned).predict
 
 
-def _chosen(inputs: Found, options: argparse.Namespace, facts: dict[str, Any]) -> Found:
+def _chosen(inputs: FoundImages, options: argparse.Namespace, facts: dict[str, Any]) -> FoundImages:
     """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
     channel, project = seen_by(facts, options.channel, options.project)
     if (channel, project) == ("all", "none"):

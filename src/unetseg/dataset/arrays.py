@@ -22,7 +22,7 @@ from unetseg.dataset.subsets import TRUTH, packed
 from unetseg.dataset.tiles import Tile, cut
 from unetseg.errors import InputError
 from unetseg.images import resampling
-from unetseg.images.fingerprint import TRAITS, traits
+from unetseg.images.fingerprint import FINGERPRINT, fingerprint
 from unetseg.images.stacks import Channel, Project
 
 COLUMNS = (
@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
     truth: UInt8[np.ndarray, " bytes"]
-    traits: Shaped[np.ndarray, ""]
+    fingerprint: Shaped[np.ndarray, ""]
     warnings: list[str]
     tiles: list[Tile]
 
@@ -53,7 +53,7 @@ def write_arrays(
     channel: Channel = "all",
     project: Project = "none",
 ) -> Findings:
-    """Read every sample, resize it, and write the arrays images, masks, labels, truth and traits, and samples.csv.
+    """Read and resize every sample; write the arrays images, masks, labels, truth and fingerprints, and samples.csv.
 
     The folder appears whole or not at all. Memory does not grow with the number of samples: they are appended to the
     files as they come, in the order of their names.
@@ -116,7 +116,7 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel, project: Pro
         labels = number_parts(labels > 0, folder)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)
-    return Prepared(row, image, labels, truth, traits(sample.stored.pixels), sample.warnings, squares)
+    return Prepared(row, image, labels, truth, fingerprint(sample.stored.pixels), sample.warnings, squares)
 
 
 def read_sources(samples: Path) -> dict[str, str]:
@@ -183,7 +183,7 @@ def _arrays(out: Path, size: int, tiles: bool) -> Iterator[Callable[[Prepared], 
         growing(out / "masks.npy", np.uint8, (size, size)) as add_mask,
         growing(out / "labels.npy", np.uint16, (size, size)) as add_labels,
         growing(out / TRUTH, np.uint8, ()) as add_truth,
-        growing(out / "traits.npy", TRAITS, ()) as add_traits,
+        growing(out / "fingerprints.npy", FINGERPRINT, ()) as add_fingerprint,
         tiles_file(out, size) if tiles else nullcontext(list[Tile]().append) as add_tile,
     ):
 
@@ -192,7 +192,7 @@ def _arrays(out: Path, size: int, tiles: bool) -> Iterator[Callable[[Prepared], 
             add_mask((sample.labels > 0).view(np.uint8))
             add_labels(sample.labels)
             add_truth(sample.truth)
-            add_traits(sample.traits)
+            add_fingerprint(sample.fingerprint)
             for tile in sample.tiles:
                 add_tile(tile)
 

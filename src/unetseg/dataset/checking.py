@@ -26,13 +26,13 @@ class Checked:
     Attributes:
         findings: problems and warnings of single samples.
         rows: of each usable sample, what samples.csv says of it, and `survivors`: objects left at the model's size.
-        traits: the fingerprint of each.
+        fingerprints: the fingerprint of each.
         appearances: what `unetseg.images.appearance` says of each.
     """
 
     findings: Findings
     rows: list[dict[str, Any]]
-    traits: list[np.ndarray]
+    fingerprints: list[np.ndarray]
     appearances: list[np.ndarray]
 
     def warnings(self) -> Iterator[str]:
@@ -88,10 +88,10 @@ def check_samples(folder: Path, data: DataSettings, image: ImageSettings) -> Che
         if found is None:
             checked.findings.add_unusable(path.name, problems)
             continue
-        row, traits, appears, warnings = found
+        row, fingerprint, appears, warnings = found
         checked.findings.add_usable(warnings, row["foreground"] > 0)
         checked.rows.append(row)
-        checked.traits.append(traits)
+        checked.fingerprints.append(fingerprint)
         checked.appearances.append(appears)
     return checked
 
@@ -100,4 +100,4 @@ def _check(folder: Path, *, tiles: bool, **how: Any) -> tuple[dict[str, Any], np
     """Give what is small of a prepared sample; its arrays stay in the process that read it."""
     sample = prepare(folder, tiles=False, **how)
     row = sample.row | {"survivors": sample.row["objects"] if tiles else count_objects(sample.labels)}
-    return row, sample.traits, appearance(sample.image), sample.warnings
+    return row, sample.fingerprint, appearance(sample.image), sample.warnings

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
-from unetseg.dataset.items import Found, Item, Kinds, flat, kind_of, such_as
+from unetseg.dataset.items import FoundItems, Item, Kinds, flat, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions, results_with
@@ -18,7 +18,9 @@ from unetseg.images.names import ZARR, as_text
 from unetseg.images.walking import walk
 
 
-def find_items(root: Path, form: str | None = None, only_changed: bool = False, but: Collection[Path] = ()) -> Found:
+def find_items(
+    root: Path, form: str | None = None, only_changed: bool = False, but: Collection[Path] = ()
+) -> FoundItems:
     """Find out what a folder, or the one file that describes many images, holds.
 
     Args:
@@ -31,7 +33,7 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
     Raises:
         InputError: if nothing of any form, or of the form insisted on, is there.
     """
-    folder, walked = (root if root.is_dir() else root.parent), Found("")
+    folder, walked = (root if root.is_dir() else root.parent), FoundItems("")
     of_predict = results_with(folder.resolve())
     if of_predict and (folder != root or form not in (None, "predictions") or of_predict != folder.resolve()):
         place = folder if of_predict == folder.resolve() else of_predict
@@ -71,7 +73,7 @@ def find_items(root: Path, form: str | None = None, only_changed: bool = False, 
     raise InputError(*walked.problems, *walked.warnings, f"{root}: {rule}")
 
 
-def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str | None]:
+def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path, str | None]:
     """Tell what each file below a folder holds, in the order of their paths."""
     kinds: dict[Path, str | None] = {}
     for file in sorted(file for file, _ in walk(folder, is_clutter_here, walked.problems, walked.left_out)):
@@ -94,7 +96,7 @@ def _kinds(folder: Path, walked: Found, but: Collection[Path]) -> dict[Path, str
     return kinds
 
 
-def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> Found | None:
+def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems | None:
     """Find sample folders: <id>/images with one file, and <id>/masks; None also if more is there in pairs."""
     parts: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: {"images": [], "masks": []})
     for file in files:
@@ -104,7 +106,7 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> Found | No
     several = sum([files[file] for file in each["images"]].count("raster") > 1 for each in samples.values())
     if several * 10 >= len(samples):  # few are slips, told when the sample is read; many are another form
         return None
-    found = Found("the pipeline's layout")
+    found = FoundItems("the pipeline's layout")
     found.items = [Item(flat(place.name), each["images"][0], None) for place, each in samples.items()]
     for place in sorted(parts.keys() - samples.keys()):
         found.problems.append(f"{place}: has no {'masks' if parts[place]['images'] else 'image'}")
@@ -114,7 +116,7 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> Found | No
     return None if more and len(more.items) > len(found.items) else found
 
 
-FORMS: dict[str, Callable[[Path, Kinds], Found | None]] = {
+FORMS: dict[str, Callable[[Path, Kinds], FoundItems | None]] = {
     "predictions": find_predictions,
     "coco": partial(find_tables, "coco"),
     "rle": partial(find_tables, "rle"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
 from unetseg.dataset.groups import ALL_COLUMNS, read_rows
-from unetseg.dataset.items import Found, Item, stem_of
+from unetseg.dataset.items import FoundItems, Item, stem_of
 from unetseg.dataset.layout import GROUPS, SOURCES, id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
@@ -185,7 +185,7 @@ class _Import:
             first, count = self.summary.left_out_of.get(reason, (image, 0))
             self.summary.left_out_of[reason] = (first, count + 1)
 
-    def _unclashed(self, found: Found, source: Path) -> Iterator[Item]:
+    def _unclashed(self, found: FoundItems, source: Path) -> Iterator[Item]:
         """Give the items whose names can stand in one archive: they differ without case and Unicode form, too."""
         for item in found.items:
             key = nfc(item.name.casefold())

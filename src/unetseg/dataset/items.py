@@ -56,7 +56,7 @@ class Item:
 
 
 @dataclass
-class Found:
+class FoundItems:
     """What a folder holds.
 
     Attributes:

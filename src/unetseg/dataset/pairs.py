@@ -10,7 +10,17 @@ from unetseg.annotations.formats import READERS
 from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
-from unetseg.dataset.items import OBJECT_WORDS, Found, Item, Kinds, folders_of, group_of, names_of, part_of, such_as
+from unetseg.dataset.items import (
+    OBJECT_WORDS,
+    FoundItems,
+    Item,
+    Kinds,
+    folders_of,
+    group_of,
+    names_of,
+    part_of,
+    such_as,
+)
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.images.names import SUFFIXES
 
@@ -34,7 +44,7 @@ _Images = dict[_Key, list[Path]]
 _Objects = dict[_Key, dict[str, list[Path]]]
 
 
-def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | None:
+def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItems | None:
     """Pair images and files of objects by their stems, side by side or in folders beside each other.
 
     If usual names of folders give no pair, a folder whose name ends with a word for objects is paired with those beside
@@ -53,7 +63,7 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> Found | N
     if not pairs and not any(file.stem == ROI_SET for file in alone):
         return None
     taken = [next(kind for kind in PAIRED if kind in each) for each in pairs.values()]
-    found = Found(" and ".join(f"images with {PAIRED[kind]}" for kind in dict.fromkeys(taken)))
+    found = FoundItems(" and ".join(f"images with {PAIRED[kind]}" for kind in dict.fromkeys(taken)))
     if parts:
         paired = (file for key, each in pairs.items() for some in (images[key], *each.values()) for file in some)
         names = {part.name for file in paired if (part := part_of(file, folder, parts))}
@@ -109,7 +119,7 @@ def _sorted(
     return images, objects, others
 
 
-def _tell_unused(found: Found, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
+def _tell_unused(found: FoundItems, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
     """Name the images without objects, the objects without an image, and what is of no known form."""
     unread = [file for file in unknown if file.suffix.lower() in UNREAD]
     other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name.lower() not in TABLES]

@@ -7,7 +7,7 @@ from typing import Any
 
 from unetseg.annotations.formats import FORMATS, READERS, TABLE_READERS
 from unetseg.annotations.jsons import load_json
-from unetseg.dataset.items import Found, Item, Kinds, flat, such_as
+from unetseg.dataset.items import FoundItems, Item, Kinds, flat, such_as
 from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
@@ -28,14 +28,14 @@ def results_with(folder: Path) -> Path | None:
     return None
 
 
-def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> Found | None:
+def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> FoundItems | None:
     """Read the list of what was predicted, and for each image the file that was edited since."""
     listing = folder / "predict.json"
     if not listing.is_file():
         return None
     if only_changed and not any((folder / ".unetseg").rglob("*.json")):
         raise InputError(f"{folder}: does not say what was predicted, so changes cannot be told; import all of it")
-    found, content = Found("a folder of unetseg predict"), load_json(listing)
+    found, content = FoundItems("a folder of unetseg predict"), load_json(listing)
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list):
         raise InputError(f"{listing}: is not a list of predictions")
@@ -47,7 +47,7 @@ def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> 
     return found
 
 
-def _tell_unknown(found: Found, folder: Path, kinds: Kinds, images: Sequence[dict[str, Any]]) -> None:
+def _tell_unknown(found: FoundItems, folder: Path, kinds: Kinds, images: Sequence[dict[str, Any]]) -> None:
     """Name the files of objects that are of no image that is listed: such as corrections under a name of their own."""
     known = {nfc(f"{image.get('image')}{each.name}") for image in images for each in FORMATS.values()}
     stated = [str(image.get("path")) for image in images]
@@ -61,7 +61,7 @@ def _tell_unknown(found: Found, folder: Path, kinds: Kinds, images: Sequence[dic
         found.warnings.append(f"{line}; {rule}")
 
 
-def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Found) -> Item | None:
+def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: FoundItems) -> Item | None:
     try:
         folder, name = listing.parent, image["image"]
         there, changed, gone = _files(folder, name, kinds)

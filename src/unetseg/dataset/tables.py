@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from unetseg.annotations.formats import FORMATS, TABLE_READERS
 from unetseg.annotations.regions import Reader
-from unetseg.dataset.items import Found, Item, Kinds, group_of, names_of, stem_of
+from unetseg.dataset.items import FoundItems, Item, Kinds, group_of, names_of, stem_of
 from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 
@@ -30,13 +30,13 @@ class _Entry:
         return PurePosixPath(self.name.replace("\\", "/"))
 
 
-def find_tables(kind: str, folder: Path, kinds: Kinds) -> Found | None:
+def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     """Find the images that the tables of a kind name; None if there is no such table."""
     tables = [file for file, each in kinds.items() if each == kind]
     images = [file for file, each in kinds.items() if each == "raster"]
     if not tables:
         return None
-    found, entries = Found(FORMATS[kind].purpose), list[_Entry]()
+    found, entries = FoundItems(FORMATS[kind].purpose), list[_Entry]()
     for table in tables:
         read, problems = attempt(TABLE_READERS[kind], table)
         readers, lines = read or ({}, [])

@@ -90,9 +90,9 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
     """
     used = {row["id"] for row in read_csv(split) if row["subset"] in ("train", "validation")}
     ids = [(folder, row["id"]) for folder in (arrays, external) for row in read_csv(folder / "samples.csv")]
-    traits = np.concatenate([np.load(folder / "traits.npy") for folder in (arrays, external)])
+    fingerprints = np.concatenate([np.load(folder / "fingerprints.npy") for folder in (arrays, external)])
     names = {f"{folder} {name}": (folder, name) for folder, name in ids}
-    found = find_relatives(list(names), traits)
+    found = find_relatives(list(names), fingerprints)
     pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
     trained = {(arrays, name) for name in used}
     return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})
@@ -102,4 +102,4 @@ def _groups(together: Rows, arrays: Path) -> dict[str, str]:
     ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
     if names_groups(together):
         return joined(together, ids)
-    return connected(ids, find_relatives(ids, np.load(arrays / "traits.npy", mmap_mode="r")).pairs)
+    return connected(ids, find_relatives(ids, np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs)

@@ -11,12 +11,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from unetseg.dataset.arrays import growing
-from unetseg.dataset.subsets import Prediction, Subset, Truth, subset_rows
+from unetseg.dataset.subsets import Truth, subset_rows
 from unetseg.dataset.tiles import whole_images
 from unetseg.errors import InputError
 from unetseg.evaluation import scores
 from unetseg.evaluation.calibration import calibrate, reliability
 from unetseg.evaluation.matching import match_from, mean_average_precision
+from unetseg.evaluation.predicted import PredictedImage, PredictedSubset
 from unetseg.evaluation.summary import PIXEL_SCORES, ImageScore, score_image, summarise
 from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
@@ -62,7 +63,7 @@ def predict_subset(
     out: Path,
     natives: Path | None = None,
     zooming: Zooming | None = None,
-) -> Subset:
+) -> PredictedSubset:
     """Predict the samples of a subset into a folder; neither images nor probabilities are held in memory.
 
     Args:
@@ -87,7 +88,7 @@ def predict_subset(
         for probability in progress(predicted, f"predict {name}", len(rows)):
             add(probability)
     probabilities = np.load(out / "probabilities.npy", mmap_mode="r")
-    return Subset(name, rows, masks, labels, probabilities, natives)
+    return PredictedSubset(name, rows, masks, labels, probabilities, natives)
 
 
 def _predict_natives(
@@ -114,7 +115,9 @@ def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
     return {"sizes": (int(sides.min()), int(sides.max())), "zoom": zoom}
 
 
-def choose(validation: Subset, threshold: float | Literal["validation"]) -> tuple[Tuning, list[dict[str, Any]]]:
+def choose(
+    validation: PredictedSubset, threshold: float | Literal["validation"]
+) -> tuple[Tuning, list[dict[str, Any]]]:
     """Choose the separation of touching objects on the validation subset, and the threshold if asked to.
 
     Returns:
@@ -132,7 +135,7 @@ def choose(validation: Subset, threshold: float | Literal["validation"]) -> tupl
     return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(stable, true)), curve
 
 
-def threshold_curve(subset: Subset) -> list[dict[str, Any]]:
+def threshold_curve(subset: PredictedSubset) -> list[dict[str, Any]]:
     """Compute the mean scores over the images at each threshold 0.01, 0.02, … 0.99.
 
     Returns:
@@ -159,7 +162,7 @@ def best_threshold(curve: list[dict[str, Any]]) -> float:
     return float(best["threshold"])
 
 
-def best_separation(subset: Subset, threshold: float) -> Separation:
+def best_separation(subset: PredictedSubset, threshold: float) -> Separation:
     """Find the separation of touching objects with the best mean average precision over the images."""
     if not len(subset):
         return SEPARATIONS[0]
@@ -168,19 +171,19 @@ def best_separation(subset: Subset, threshold: float) -> Separation:
     return SEPARATIONS[int(np.argmax(means))]
 
 
-def _score_separations(image: Prediction, threshold: float) -> list[float]:
+def _score_separations(image: PredictedImage, threshold: float) -> list[float]:
     """Compute the mean average precision of each of `SEPARATIONS`, with one watershed per depth."""
     parted = (separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS)
     return [mean_average_precision(found) for labels in parted for found in match_from(image.labels, labels, MIN_SIZES)]
 
 
-def score(subset: Subset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
+def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
     """Score a subset of at least one image with what was chosen before.
 
     `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals.
     """
 
-    def score_one(image: Prediction) -> ImageScore:
+    def score_one(image: PredictedImage) -> ImageScore:
         return score_image(image, truth[int(image.row["index"])], tuning)
 
     images = list(progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)))

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from unetseg.dataset.subsets import Prediction
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
 from unetseg.evaluation.comparison import bootstrap_interval
+from unetseg.evaluation.predicted import PredictedImage
 from unetseg.images.resampling import resize
 from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.prediction.quality import stability, steadiness
@@ -29,7 +29,7 @@ class ImageScore(NamedTuple):
     tally: Float64[np.ndarray, "3 bins"]
 
 
-def score_image(image: Prediction, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
+def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
     """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size."""
     threshold, min_size, limit = tuning.threshold, tuning.min_size, np.float32(tuning.threshold)
     predicted = image.probability >= limit

@@ -10,7 +10,7 @@ DEGREE = 4  # of the polynomials that are subtracted: uneven illumination, which
 FLAT = 0.01  # grey levels; a thumbnail that varies less is empty
 SIDES = ("top", "bottom", "left", "right")
 
-TRAITS = np.dtype(  # of one image; the borders in the order of SIDES
+FINGERPRINT = np.dtype(  # of one image; the borders in the order of SIDES
     [
         ("values", np.float32, (len(SIDES), LENGTH)),  # the first `kept(pixels)` are the border, the rest is 0
         ("step", np.float64, len(SIDES)),  # how much the next line inside differs from the border
@@ -23,8 +23,8 @@ _BASIS = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, SIZE),
 _SURFACE = np.asarray(_BASIS @ _BASIS.T, np.float32)  # projection on polynomials of rows and columns
 
 
-def traits(image: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, ""]:
-    """Describe an image by its four borders and its thumbnail, as one record of type `TRAITS`.
+def fingerprint(image: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, ""]:
+    """Describe an image by its four borders and its thumbnail, as one record of type `FINGERPRINT`.
 
     The root of a count has the same noise whether dark or bright (Anscombe, Biometrika 35, 1948), so that a few bright
     pixels do not outweigh the rest of a border.
@@ -35,7 +35,7 @@ def traits(image: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndar
     if np.issubdtype(image.dtype, np.floating):
         image = image * np.float32(65535)  # in small steps, whether it counts to 1 or to more
     turned = image.swapaxes(0, 1)
-    record = np.zeros((), TRAITS)
+    record = np.zeros((), FINGERPRINT)
     for side, strip in enumerate((image[:2], image[::-1][:2], turned[:2], turned[::-1][:2])):
         stable = np.sqrt(np.maximum(_grey(strip), 0) + 3 / 8)
         pixels = stable.shape[1]

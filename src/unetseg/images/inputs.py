@@ -52,7 +52,7 @@ def open_source(source: Input, span: Range | None = None) -> AbstractContextMana
 
 
 @dataclass
-class Found:
+class FoundImages:
     """What a search found.
 
     Attributes:
@@ -84,7 +84,7 @@ def find_inputs(
     channel: Channel = "all",
     project: Project = "none",
     earlier: Callable[[Place], Collection[Place]] = lambda _: (),
-) -> Found:
+) -> FoundImages:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
     Masks are left out of a folder, be it one of samples (`<id>/images`, `<id>/masks`) or one in which they stand beside
@@ -101,7 +101,7 @@ def find_inputs(
     Raises:
         InputError: if a word names no image, or two images would have results of one name.
     """
-    found, files, earlier = Found(), dict[Place, str](), cache(earlier)
+    found, files, earlier = FoundImages(), dict[Place, str](), cache(earlier)
     for word in words:
         before = len(found.failed)
         if isinstance(where := place(word), str):
@@ -135,7 +135,7 @@ class _Search:
     path: Path
     out: Path
     earlier: Callable[[Place], Collection[Place]]
-    found: Found
+    found: FoundImages
 
     def files(self) -> dict[Place, str]:
         """Find files, and what to call each."""

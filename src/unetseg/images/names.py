@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath, PurePosixPath
 
-from unetseg.images.volumes import VENDORS
-
 FLAT = {".png", ".jpg", ".jpeg", ".bmp"}  # of these a file is one image
+VENDORS = {".czi", ".nd2", ".lif"}  # of microscopes' makers
 ZARR = ".zarr"  # a folder that is one image
 SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
 MASK = re.compile(  # how Cellpose, MorphoLibJ, ilastik and this project name what belongs to an image, by the stem

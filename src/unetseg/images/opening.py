@@ -11,12 +11,12 @@ from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.intensity import Range, check_values, to_rgb, value_range
-from unetseg.images.names import ZARR
+from unetseg.images.names import VENDORS, ZARR
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
 from unetseg.images.tiffs import MAGIC, open_tiff
 from unetseg.images.tiling import cut_rows
-from unetseg.images.volumes import VENDORS, open_vendor, open_zarr
+from unetseg.images.volumes import open_vendor, open_zarr
 
 ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs")  # one of them stands in each folder that is an OME-Zarr image
 LARGE = 2**26  # pixels; of a larger image only the rows in use are in memory

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 
 MIN_SIDE = 8
 MAX_PIXELS = 100_000_000  # limit for an image in memory
@@ -124,11 +124,6 @@ def _packs(data: bytes) -> bool:
     return True
 
 
-def reason(error: Exception) -> str:
-    """Return the first line of a library's message."""
-    return (str(error) or type(error).__name__).splitlines()[0].partition(" <_io")[0]  # Pillow adds an address
-
-
 @contextmanager
 def in_our_words(what: str = "is damaged, or of a kind that cannot be read") -> Iterator[None]:
     """Turn what a library raises into an `InputError` that says `what`; codecs raise many classes on damaged data."""
@@ -137,7 +132,7 @@ def in_our_words(what: str = "is damaged, or of a kind that cannot be read") -> 
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{what}: {reason(error)}") from error
+        raise InputError(f"{what}: {first_line(error)}") from error
 
 
 def _header(image: Image.Image, data: bytes) -> Header:

@@ -13,7 +13,6 @@ from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, in_our_words
 from unetseg.images.stacks import Stack, Values
 
-VENDORS = {".czi", ".nd2", ".lif"}
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
 LENGTHS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}  # in µm
 CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's file tells it to

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import h5py
 import pydantic
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 
 FACTS = "unetseg.json"
 LARGEST = {"model.weights.h5": 4 * 10**9}  # bytes of a member; the paper's U-Net has 124 MB of weights
@@ -127,7 +127,3 @@ def _read(file: zipfile.ZipFile, name: str) -> bytes:
             raise InputError(f"{file.filename}: refused, its member {name} unpacks to far more than a model needs")
     return content
 
-
-def first_line(error: Exception) -> str:
-    """Give the first line of what an exception says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

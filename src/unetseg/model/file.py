@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 from unetseg.files import FULL, atomic_path
 from unetseg.model import keras
-from unetseg.model.facts import FACTS, examine, first_line
+from unetseg.model.facts import FACTS, examine
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's first date: a date of its own would make each save another file
 

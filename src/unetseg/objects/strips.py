@@ -16,7 +16,7 @@ Number = Callable[[Float32[np.ndarray, "height width"]], Int32[np.ndarray, "heig
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundObject:
     """An object: its number from 1, where the box with its pixels starts in the image, and its mean probability."""
 
     label: int
@@ -33,7 +33,7 @@ class Strip:
     top: int
     probability: Float32[np.ndarray, "rows width"]
     labels: Int32[np.ndarray, "rows width"]
-    objects: list[Found]
+    objects: list[FoundObject]
 
 
 def number_objects(
@@ -57,7 +57,7 @@ def number_objects(
         most: components that hold back more pixels than this are cut.
     """
     top = last = 0
-    objects: list[Found] = []
+    objects: list[FoundObject] = []
     waiting: list[np.ndarray] = []
     numbered: list[np.ndarray] = []
     for rows in _pieces(probabilities, piece):
@@ -128,8 +128,8 @@ def _cut_out(
     top: int,
     left: int,
     last: int,
-) -> Iterator[Found]:
+) -> Iterator[FoundObject]:
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[box] == label
         mean = float(probability[box][mask].mean(dtype=np.float64))
-        yield Found(last + label, top + box[0].start, left + box[1].start, mask, mean)
+        yield FoundObject(last + label, top + box[0].start, left + box[1].start, mask, mean)

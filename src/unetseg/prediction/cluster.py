@@ -26,8 +26,8 @@ from unetseg.images.intensity import Range
 from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place
 from unetseg.parallel import keep_freed_memory
-from unetseg.prediction.plan import Plan, write_strips
-from unetseg.prediction.results import Known, Results, told
+from unetseg.prediction.plan import Plan
+from unetseg.prediction.results import Known, Results, told, write_strips
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.stored import open_results
 

@@ -15,9 +15,9 @@ from unetseg.images.inputs import Input, open_source
 from unetseg.images.resampling import fit, resize
 from unetseg.model.file import load_model
 from unetseg.parallel import in_parallel
-from unetseg.prediction.plan import Plan, Readable, in_memory, write_strips
+from unetseg.prediction.plan import Plan, Readable, in_memory
 from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
-from unetseg.prediction.results import Known, Results, told
+from unetseg.prediction.results import Known, Results, told, write_strips
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
 

@@ -7,12 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from unetseg.images.opening import LARGE, Opened
+from unetseg.images.opening import Opened
 from unetseg.images.resampling import resized_rows, resized_strips
 from unetseg.images.tiling import Grid, Rows
-from unetseg.parallel import ahead
-from unetseg.prediction.results import Known, Results
-from unetseg.progress import progress
 
 
 class Seen(NamedTuple):
@@ -54,13 +51,3 @@ def zoomed(image: Readable, grid: Grid) -> Seen:
     same = (image.height, image.width) == (grid.height, grid.width)
     rows = image.rows if same else resized_rows(image.rows, image.height, grid.height, grid.width)
     return Seen(rows, grid.height, grid.width)
-
-
-def write_strips(
-    results: Results, known: Known, plan: Plan, scored: Iterable[Float32[np.ndarray, "tile padded"]]
-) -> None:
-    """Write the results of an image while it is predicted; see `Plan.join`."""
-    strips = plan.join(scored)
-    if known.height * known.width > LARGE:
-        strips = progress(strips, known.source.image, len(plan.grid.down.starts), "strip")
-    results.write(known, ahead(strips))

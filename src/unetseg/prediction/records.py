@@ -13,7 +13,7 @@ import numpy as np
 from unetseg.annotations.runs import find_runs
 from unetseg.files import write_csv
 from unetseg.images.inputs import Input
-from unetseg.objects.strips import Found, Strip
+from unetseg.objects.strips import FoundObject, Strip
 from unetseg.prediction.quality import Estimate, stability, steadiness, uncertainty
 
 MEASURES = ("label", "area", "centroid_row", "centroid_column", "top", "left", "bottom", "right", "mean_probability")
@@ -78,7 +78,7 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def _measure(found: Found, height: int, width: int) -> dict[str, Any]:
+def _measure(found: FoundObject, height: int, width: int) -> dict[str, Any]:
     """Measure an object; the centre of a pixel is at its row and column, the box ends before `bottom` and `right`."""
     rows, columns = np.nonzero(found.mask)
     bottom, right = found.row + found.mask.shape[0], found.column + found.mask.shape[1]

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from unetseg.annotations.about import About
 from unetseg.annotations.formats import FORMATS
+from unetseg.annotations.writing import ImageInfo
 from unetseg.errors import InputError, ModelError, printable
 from unetseg.files import atomic_path, check_output, is_full, sha256, write_json
 from unetseg.images.inputs import Input
+from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
+from unetseg.parallel import prefetch
 from unetseg.prediction.conflicts import check_ours, check_results, locked
+from unetseg.prediction.plan import Plan
 from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import list_image, read_record, write_images, write_objects, write_record
 from unetseg.prediction.settings import Settings
+from unetseg.progress import progress
 from unetseg.provenance import digest
 
 RECORDS = ".unetseg"
@@ -151,7 +155,7 @@ class Results:
         source, height, width = known.source, known.height, known.width
         smallest = self._settings.smallest(known.zoom)
         found_at = source.path_from(None if self.sent else (self._out / source.name).parent)
-        about = About(source, found_at, height, width, self._settings.threshold, smallest, known.pixel)
+        about = ImageInfo(source, found_at, height, width, self._settings.threshold, smallest, known.pixel)
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
         objects = 0
@@ -225,3 +229,13 @@ class Results:
 def _hash(path: Path) -> str:
     """Hash a file, or a folder that is one image."""
     return sha256(*(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]))
+
+
+def write_strips(
+    results: Results, known: Known, plan: Plan, scored: Iterable[Float32[np.ndarray, "tile padded"]]
+) -> None:
+    """Write the results of an image while it is predicted; see `Plan.join`."""
+    strips = plan.join(scored)
+    if known.height * known.width > LARGE:
+        strips = progress(strips, known.source.image, len(plan.grid.down.starts), "strip")
+    results.write(known, prefetch(strips))

@@ -26,7 +26,7 @@ def divide(
     settings: SplitSettings,
     rows: Rows,
     given: Sequence[Mapping[str, str]],
-    traits: Shaped[np.ndarray, " n"],
+    fingerprints: Shaped[np.ndarray, " n"],
     appearances: Callable[[], Float[np.ndarray, "n statistics"]],
 ) -> Division:
     """Divide the samples into train, validation and test.
@@ -34,15 +34,15 @@ def divide(
     Args:
         settings: the section `split`.
         rows: what samples.csv says of each.
-        given: the user's table of groups; without rows, images of one field are found by their `traits`.
-        traits: what `unetseg.images.fingerprint` says of each.
+        given: the user's table of groups; without rows, images of one field are found by their `fingerprints`.
+        fingerprints: what `unetseg.images.fingerprint` says of each.
         appearances: gives what `unetseg.images.appearance` says of each, for experiments that nobody named.
 
     Raises:
         InputError: if there are too few samples, groups or experiments.
     """
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
-    relatives = find_relatives(list(strata), traits)
+    relatives = find_relatives(list(strata), fingerprints)
     named = names_groups(given)
     groups = joined(given, strata) if named else connected(strata, relatives.pairs)
     wanted, told = settings.model_dump(), dict[str, Any]()

@@ -40,12 +40,12 @@ class Relatives:
         return self.neighbours + self.duplicates
 
 
-def find_relatives(ids: Sequence[str], traits: Shaped[np.ndarray, " n"]) -> Relatives:
+def find_relatives(ids: Sequence[str], fingerprints: Shaped[np.ndarray, " n"]) -> Relatives:
     """Find neighbours and copies among images, given by their names, in any order, and their fingerprints."""
     order = sorted(range(len(ids)), key=lambda number: ids[number])
-    copies = find_duplicates(traits["thumbnail"][order])
+    copies = find_duplicates(fingerprints["thumbnail"][order])
     repeated = {second for (_, second), unturned in copies.items() if unturned}
-    found = find_neighbours(traits, [number for place, number in enumerate(order) if place not in repeated])
+    found = find_neighbours(fingerprints, [number for place, number in enumerate(order) if place not in repeated])
     return Relatives(
         neighbours=[(ids[first], ids[second]) for first, second in found.pairs],
         duplicates=[(ids[order[first]], ids[order[second]]) for first, second in sorted(copies)],
@@ -77,20 +77,20 @@ class Matches:
         return len(np.unique(self.pairs[self.scores <= threshold]))
 
 
-def find_neighbours(traits: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
+def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
     Time grows with the square of the number of images (a matrix product), memory linearly.
 
     Args:
-        traits: what `unetseg.images.fingerprint.traits` says of each image.
+        fingerprints: what `unetseg.images.fingerprint.fingerprint` says of each image.
         images: the numbers of those to compare. Of copies, pass one: they hide each other's neighbours.
 
     Returns:
         The pairs of neighbours as numbers of images, and the counts.
     """
     numbers = np.array(images, np.int64)
-    found, control = _search(traits, numbers, mirrored=False), _search(traits, numbers, mirrored=True)
+    found, control = _search(fingerprints, numbers, mirrored=False), _search(fingerprints, numbers, mirrored=True)
     threshold = loosest_threshold(found, control)
     pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
     return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
@@ -104,16 +104,16 @@ def loosest_threshold(found: Matches, control: Matches) -> float:
     return 0.0
 
 
-def _search(traits: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " compared"], *, mirrored: bool) -> Matches:
+def _search(fingerprints: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " compared"], *, mirrored: bool) -> Matches:
     """Match all borders that can meet: right with left, bottom with top, of the same number of pixels."""
     pairs, scores = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for end, start in (map(SIDES.index, sides) for sides in MEETING):
-        pixels = traits["pixels"][images, end]
+        pixels = fingerprints["pixels"][images, end]
         for length in np.unique(pixels).tolist():
             members = images[pixels == length]
             if len(members) > 1:
-                ends, starts = (traits["values"][members, side, : kept(length)] for side in (end, start))
-                steps = (traits["step"][members, side] for side in (end, start))
+                ends, starts = (fingerprints["values"][members, side, : kept(length)] for side in (end, start))
+                steps = (fingerprints["step"][members, side] for side in (end, start))
                 local, score = _match(ends, starts, *steps, mirrored=mirrored)
                 pairs.append(members[local])
                 scores.append(score)

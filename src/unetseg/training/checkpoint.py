@@ -28,16 +28,16 @@ Logs = dict[str, float] | None
 
 
 @dataclass
-class Past:
+class History:
     """The epochs of a training so far."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)  # one row of history.csv per epoch
+    epochs: list[dict[str, Any]] = field(default_factory=list)  # one row of history.csv per epoch
     best_epoch: int = 0
     best_dice: float = -1.0
     best_weights: list[np.ndarray] = field(default_factory=list)
 
 
-class Keeper(keras.callbacks.Callback):
+class Checkpoint(keras.callbacks.Callback):
     """Track the best epoch and patience across interruptions, which Keras' own callbacks do not survive."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Keeper(keras.callbacks.Callback):
         """
         super().__init__()
         self.training, self.average, self.patience, self.state = training, average, patience, state
-        self.past, self.write = Past(), write
+        self.history, self.write = History(), write
 
     def restore(self, unet: keras.Model) -> int:
         """Load the newest state into a compiled model, if there is one; return the number of finished epochs."""
@@ -57,19 +57,19 @@ class Keeper(keras.callbacks.Callback):
         if not (loaded := load_state(self.state)):
             return 0
         facts, arrays = loaded
-        self.past = Past(facts["history"], facts["best_epoch"], facts["best_dice"], arrays["best"])
+        self.history = History(facts["history"], facts["best_epoch"], facts["best_dice"], arrays["best"])
         unet.set_weights(arrays["weights"])
         for variable, value in zip(unet.optimizer.variables, arrays["optimizer"], strict=True):
             variable.assign(value)
         if self.average:
             self.average.restore(arrays["trained"])
         if self.write:
-            print(f"resumed after epoch {len(self.past.history)}", flush=True)
-        return len(self.past.history)
+            print(f"resumed after epoch {len(self.history.epochs)}", flush=True)
+        return len(self.history.epochs)
 
     def out_of_patience(self) -> bool:
         """Tell whether there was no progress for `patience` epochs."""
-        return len(self.past.history) - self.past.best_epoch >= self.patience
+        return len(self.history.epochs) - self.history.best_epoch >= self.patience
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Select the batches of this epoch and start the clock."""
@@ -90,13 +90,14 @@ class Keeper(keras.callbacks.Callback):
             raise InputError(f"epoch {epoch + 1}: the loss is {row['loss']}: try a smaller train.learning_rate")
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = time.monotonic() - self.started
-        past = self.past
-        past.history.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": round(seconds, 3)})
-        if row["val_dice"] > past.best_dice:
-            past.best_epoch, past.best_dice, past.best_weights = epoch + 1, row["val_dice"], self.model.get_weights()
+        history = self.history
+        history.epochs.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": round(seconds, 3)})
+        if row["val_dice"] > history.best_dice:
+            history.best_epoch, history.best_dice = epoch + 1, row["val_dice"]
+            history.best_weights = self.model.get_weights()
         if self.out_of_patience():
             self.model.stop_training = True
-            if past.best_dice <= 0:
+            if history.best_dice <= 0:
                 raise InputError(
                     f"validation Dice stayed 0 for {self.patience} epochs, the model predicts all background: try "
                     "train.loss: bce_dice, model.normalization: batch, another train.learning_rate, more train.patience"
@@ -105,15 +106,15 @@ class Keeper(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
-        past = self.past
-        facts = {"history": past.history, "best_epoch": past.best_epoch, "best_dice": past.best_dice}
+        history = self.history
+        facts = {"history": history.epochs, "best_epoch": history.best_epoch, "best_dice": history.best_dice}
         arrays = {
             "weights": self.model.get_weights(),
             "optimizer": [keras.ops.convert_to_numpy(variable) for variable in self.model.optimizer.variables],
-            "best": past.best_weights,
+            "best": history.best_weights,
             "trained": self.average.trained() if self.average else [],
         }
-        save_state(self.state, len(past.history), facts, arrays)
+        save_state(self.state, len(history.epochs), facts, arrays)
 
 
 def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Arrays) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 from unetseg.model import keras
 from unetseg.training.workers import RANK, TASKS, whole_number
 
@@ -66,8 +66,8 @@ def devices(distribute: str, batch_size: int) -> Iterator[Share]:
     except jax.errors.JaxRuntimeError as error:
         if share.processes == 1:
             raise
-        reason = str(error).splitlines()[0]
-        raise InputError(f"a process of this training was lost; run it again to resume: {reason}") from error
+        lost = "a process of this training was lost; run it again to resume"
+        raise InputError(f"{lost}: {first_line(error)}") from error
     finally:
         keras.distribution.set_distribution(None)
 

@@ -14,7 +14,7 @@ from unetseg.model.file import load_model
 from unetseg.training import losses
 from unetseg.training.average import Average
 from unetseg.training.batches import PlainBatches, TrainingBatches
-from unetseg.training.checkpoint import Keeper, Past
+from unetseg.training.checkpoint import Checkpoint, History
 from unetseg.training.devices import adam, make_reproducible, synchronise
 
 
@@ -27,7 +27,7 @@ def train(
     settings: TrainSettings,
     state: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> tuple[keras.Model, Past]:
+) -> tuple[keras.Model, History]:
     """Train a new U-Net until the epochs are over or validation Dice no longer rises.
 
     A state is saved in the folder `state` after every epoch, before `callbacks` are called. Called again with the same
@@ -49,10 +49,10 @@ def train(
     average = Average(learner, settings.ema) if settings.ema else None
     synchronise(unet, on=True)
     first = training.share.rank == 0  # the process that writes and prints
-    keeper = Keeper(training, average, settings.patience, state, write=first)
-    done = keeper.restore(learner)
+    checkpoint = Checkpoint(training, average, settings.patience, state, write=first)
+    done = checkpoint.restore(learner)
     for end in (min(settings.crop_epochs, settings.epochs), settings.epochs):  # first crops, then whole images
-        if done < end and not keeper.out_of_patience():
+        if done < end and not checkpoint.out_of_patience():
             training.epoch = done
             training.begun = False  # Keras looks at up to two batches for their shapes before the first epoch begins
             if training.num_batches == 1:  # compiled anew for one size, it gives the same bits as in a resumed training
@@ -62,16 +62,16 @@ def train(
                 validation_data=validation,
                 initial_epoch=done,
                 epochs=end,
-                callbacks=[*([average] if average else []), keeper, *callbacks],
+                callbacks=[*([average] if average else []), checkpoint, *callbacks],
                 shuffle=False,
                 verbose=(1 if sys.stdout.isatty() else 2) if first else 0,
             )
-            done = len(keeper.past.history)
+            done = len(checkpoint.history.epochs)
             if learner.stop_training:
                 break
     synchronise(unet, on=False)  # one device needs none, and JAX refuses it
-    unet.set_weights(keeper.past.best_weights)
-    return unet, keeper.past
+    unet.set_weights(checkpoint.history.best_weights)
+    return unet, checkpoint.history
 
 
 def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None:

@@ -11,7 +11,7 @@ from unetseg.objects.strips import Strip
 
 
 @dataclass(frozen=True)
-class About:
+class ImageInfo:
     """What is known of an image before it is predicted.
 
     Attributes:
@@ -34,7 +34,7 @@ class About:
 
 
 Add = Callable[[Strip], None]
-Writer = Callable[[Path, About], AbstractContextManager[Add]]
+Writer = Callable[[Path, ImageInfo], AbstractContextManager[Add]]
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from unetseg.errors import InputError
 from unetseg.images.resampling import fit, resize
 from unetseg.model.file import save_model
 from unetseg.objects.separation import separated_objects
-from unetseg.prediction.arrays import predict
+from unetseg.prediction.api import predict
 
 
 def test_an_image_is_fitted_predicted_and_restored():
