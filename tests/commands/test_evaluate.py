@@ -11,7 +11,7 @@ from spots import MODEL
 from unetseg.cli import main
 from unetseg.commands import scoring
 from unetseg.errors import InputError
-from unetseg.files import read_csv
+from unetseg.files import read_csv, write_json
 from unetseg.model.file import save_model
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
@@ -90,6 +90,19 @@ def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_a
     assert main([*words, str(tmp_path / "first"), "--channel", "0"]) == 0
     second, first = (line.split("Dice ")[1][:5] for line in capsys.readouterr().out.splitlines())
     assert float(second) > float(first) + 0.1
+
+
+def test_the_values_in_use_are_told_and_averaging_can_be_switched_off(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(scoring, "draw_run", draw)
+    MODEL.save(tmp_path / "m.keras")
+    write_json(tmp_path / "m.json", {"tta": True})
+    write_archive(tmp_path / "a.zip", make_tiles(SLIDES[:1]))
+    words = ["evaluate", "--model", str(tmp_path / "m.keras"), str(tmp_path / "a.zip"), "--out"]
+    assert main([*words, str(tmp_path / "own")]) == 0
+    assert f"tta True (from {tmp_path / 'm.json'})" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "asked"), "--no-tta", "--threshold", "0.4"]) == 0
+    assert "threshold 0.4, depth 1.0, min size 8, tta False (from" in (err := capsys.readouterr().err)
+    assert "m.json; --threshold, --tta as given)" in err
 
 
 def test_archives_of_one_name_are_refused_before_any_work(tmp_path, capsys):

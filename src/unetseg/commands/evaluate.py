@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the folder for evaluate.json, per_image.csv, pictures and report.html; several archives: one below for each"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out_help)
-    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns: 8 times slower")
+    tta_help = "average over the 8 flips and quarter turns: 8 times slower; default: the model's own"
+    parser.add_argument("--tta", action=argparse.BooleanOptionalAction, help=tta_help)
     parser.add_argument("--threshold", type=share, metavar="P", help="foreground from here; default: the model's own")
     channel_help = "a number from 0, a name from the file's metadata, or all; default: as the model was trained"
     parser.add_argument("--channel", type=channel, metavar="C", help=channel_help)

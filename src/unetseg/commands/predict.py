@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from unetseg.annotations.formats import FORMATS, WRITABLE
-from unetseg.commands.values import PROJECTIONS, channel, number, over_zero, share, whole
+from unetseg.commands.values import PROJECTIONS, TUNED, channel, number, over_zero, share, told_values, whole
 from unetseg.errors import InputError, printable
 from unetseg.images.inputs import FoundImages, Input, find_inputs
 from unetseg.images.storage import place
@@ -23,8 +23,6 @@ from unetseg.progress import progress
 
 if TYPE_CHECKING:
     from unetseg.prediction.folder import Outcome
-
-TUNED = ("threshold", "depth", "min_size", "tta")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
                 raise InputError(f"edited since they were predicted: {_some(edited)}; {rule}")
             left = [each for each in left if each not in edited]
             predicted = _start(options, held, settings, tuned, file)
-            print(_told(tuned, list(given), source), file=sys.stderr)
+            print(told_values(tuned, given, source), file=sys.stderr)
         except InputError as error:
             print(error, file=sys.stderr)
             return 2
@@ -143,13 +141,6 @@ def _chosen(inputs: FoundImages, options: argparse.Namespace, facts: dict[str, A
 
 def _some(files: Mapping[Input, list[Path]]) -> str:
     return f"{len(files)} images, such as {printable(str(next(iter(files.values()))[0]))}"
-
-
-def _told(tuned: Tuning, given: list[str], source: str) -> str:
-    """Say which values are used and where they come from."""
-    values = ", ".join(f"{name.replace('_', ' ')} {getattr(tuned, name)}" for name in TUNED)
-    options = f"; {', '.join('--' + name.replace('_', '-') for name in given)} as given" if given else ""
-    return f"{values} (from {source}{options})"
 
 
 def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from unetseg.commands.values import told_values
 from unetseg.config import DataSettings
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.files import atomic_path, check_lost, scratch_folder, write_csv, write_json
@@ -21,7 +22,7 @@ EXAMPLES = 3
 def open_scorer(
     model: Path,
     *,
-    tta: bool = False,
+    tta: bool | None = None,
     threshold: float | None = None,
     channel: Channel | None = None,
     project: Project | None = None,
@@ -31,7 +32,7 @@ def open_scorer(
 
     Args:
         model: the .keras file.
-        tta: whether to average over flips and quarter turns, also where the model's own values do not say so.
+        tta: whether to average over flips and quarter turns; None: as the model's own values say.
         threshold: probability from which a pixel is foreground; None: the model's own.
         channel: what of each image to look at; None: as the model was trained. See `unetseg.images.stacks`.
         project: how depth becomes one image; None: likewise.
@@ -42,12 +43,9 @@ def open_scorer(
     """
     facts = read_facts(model)
     known, source = find_tuning(model, facts)
-    tuning = known.changed(tta=tta or None, threshold=threshold)
-    print(
-        f"threshold {tuning.threshold:g}, depth {tuning.depth:g}, min size {tuning.min_size}: values of {source}"
-        f"{', but the threshold as given' if threshold else ''}",
-        file=sys.stderr,
-    )
+    tuning = known.changed(tta=tta, threshold=threshold)
+    given = [name for name, value in (("threshold", threshold), ("tta", tta)) if value is not None]
+    print(told_values(tuning, given, source), file=sys.stderr)
     channel, project = seen_by(facts, channel, project)
     data = DataSettings(
         archive="none",

@@ -1,11 +1,16 @@
-"""The values of options that several subcommands take."""
+"""The values of options that several subcommands take, and how they are told."""
 
 import argparse
 import contextlib
-from typing import get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, get_args
 
 from unetseg.images.stacks import Project
 
+if TYPE_CHECKING:
+    from unetseg.prediction.settings import Tuning
+
+TUNED = ("threshold", "depth", "min_size", "tta")
 SMALLEST = 1e-9  # of a number that has to be more than 0
 PROJECTIONS = get_args(Project)
 
@@ -42,3 +47,10 @@ def whole(word: str, least: int) -> int:
     if word.isdecimal() and int(word) >= least:
         return int(word)
     raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from {least} up")
+
+
+def told_values(tuned: "Tuning", given: Iterable[str], source: str) -> str:
+    """Say which values of a model are used and where they come from; those `given` are the user's own."""
+    values = ", ".join(f"{name.replace('_', ' ')} {getattr(tuned, name)}" for name in TUNED)
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    return f"{values} (from {source}{f'; {options} as given' if options else ''})"

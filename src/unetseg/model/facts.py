@@ -126,4 +126,3 @@ def _read(file: zipfile.ZipFile, name: str) -> bytes:
         if stream.read(1) or len(content) > limit:
             raise InputError(f"{file.filename}: refused, its member {name} unpacks to far more than a model needs")
     return content
-
