@@ -102,6 +102,15 @@ def test_without_resume_an_edited_result_is_not_written_over(capsys):
     assert tifffile.imread("out/b.labels.tif").min() == 1
 
 
+def test_results_of_before_are_named_where_an_image_fails_now(capsys):
+    predict("--write", "labels", "images")
+    Path("images/b.png").write_bytes(Path("images/b.png").read_bytes()[:60])
+    capsys.readouterr()
+    assert predict("--write", "labels", "images") == 1
+    told = "files of an earlier run stay, and may show other objects: 1 images, such as out/b.png"
+    assert told in capsys.readouterr().err
+
+
 def test_files_of_kinds_that_are_not_written_again_are_named(capsys):
     predict("--write", "labels,geojson", "images")
     assert "earlier run" not in capsys.readouterr().err

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from forms import png
 
 from unetseg.dataset.importing import import_archive
@@ -418,3 +419,21 @@ def test_two_folders_of_images_beside_one_of_objects_are_problems_that_name_both
 def test_a_folder_of_pairs_may_be_named_after_objects():
     pair("in/my seg/a")
     assert imported("in")[0] == ["a"]
+
+
+def test_an_ome_tiff_is_paired_without_the_ome_in_its_name():
+    for name, pixels in (("x.ome", IMAGE), ("x_mask.ome", MASK), ("y.ome", IMAGE), ("y_mask", MASK)):
+        path = Path(f"in/{name}.tif")
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, pixels, photometric="minisblack")
+    Path("in/groups.csv").write_text("id,group\nx.ome.tif,1\ny,2\n")
+    names, groups, summary = imported("in")
+    assert (names, groups, summary.problems) == (["x", "y"], "id,group\nx,1\ny,2\n", [])
+
+
+def test_a_mask_of_several_pages_is_not_told_to_be_projected():
+    for folder in ("images", "masks"):
+        Path("in", folder).mkdir(parents=True)
+        tifffile.imwrite(f"in/{folder}/z.tif", np.stack([IMAGE, IMAGE]), photometric="minisblack")
+    with pytest.raises(InputError, match=r"masks/z\.tif: holds 2 images; save the one you need as a separate file\n"):
+        imported("in", project="max")

@@ -68,12 +68,25 @@ def test_images_that_differ_in_their_suffix_alone_keep_it(folder):
     assert names([folder], folder.parent / "out") == ["a.bmp", "a.png", "b/c", "b/d/e"]
 
 
-def test_images_of_two_folders_with_one_name_are_refused(folder):
+def test_images_of_two_folders_with_one_name_are_refused_and_the_others_are_found(folder):
     other = folder.parent / "other"
     other.mkdir()
     cv2.imwrite(str(other / "a.png"), np.zeros((9, 9), np.uint8))
-    with pytest.raises(InputError, match=r"images/a\.png and .*other/a\.png"):
-        names([folder, other], folder.parent / "out")
+    found = find_inputs([str(folder), str(other)], folder.parent / "out")
+    assert [each.name for each in found.images] == ["b/c", "b/d/e"]
+    (line,) = found.failed
+    assert line.endswith("both would be written to 'a.png'; predict them into two folders")
+    assert str(other / "a.png") in line
+
+
+def test_a_file_that_two_paths_lead_to_is_predicted_once(folder):
+    assert names([folder / "a.png", folder / "b" / ".." / "a.png"], folder.parent / "out") == ["a"]
+
+
+def test_the_mask_of_an_ome_tiff_is_no_image(folder):
+    for name in ("x.ome.tif", "x_mask.ome.tif", "y.ome.tif", "y_labels.tif"):
+        tifffile.imwrite(folder / "b" / "d" / name, np.zeros((9, 9), np.uint16), photometric="minisblack")
+    assert names([folder / "b" / "d"], folder.parent / "out") == ["e", "x.ome", "y.ome"]
 
 
 def test_each_plane_of_a_stack_is_an_image(folder):

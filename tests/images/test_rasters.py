@@ -181,3 +181,15 @@ def test_opencv_reads_the_same_pixels():
         data = encode(NOISE, kind)
         other = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[..., ::-1]
         assert np.array_equal(read_raster(data)[0], other)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("size", [64, 100, 200])
+@pytest.mark.parametrize("value", [1, 20, 100, 200, 255])
+def test_a_flat_jpeg_whose_last_bytes_say_little_is_sound(value, size, progressive):
+    image = np.zeros((size, size), np.uint8)
+    image[: size // 2] = value
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "JPEG", quality=90, progressive=progressive)
+    pixels, _ = read_raster(encoded.getvalue())
+    assert np.abs(pixels[..., 0].astype(int) - image).max() < 9

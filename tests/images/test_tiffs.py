@@ -6,10 +6,11 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from unetseg.errors import InputError
 from unetseg.images import tiff_pages
-from unetseg.images.opening import count_images, open_image, read_stored
+from unetseg.images.opening import count_images, open_image, read_image, read_stored
 
 STACK = np.random.default_rng(0).integers(0, 65536, (4, 30, 40), np.uint16)
 COLOUR = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
@@ -432,3 +433,82 @@ def test_a_chain_of_pages_that_leads_back_to_itself_is_refused(tmp_path):
     (tmp_path / "ring.tif").write_bytes(b"II*\0" + first + second)
     with pytest.raises(InputError, match=r"ring\.tif: is damaged"):
         read_stored(tmp_path / "ring.tif", None)
+
+
+def test_a_smaller_image_that_is_no_copy_is_not_passed_over(tmp_path):
+    cells = np.random.default_rng(0).integers(0, 4000, (256, 320), np.uint16)
+    for name, first, second in (("of two", cells * 0, cells[:128, :160]), ("both", cells, cells[:128, :160])):
+        with tifffile.TiffWriter(tmp_path / f"{name}.ome.tif", ome=True) as file:
+            for pixels in (first, second):
+                file.write(pixels, photometric="minisblack", metadata={"axes": "YX"})
+        with pytest.raises(InputError, match="holds images of 256x320 and 128x160 pixels; save each as a separate"):
+            read_image(tmp_path / f"{name}.ome.tif")
+
+
+def test_the_size_of_a_pixel_and_the_channels_are_those_of_the_image_that_is_read(tmp_path):
+    image = np.random.default_rng(0).integers(0, 4000, (64, 80), np.uint16)
+    overview = image.reshape(32, 2, 40, 2).mean(axis=(1, 3)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        for pixels, size in ((overview, 4.0), (image, 0.5)):
+            file.write(
+                pixels, photometric="minisblack", metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size}
+            )
+    found = read_stored(tmp_path / "a.ome.tif")
+    assert (found.pixels.shape, found.pixel) == ((64, 80, 1), (0.5, 0.5))
+    with tifffile.TiffWriter(tmp_path / "b.ome.tif", ome=True) as file:
+        for size in (0.5, 1.0):
+            metadata = {"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size}
+            file.write(image, photometric="minisblack", metadata=metadata)
+    with pytest.raises(InputError, match="holds images with pixels of several sizes; save each as a separate file"):
+        read_stored(tmp_path / "b.ome.tif", 0)
+
+
+def test_channels_of_a_hyperstack_with_a_missing_page_are_not_mixed(tmp_path):
+    planes = np.random.default_rng(0).integers(0, 4000, (6, 64, 80), np.uint16)
+    text = "ImageJ=1.53\nimages=6\nchannels=2\nslices=3\nhyperstack=true\nmode=composite\n"
+    for pages, told in ((6, False), (5, True)):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for number in range(pages):
+                description = text if number == 0 else None
+                file.write(planes[number], photometric="minisblack", description=description, metadata=None)
+        if told:
+            with pytest.raises(InputError, match="holds 5 planes, other than its metadata say, so that which of them"):
+                read_stored(tmp_path / "a.tif", channel=0, project="max")
+            assert (read_stored(tmp_path / "a.tif", 3).pixels[..., 0] == planes[3]).all()  # one by one is plain
+        else:
+            found = read_stored(tmp_path / "a.tif", channel=0, project="max").pixels
+            assert (found[..., 0] == planes[::2].max(axis=0)).all()
+
+
+def test_a_channel_whose_name_is_a_number_is_found_by_it(tmp_path):
+    planes = np.random.default_rng(0).integers(0, 4000, (2, 64, 80), np.uint16)
+    metadata = {"axes": "CYX", "Channel": {"Name": ["405", "488"]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, ome=True, photometric="minisblack", metadata=metadata)
+    for channel, expected in ((488, 1), ("488", 1), (0, 0), (1, 1)):
+        found = read_stored(tmp_path / "a.ome.tif", channel=channel).pixels
+        assert (found[..., 0] == planes[expected]).all()
+    with pytest.raises(InputError, match=r"has no channel 2; it has 2 channels \(405, 488\), counted from 0"):
+        read_stored(tmp_path / "a.ome.tif", channel=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 400), (400, 1), (1, 1)])
+def test_an_image_of_one_row_or_column_is_told_as_too_small(tmp_path, shape):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), photometric="minisblack")
+    with pytest.raises(InputError, match=f"is {shape[0]}x{shape[1]} pixels; at least 8x8 are needed"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_palette_in_8_bit_gives_the_colours_of_one_in_16(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8)
+    colours = np.random.default_rng(1).integers(0, 256, (3, 256), np.uint16)
+    for factor in (1, 257):
+        tifffile.imwrite(tmp_path / "a.tif", image, photometric="palette", colormap=colours * np.uint16(factor))
+        assert (read_image(tmp_path / "a.tif") == colours.T.astype(np.uint8)[image]).all()
+
+
+def test_a_file_that_ends_before_its_pixels_is_told_as_cut_off(tmp_path):
+    Image.fromarray(np.zeros((64, 80), np.uint8)).save(tmp_path / "a.tif")
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="is cut off: its pixels are not all there"):
+        read_image(tmp_path / "a.tif")

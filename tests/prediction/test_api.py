@@ -39,7 +39,7 @@ def test_many_images_come_back_in_their_order():
     [
         lambda image: image[..., 0],
         lambda image: image[..., :1],
-        lambda image: np.concatenate([image, image[..., :1] * 0], axis=2),
+        lambda image: np.concatenate([image, image[..., :1] * 0], axis=2),  # the same alpha everywhere
         lambda image: image.astype(np.uint16) * 16,
         lambda image: image.astype(np.float64) / 1000,
         lambda image: image > 128,
@@ -60,8 +60,16 @@ def test_what_is_no_image_is_told(array):
 
 
 def test_values_that_are_no_numbers_are_told():
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match=r"an image has 81 values that are NaN, infinite or beyond 1e\+30$"):
         predict(np.full((9, 9), np.nan), MODEL)
+
+
+def test_nothing_of_an_array_is_passed_over():
+    two = np.dstack([spots(50, 70)[..., 0], np.zeros((50, 70), np.uint8)])
+    with pytest.raises(InputError, match=r"pass one channel: image\[\.\.\., 0\]"):
+        predict(two, MODEL)
+    with pytest.raises(InputError, match=r"a masked array: .* pass image\.filled"):
+        predict(np.ma.array(spots(50, 70), mask=spots(50, 70) > 9), MODEL)
 
 
 def test_the_threshold_depth_and_smallest_object_are_the_callers():

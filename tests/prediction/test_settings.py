@@ -98,3 +98,8 @@ def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path, text, t
 def test_a_scale_that_there_is_not_is_told():
     with pytest.raises(InputError, match="scale 'nonsense': it is one of auto, resize, tiles"):
         Tuning().settings(scale="nonsense")
+
+
+def test_numbers_of_numpy_are_numbers():
+    given = {"threshold": np.float32(0.5), "min_size": np.int64(2), "tta": np.bool_(True)}
+    assert Tuning().changed(**given) == Tuning(threshold=0.5, min_size=2, tta=True)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from spots import MODEL, SIZE, spots
 
+from unetseg.errors import ModelError
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Settings, Tuning
@@ -28,11 +29,18 @@ def test_a_larger_image_is_never_shrunk_to_the_models_size():
     assert decide(spots(SIZE, 4 * SIZE + 1), tuning=Tuning()) != "fitted"
 
 
-@pytest.mark.parametrize(("pixel", "zoom"), [((0.25, 0.25), 0.5), ((0.5, 2.0), 2.0), ((1e9, 1e9), 64)])
+@pytest.mark.parametrize(("pixel", "zoom"), [((0.25, 0.25), 0.5), ((0.5, 2.0), 2.0), ((8.0, 8.0), 16)])
 def test_the_size_of_the_pixels_decides_where_the_models_is_known(pixel, zoom):
     assert decide(spots(50, 60), pixel) == zoom
     assert decide(spots(50, 60), pixel, Tuning(sizes=(20, 60))) == "fitted"
     assert decide(spots(50, 60), pixel, pixel_size=0.25) == 0.5
+
+
+@pytest.mark.parametrize("size", [84.7, 0.007])  # 118 dots per cm, as for printing
+def test_pixels_of_an_impossible_size_are_told_with_the_remedy(size):
+    with pytest.raises(ModelError, match=rf"its pixels are {size:g} µm, those of the model 0.5: .* say --pixel-size"):
+        decide(spots(50, 60), (size, size))
+    assert decide(spots(50, 60), (size, size), zoom=2.0) == 2.0
 
 
 def test_images_in_memory_are_predicted_at_the_zoom_that_their_pixels_ask_for():

@@ -26,6 +26,7 @@ from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
 from unetseg.images.opening import Stored, read_stored
 from unetseg.images.rasters import MAX_PIXELS
+from unetseg.images.stacks import PROJECT_IT
 
 MAX_OBJECTS = 65_535
 JPEG = b"\xff\xd8\xff"
@@ -147,7 +148,10 @@ def _read_plain(path: Path, image: Stored | None) -> Region | None:
 
 def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, bool]:
     """Read the values of a file, 0 for background, and tell whether it is the image that it should be a mask of."""
-    stored = read_stored(path)
+    try:
+        stored = read_stored(path)
+    except InputError as error:  # only images are projected
+        raise InputError(*(line.replace(PROJECT_IT, "") for line in error.args)) from error
     if problem := image and _mismatch(stored, image):
         raise InputError(f"{path}: {problem}")
     if stored.white_is_zero:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.commands.values import PROJECTIONS, TUNED, channel, number, over_zero, share, told_values, whole
 from unetseg.errors import InputError, printable
-from unetseg.images.inputs import FoundImages, Input, find_inputs
+from unetseg.images.inputs import Input, find_inputs
 from unetseg.images.storage import place
 from unetseg.model import PRETRAINED
 from unetseg.model.facts import read_facts
@@ -71,14 +71,14 @@ def run(options: argparse.Namespace) -> int:
     """Find the images, and load TensorFlow once they are known; the folder of results is locked until all are done."""
     with ExitStack() as held:
         try:
-            inputs = find_inputs(options.paths, options.out, earlier=find_earlier)
-            print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
             file = options.model or PRETRAINED
             if not options.model and not file.is_file():
                 raise InputError(f"{file} is missing; name a model with --model")
             facts = read_facts(file)
+            channel, project = seen_by(facts, options.channel, options.project)
+            inputs = find_inputs(options.paths, options.out, channel, project, find_earlier)
+            print(f"{inputs}; loading the model", file=sys.stderr, flush=True)
             found, source = find_tuning(file, facts)
-            inputs = _chosen(inputs, options, facts)
             given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
             tuned = found.changed(**given)
             asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
@@ -102,8 +102,6 @@ def run(options: argparse.Namespace) -> int:
             kept = f"edited since and kept: {_some(edited)}"
             stale = "the tables have them as they were predicted"
             print(f"{kept}; {stale}; remove a file to predict it again", file=sys.stderr)
-        if others := results.of_other_kinds(sources):
-            print(f"files of an earlier run stay, and may show other objects: {_some(others)}", file=sys.stderr)
         for line in (*inputs.failed, *refused.values()):
             print(printable(line), file=sys.stderr)
         failed = int(bool(inputs.failed or refused))
@@ -111,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
             if failure:
                 failed = 1
                 print(failure, file=sys.stderr)
+        if earlier := results.of_earlier_runs(sources):
+            print(f"files of an earlier run stay, and may show other objects: {_some(earlier)}", file=sys.stderr)
         for line in _summary(results.gather(sources), options.write):
             print(line, file=sys.stderr)
         return failed
@@ -129,14 +129,6 @@ def _start(
     from unetseg.prediction.folder import open_predictor  # noqa: PLC0415 - takes seconds; a typo is told before
 
     return open_predictor(file, settings, tuned).predict
-
-
-def _chosen(inputs: FoundImages, options: argparse.Namespace, facts: dict[str, Any]) -> FoundImages:
-    """Choose channel and depth as asked for, or as the model was trained; other projections give other planes."""
-    channel, project = seen_by(facts, options.channel, options.project)
-    if (channel, project) == ("all", "none"):
-        return inputs
-    return find_inputs(options.paths, options.out, channel, project, find_earlier)
 
 
 def _some(files: Mapping[Input, list[Path]]) -> str:

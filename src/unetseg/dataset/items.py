@@ -15,7 +15,7 @@ from unetseg.dataset.layout import TABLES, nfc
 from unetseg.dataset.problems import attempt
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import printable
-from unetseg.images.names import SUFFIXES, as_text
+from unetseg.images.names import SUFFIXES, as_text, without_ome
 from unetseg.images.stacks import Channel, Project
 
 Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
@@ -145,7 +145,7 @@ def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:
 def stem_of(name: str) -> str:
     """Take the suffix of an image, and no other, from a name: that of `slide.1` is part of it."""
     path = PurePath(name)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return without_ome(path.stem) if path.suffix.lower() in SUFFIXES else path.name
 
 
 def such_as(files: Sequence[Path], root: Path) -> str:

@@ -22,7 +22,7 @@ from unetseg.dataset.items import (
     such_as,
 )
 from unetseg.dataset.layout import TABLES, nfc
-from unetseg.images.names import SUFFIXES
+from unetseg.images.names import SUFFIXES, without_ome
 
 MARK = re.compile(
     r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE
@@ -98,7 +98,7 @@ def _sorted(
     folder: Path, kinds: Kinds, only: str | None, parts: Collection[Path]
 ) -> tuple[_Images, _Objects, list[Path]]:
     """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
-    rasters = {(group_of(file, folder, parts), nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
+    rasters = {(group_of(file, folder, parts), _stem(file)) for file, kind in kinds.items() if kind == "raster"}
     images: _Images = defaultdict(list)
     objects: _Objects = defaultdict(lambda: defaultdict(list))
     others = list[Path]()
@@ -135,8 +135,8 @@ def _tell_unused(found: FoundItems, folder: Path, bare: list[Path], alone: list[
 
 def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) -> tuple[_Key, bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
-    stem, group, part = nfc(file.stem), group_of(file, root, parts), part_of(file, root, parts)
-    base = MARK.sub("", stem)
+    stem, group, part = _stem(file), group_of(file, root, parts), part_of(file, root, parts)
+    base = without_ome(MARK.sub("", stem))
     own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
     if part and OBJECT_WORDS.search(part.name):
         if part != file.parent and own in rasters:
@@ -146,6 +146,10 @@ def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) ->
         marked = base != stem and part != file.parent and (group, base) in rasters
         return (group, base if marked else stem), marked
     return (group, stem if (group, stem) in rasters else base), True
+
+
+def _stem(file: Path) -> str:
+    return without_ome(nfc(file.stem))
 
 
 def _pair_problem(

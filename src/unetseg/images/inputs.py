@@ -57,7 +57,7 @@ class FoundImages:
 
     Attributes:
         images: to predict.
-        failed: a line for each link or folder that cannot be read.
+        failed: a line for each link or folder that cannot be read, and for two images that would have one result.
         left_out: how many files are no images to predict, by the reason.
     """
 
@@ -74,7 +74,7 @@ class FoundImages:
             reasons = [f"{count} {printable(reason)}" for reason, count in self.left_out.most_common(9)]
             parts.append(f"left out: {', '.join(reasons)}{', …' * (len(self.left_out) > 9)}")
         if self.failed:
-            parts.append(f"cannot be read: {len(self.failed)}")
+            parts.append(f"cannot be used: {len(self.failed)}")
         return "; ".join(parts)
 
 
@@ -99,7 +99,7 @@ def find_inputs(
         earlier: gives the files that earlier runs wrote to a folder, absolute or as URLs, which are no images.
 
     Raises:
-        InputError: if a word names no image, or two images would have results of one name.
+        InputError: if a word names no image.
     """
     found, files, earlier = FoundImages(), dict[Place, str](), cache(earlier)
     for word in words:
@@ -114,17 +114,19 @@ def find_inputs(
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word}: no image found; {rule}")
         files |= below
+    files = dict({(_real(path), image): (path, image) for path, image in files.items()}.values())
     stems = Counter(map(without_suffix, files.values()))
-    named: dict[str, Input] = {}
+    named, clashing = dict[str, Input](), set[str]()
     for path, image in files.items():
         base = image if stems[without_suffix(image)] > 1 else without_suffix(image)
         for plane in _planes(path, project):
             each = Input(path, image, plane, base if plane is None else f"{base}_{plane:04}", channel, project)
-            if each.name in named:
-                both = f"{named[each.name].path} and {each.path}"
-                raise InputError(f"{both}: both would be written to {each.name!r}; predict them into two folders")
-            named[each.name] = each
-    found.images = list(named.values())
+            other = named.setdefault(each.name, each)
+            if other is not each:
+                rule = f"both would be written to {each.name!r}; predict them into two folders"
+                found.failed.append(f"{other.path} and {each.path}: {rule}")
+                clashing.add(each.name)
+    found.images = [each for name, each in named.items() if name not in clashing]
     return found
 
 
@@ -177,6 +179,11 @@ class _Search:
                 found.left_out["masks of images"] += 1
             else:
                 yield path
+
+
+def _real(path: Place) -> Place:
+    """Give a file's one path, whatever links lead to it."""
+    return path.resolve() if isinstance(path, Path) else path
 
 
 def _planes(path: Place, project: Project) -> Sequence[int | None]:

@@ -24,8 +24,13 @@ def is_clutter(parts: Sequence[str]) -> bool:
 
 def is_named_mask(file: PurePath, stems: Collection[str]) -> bool:
     """Tell a mask that is named after one of the files beside it, given by their stems."""
-    named = MASK.match(file.stem)
-    return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image"))
+    named = MASK.match(without_ome(file.stem))
+    return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image", ".ome"))
+
+
+def without_ome(stem: str) -> str:
+    """Take `.ome` from a stem: the suffix of an OME-TIFF is `.ome.tif`."""
+    return stem[:-4] if stem.lower().endswith(".ome") else stem
 
 
 def matches(names: Sequence[str], pattern: Sequence[str]) -> bool:

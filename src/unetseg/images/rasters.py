@@ -99,8 +99,8 @@ def check_encoded(kind: str, data: bytes, pixels: int) -> None:
     """Refuse an encoded image, or a strip or tile of one, that claims to have more pixels than it should or is damaged.
 
     libjpeg fills damaged pixels with grey and only warns. JPEG XL packs a JPEG losslessly, so every bit of it must have
-    a meaning there. A sound JPEG does not pack without its last bytes; a damaged one may end early, with bytes left.
-    `kind` is one of `KINDS` or "WEBP".
+    a meaning there. Without its last bytes a sound JPEG does not pack, or has other pixels; a damaged one may end
+    early, with bytes left. `kind` is one of `KINDS` or "WEBP".
 
     Raises:
         InputError: if it is damaged, or of a kind that is too rare to be checked.
@@ -112,8 +112,13 @@ def check_encoded(kind: str, data: bytes, pixels: int) -> None:
     if kind == "JPEG":
         if not _packs(data):
             raise InputError("is a damaged JPEG, or one of a rare kind; save it as PNG")
-        if data.endswith(JPEG_END) and _packs(data[: -2 - PADDING] + JPEG_END):
+        shorter = data[: -2 - PADDING] + JPEG_END
+        if data.endswith(JPEG_END) and _packs(shorter) and _same_pixels(shorter, data):
             raise InputError("is a damaged JPEG: its pixels end before the file does")
+
+
+def _same_pixels(data: bytes, other: bytes) -> bool:
+    return np.array_equal(imagecodecs.jpeg8_decode(data), imagecodecs.jpeg8_decode(other))
 
 
 def _packs(data: bytes) -> bool:

@@ -16,6 +16,7 @@ Values = Shaped[np.ndarray, "rows width channels"]  # as stored
 Rows = Callable[[int, int], Values]  # gives the rows of an image from a first one to one before the last
 
 MAX_PLANES = 100_000  # per file; a file may claim any number, and they are listed
+PROJECT_IT = ", or project the image's depth (data.project, --project)"
 NAMED = 20  # channels listed in an error message
 
 
@@ -37,6 +38,7 @@ class Stack:
         alpha: whether the file has alpha besides; it is one value everywhere, or reading fails.
         orientation: as Exif has it, 1 to 8; the pixels are taken as stored.
         white_is_zero: whether the file stores white as 0; `read` gives it the other way round.
+        unclear: whether there are several channels among the depths, as the metadata do not fit the planes.
     """
 
     height: int
@@ -52,6 +54,7 @@ class Stack:
     alpha: bool = False
     orientation: int = 1
     white_is_zero: bool = False
+    unclear: bool = False
 
 
 def count_planes(stack: Stack, project: Project = "none") -> int:
@@ -74,10 +77,11 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
             silence.
     """
     count = count_planes(stack, project)
+    if stack.unclear and (channel != "all" or project != "none"):
+        rule = "which of them is which channel and depth is unknown; save it anew, or predict its planes one by one"
+        raise InputError(f"holds {stack.depths} planes, other than its metadata say, so that {rule}")
     if plane is None and count > 1:
-        remedy = (
-            ", or project the image's depth (data.project, --project)" if project == "none" and stack.depths > 1 else ""
-        )
+        remedy = PROJECT_IT if project == "none" and stack.depths > 1 else ""
         raise InputError(f"holds {count} images; save the one you need as a separate file{remedy}")
     if not 0 <= (plane or 0) < count:
         raise InputError(f"has no plane {plane}; it holds {count}, counted from 0")
@@ -97,8 +101,9 @@ def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
             return range(stack.channels)
         remedy = "name one with data.channel in params.yaml or --channel"
         raise InputError(f"has {_listed(stack)}, which are neither grey nor RGB with or without alpha; {remedy}")
-    number = channel if isinstance(channel, int) else _number(stack.names, channel)
-    if number is None or not 0 <= number < stack.channels:
+    counted = isinstance(channel, int) and 0 <= channel < stack.channels
+    number = channel if counted else _number(stack.names, str(channel))  # a name may be a number: 405, 488
+    if not isinstance(number, int) or number >= stack.channels:
         raise InputError(f"has no channel {channel!r}; it has {_listed(stack)}, counted from 0")
     return [number]
 

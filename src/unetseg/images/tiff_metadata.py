@@ -7,7 +7,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import tifffile
 
-MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+MICRONS = {
+    **dict.fromkeys(("µm", "μm", "um", "\\u00B5m", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    "pm": 1e-6,
+    "Å": 1e-4,
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+}
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
 
 
@@ -20,35 +28,47 @@ def is_implausible(xml: str, pages: int) -> bool:
     return any(count > pages for count in runs) or sum(planes) > pages * max(1, samples)
 
 
-def channel_names(tiff: tifffile.TiffFile, channels: int) -> list[str]:
-    """Find the names of the channels in OME's or ImageJ's metadata; empty where they are not all there."""
+def stains(tiff: tifffile.TiffFile) -> int:
+    """Count the channels that are planes of their own, as OME or ImageJ say, whether or not it is right."""
+    if tiff.ome_metadata:
+        counts = (re.findall(rf'\b{name}="(\d+)"', tiff.ome_metadata) for name in ("SizeC", "SamplesPerPixel"))
+        channels, samples = (max(map(int, each), default=1) for each in counts)
+        return channels // max(1, samples)
+    channels = (tiff.imagej_metadata or {}).get("channels", 1)
+    return channels if isinstance(channels, int) else 1
+
+
+def channel_names(tiff: tifffile.TiffFile, series: int, channels: int) -> list[str]:
+    """Find the names of a series' channels in OME's or ImageJ's metadata; empty where they are not all there."""
     names: list[str] = []
-    if tiff.ome_metadata and (image := _first_image(tiff.ome_metadata)) is not None:
+    if tiff.ome_metadata and (image := _image(tiff.ome_metadata, series)) is not None:
         names = [each.get("Name", "") for each in image.iter() if each.tag.endswith("}Channel")]
     elif tiff.imagej_metadata:
         names = [str(each) for each in tiff.imagej_metadata.get("Labels") or []][:channels]
     return names if len(names) == channels else []
 
 
-def _first_image(xml: str) -> ET.Element | None:
+def _image(xml: str, series: int) -> ET.Element | None:
+    """Find what OME says of a series."""
     try:
-        return next((each for each in ET.fromstring(xml) if each.tag.endswith("Image")), None)  # noqa: S314
+        images = [each for each in ET.fromstring(xml) if each.tag.endswith("Image")]  # noqa: S314
     except ET.ParseError:
         return None
+    return images[series] if series < len(images) else None
 
 
-def pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Find the size of a pixel in µm, where OME or ImageJ say it or the resolution is in centimetres."""
+def pixel_size(tiff: tifffile.TiffFile, series: int) -> tuple[float, float] | None:
+    """Find the size of a series' pixels in µm, where OME or ImageJ say it or the resolution is in centimetres."""
     try:
-        height, width = (length * MICRONS[unit] for length, unit in _sizes(tiff))
+        height, width = (length * MICRONS[unit] for length, unit in _sizes(tiff, series))
     except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
         return None
     return (height, width) if 0 < height < np.inf and 0 < width < np.inf else None
 
 
-def _sizes(tiff: tifffile.TiffFile) -> list[tuple[float, str]]:
+def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
     if tiff.ome_metadata:
-        image = _first_image(tiff.ome_metadata)
+        image = _image(tiff.ome_metadata, series)
         found = {} if image is None else next((p.attrib for p in image if p.tag.endswith("Pixels")), {})
         names = [f"PhysicalSize{axis}" for axis in "YX"]
         return [(float(found.get(name, "0").replace(",", ".")), found.get(f"{name}Unit", "µm")) for name in names]

@@ -14,9 +14,10 @@ from jaxtyping import Shaped, UInt16
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
-from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, in_our_words
+from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_size, in_our_words
+from unetseg.images.resampling import resize
 from unetseg.images.stacks import Stack, Values
-from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size
+from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size, stains
 from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -24,6 +25,8 @@ COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
+COMPARED = 2**24  # pixels by which an image is compared to one that may be a smaller copy
+ALIKE = 0.4  # least correlation of the two; that of every second pixel of white noise, the worst case, is 0.5
 RAMP = 256  # least number of entries of a palette that only says in which colour to display values
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
@@ -43,11 +46,15 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
         with in_our_words():
             tiff = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
             pages = len(tiff.pages)  # ends a chain that leads back to itself, which `series` would follow for ever
+            stated = stains(tiff)
             if (tiff.is_ome or tiff.is_imagej) and not _told_rightly(tiff, pages):
                 tiff = stack.enter_context(tifffile.TiffFile(file, is_ome=False, is_imagej=False))
                 _ = len(tiff.pages)
             parts = _alike(tiff)
-            first = parts[0]
+            first, numbers = parts[0], [tiff.series.index(part.series) for part in parts]
+            pixels = {pixel_size(tiff, number) for number in numbers}
+            if len(pixels) > 1:
+                raise InputError("holds images with pixels of several sizes; save each as a separate file")
             opened = Stack(
                 first.height,
                 first.width,
@@ -55,12 +62,13 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 depths=first.depths,
                 channels=first.channels,
                 colour=first.colour,
-                names=channel_names(tiff, first.channels),
+                names=channel_names(tiff, numbers[0], first.channels),
                 dtype=first.dtype,
-                pixel=pixel_size(tiff),
+                pixel=pixels.pop(),
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
+                unclear=pages > 1 and stated > first.channels,
             )
         yield opened
 
@@ -83,6 +91,8 @@ class _Series:
         self.page = page
         self.kind = PHOTOMETRIC(page.photometric)
         _check_kind(page, self.kind)
+        if 1 in (page.imagelength, page.imagewidth):
+            check_size(int(page.imagelength), int(page.imagewidth), 1)
         self.palette = _palette(page)
         dims = [each for each in zip(series.axes, map(int, series.shape), strict=True) if each[1] > 1]
         inside = sum(length > 1 for length in page.shape)
@@ -116,6 +126,8 @@ class _Series:
                 raise InputError(f"stores all its planes as one, of {size / 2**20:,.0f} MiB; save them one by one")
             return
         held = len(self.page.parent.pages) if offset is None else (file.size - offset) // self.page.nbytes
+        if not held:
+            raise InputError("is cut off: its pixels are not all there")
         if planes > held:
             raise InputError(f"claims to hold {planes:,} planes, and has room for {held:,}")
 
@@ -185,6 +197,8 @@ def _palette(page: tifffile.TiffPage) -> Shaped[np.ndarray, "entries 3"] | None:
     if page.photometric != PHOTOMETRIC.PALETTE:
         return None
     colours: UInt16[np.ndarray, "3 entries"] = np.asarray(page.colormap)
+    if colours.max() <= 255:  # by old programs, in 8 bit; libtiff takes them so, too
+        colours = colours * np.uint16(257)
     entries = colours.shape[1]
     even = colours[:, -1:] * np.linspace(0, 1, entries)
     if entries >= RAMP and colours[:, -1].any() and np.abs(colours - even).max() <= 257:
@@ -204,7 +218,8 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
         key = each.keyframe
         if (key.imagelength, key.imagewidth) != (largest.keyframe.imagelength, largest.keyframe.imagewidth):
             factor = largest.keyframe.imagewidth / key.imagewidth
-            if factor > 1.5 and abs(key.imagelength * factor - largest.keyframe.imagelength) <= 2 * factor:
+            same = abs(key.imagelength * factor - largest.keyframe.imagelength) <= 2 * factor
+            if factor > 1.5 and same and _is_copy(_Series(each), first):
                 continue  # a level of a pyramid that is not declared as such
             sizes = f"{first.height}x{first.width} and {key.imagelength}x{key.imagewidth}"
             raise InputError(f"holds images of {sizes} pixels; save each as a separate file")
@@ -213,3 +228,17 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
             raise InputError("holds series of different channels, depths or types; save each as a separate file")
         alike.append(other)
     return sorted(alike, key=lambda part: series.index(part.series))
+
+
+def _is_copy(small: _Series, large: _Series) -> bool:
+    """Tell whether an image shows in its middle rows what another one of the same proportions shows, only smaller."""
+    factor = large.height / small.height
+    rows = min(small.height, max(1, int(COMPARED / (large.width * factor))))
+    top = (small.height - rows) // 2
+    seen = small.read(0, 0, [0], top, top + rows)
+    shown = large.read(0, 0, [0], round(top * factor), round((top + rows) * factor))
+    shrunk = resize(shown[..., 0].astype(np.float32), rows, small.width)
+    pair = np.stack([seen.ravel(), shrunk.ravel()]).astype(np.float64)
+    if pair.std(axis=1).min() == 0:
+        return bool(np.isclose(pair[0], pair[1]).all())
+    return bool(np.corrcoef(pair).min() > ALIKE)

@@ -14,7 +14,10 @@ from unetseg.images.rasters import MAX_BYTES, in_our_words
 from unetseg.images.stacks import Stack, Values
 
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
-LENGTHS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}  # in µm
+LENGTHS = {  # in µm
+    **{"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0},
+    **{"millimeter": 1e3, "centimeter": 1e4, "meter": 1e6},
+}
 CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's file tells it to
     *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma"),
     *("bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "delta", "shuffle", "fixedscaleoffset", "bitround"),

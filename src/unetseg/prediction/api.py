@@ -114,8 +114,9 @@ def predict(
     """Predict one image, or several at once.
 
     Args:
-        images: (height, width) or (height, width, channels), grey or RGB, of any size; alpha must be one value. 8 bit
-            is taken as 0 to 255, any other type is scaled by the image's own percentiles, as in training.
+        images: (height, width) or (height, width, channels), grey, RGB or RGBA with the same alpha everywhere, of any
+            size; several in a list. 8 bit is taken as 0 to 255, any other type is scaled by the image's own
+            percentiles, as in training.
         model: from `unetseg.load_model`; the last four arguments default to what `evaluate` chose for it, as the
             file of values beside it says, else to False, 0.5, 1 and 8.
         scale: "resize" fits the image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" does
@@ -165,20 +166,26 @@ def _predictor(model: keras.Model, tta: bool) -> Predictor:
 
 
 def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:
+    if isinstance(image, np.ma.MaskedArray):
+        raise InputError("a masked array: the model sees all pixels; pass image.filled(VALUE)")
     pixels = np.atleast_3d(np.asarray(image))
     if (
         np.ndim(image) not in (2, 3)
-        or not 1 <= pixels.shape[2] <= 4
+        or pixels.shape[2] not in (1, 3, 4)
         or not pixels.size
         or pixels.dtype.kind not in "buif"
     ):
-        rule = "an image is (height, width) or (height, width, channels), with 1 to 4 channels of numbers"
-        hint = "; move channels last: np.moveaxis(image, 0, -1)" if np.ndim(image) == 3 and len(image) <= 4 else ""
+        rule = "an image is (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
+        hint = ""
+        if np.ndim(image) == 3 and len(image) <= 4:
+            hint = "; move channels last: np.moveaxis(image, 0, -1)"
+        elif np.ndim(image) == 3:
+            hint = "; pass one channel: image[..., 0]"
         raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {rule}{hint}")
     try:
-        if pixels.shape[2] in (2, 4):
+        if pixels.shape[2] == 4:
             check_alpha(pixels[..., -1], pixels[0, 0, -1])
             pixels = pixels[..., :-1]
         return to_rgb(pixels)
     except InputError as error:
-        raise InputError(f"an image {error}; pass one channel, or RGB") from error
+        raise InputError(f"an image {error}") from error

@@ -79,7 +79,7 @@ class FilePredictor:
                 known = Known(source, image.height, image.width, pixel, size / sqrt(image.height * image.width))
                 return _Read(known, fit(pixels, size) if fits else pixels, fits)
         except InputError as error:
-            return str(error)
+            return told(source, error)
 
     def _predict(
         self, results: Results, keep: int | None, images: Iterator[_Read | Input | Failure]

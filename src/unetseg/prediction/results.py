@@ -114,10 +114,12 @@ class Results:
             self.mark(source)
         return changed
 
-    def of_other_kinds(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
-        """List by image the files of kinds that this run does not write: what they hold is of an earlier one."""
-        suffixes = [each.name for kind, each in FORMATS.items() if each.write and kind not in self._writers]
-        named = {each: [self._out / f"{each.name}{suffix}" for suffix in suffixes] for each in sources}
+    def of_earlier_runs(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
+        """List by image the files that this run did not write: of other kinds, and all of an image that failed."""
+        kinds = {kind: each.name for kind, each in FORMATS.items() if each.write}
+        others = {kind: suffix for kind, suffix in kinds.items() if kind not in self._writers}
+        suffixes = {each: (others if each in self._done else kinds).values() for each in sources}
+        named = {each: [self._out / f"{each.name}{suffix}" for suffix in ends] for each, ends in suffixes.items()}
         return {each: there for each, paths in named.items() if (there := [path for path in paths if path.exists()])}
 
     def mark(self, source: Input) -> None:

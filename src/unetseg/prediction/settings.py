@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 import pydantic
 from pydantic import Field
 
@@ -101,7 +102,8 @@ class Tuning(pydantic.BaseModel):
         Raises:
             InputError: naming a value that is not possible.
         """
-        values = self.model_dump() | {name: value for name, value in given.items() if value is not None}
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+        values = self.model_dump() | {name: value for name, value in plain.items() if value is not None}
         try:
             return Tuning.model_validate(values)
         except pydantic.ValidationError as error:

@@ -59,7 +59,7 @@ class StoredResults(Results):
             path.unlink(missing_ok=True)
         return changed
 
-    def of_other_kinds(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
+    def of_earlier_runs(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
         """Look for none: each would be a request."""
         del sources
         return {}

@@ -9,14 +9,16 @@ from operator import not_
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from unetseg.errors import ModelError
 from unetseg.images.resampling import fit, resize
 from unetseg.prediction.plan import Readable, Seen
 from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
 from unetseg.prediction.quality import expected_dice, overlap
-from unetseg.prediction.settings import LEAST, MOST, Settings, Tuning
+from unetseg.prediction.settings import LEAST, Settings, Tuning
 
 ZOOMS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0)
 TILT = 0.02  # what the expected Dice gains on the true one with each doubling of the zoom; chosen on 54 images
+ENLARGED = 16  # times; an object of the usual size would be a pixel or two in the image
 LARGEST = 2**22  # pixels; of images with one that has more, one is predicted at a time, to bound memory
 
 
@@ -44,11 +46,19 @@ class Zooming:
         return most_certain_zoom(predictor, image, self.settings.threshold, self.tuning.zoom, self.tuning.doubt)
 
     def _by_pixel(self, pixel: tuple[float, float] | None) -> float | None:
-        """Compute the zoom at which the image's pixels are as large as those that the model was trained on."""
+        """Compute the zoom at which the image's pixels are as large as those that the model was trained on.
+
+        Raises:
+            ModelError: if they are so large or small that what the file says must be wrong, such as a printer's value.
+        """
         known = self.pixel(pixel)
         if not known or not self.tuning.pixel_size:
             return None
-        return min(MOST, max(LEAST, sqrt(known[0] * known[1]) / self.tuning.pixel_size))
+        size = sqrt(known[0] * known[1])
+        if not LEAST <= (zoom := size / self.tuning.pixel_size) <= ENLARGED:
+            told = f"its pixels are {size:.3g} µm, those of the model {self.tuning.pixel_size:g}: a zoom of {zoom:.3g}"
+            raise ModelError(f"{told}, where 1/{1 / LEAST:g} to {ENLARGED:g} make sense; say --pixel-size or --zoom")
+        return zoom
 
     def pixel(self, own: tuple[float, float] | None) -> tuple[float, float] | None:
         """Give the height and width of an image's pixels in µm: as was asked for, else as its file says."""
