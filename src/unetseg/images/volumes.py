@@ -15,8 +15,12 @@ from unetseg.images.stacks import Stack, Values
 
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
 LENGTHS = {  # in µm
-    **{"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0},
-    **{"millimeter": 1e3, "centimeter": 1e4, "meter": 1e6},
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "meter": 1e6,
 }
 CODECS = {  # that only compute: one of zarr's, pickle, runs what a stranger's file tells it to
     *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma"),
