@@ -188,7 +188,7 @@ def test_patience_survives_a_kill(data):
     arguments = {"epochs": 8, "patience": 2, "learning_rate": 1e-9, "ema": 0.0, "schedule": "constant"}
     arguments["model"] = SMALL | {"normalization": "none"}  # which without learning leaves Dice as it is
     whole = run(data, data / "whole", **arguments)
-    assert len(whole[1].history) < 8
+    assert len(whole[1].epochs) < 8
     with pytest.raises(KeyboardInterrupt):
         run(data, data / "killed", **arguments, callbacks=[killed(2)])
     assert_same_bits(whole, run(data, data / "killed", **arguments))
