@@ -1,6 +1,6 @@
 """Compare estimates of the Dice of images, made without their truth, on the folds of experiments never seen.
 
-    python benchmarks/estimate.py --arrays data/arrays fold0 fold1 …
+    python benchmarks/estimate.py [--tta] --arrays data/arrays fold0 fold1 …
 
 Each folder holds the `unet_model.keras` and the `split.csv` of a fold (`dvc get . models/unet_model.keras --rev
 NAME`, and data/split.csv likewise). Estimates are calibrated on the fold's validation images and scored on its test
@@ -76,11 +76,12 @@ def main() -> None:
     """Print a line per estimate: error and AUC over all folds, and AUC by fold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arrays", type=Path, required=True)
+    parser.add_argument("--tta", action="store_true", help="average over the 8 flips and quarter turns")
     parser.add_argument("folds", type=Path, nargs="+", metavar="FOLD")
     options = parser.parse_args()
     folds = []
     for folder in options.folds:
-        predictor = Predictor(load_model(folder / "unet_model.keras"))
+        predictor = Predictor(load_model(folder / "unet_model.keras"), tta=options.tta)
         rows = read_csv(folder / "split.csv")
         subsets = [[row["id"] for row in rows if row["subset"] == name] for name in ("validation", "test")]
         folds.append([predict(predictor, options.arrays, names) for names in subsets])

@@ -100,6 +100,15 @@ def test_the_params_that_a_stage_declares_are_those_that_it_reads(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_no_section_is_named_as_a_whole_that_has_a_key_which_the_run_cache_passes_over(stage):
+    sections = load_yaml(ROOT / "params.yaml")
+    assert "size" in sections["image"]
+    for name in STAGES[stage]["params"]:
+        if name in sections:
+            assert {"size", "nfiles"}.isdisjoint(sections[name]), f"dvc would take a result of another {name}.size"
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_no_value_of_params_goes_through_the_shell(stage):
     assert set(re.findall(r"\$\{(\w+)", STAGES[stage]["cmd"])) <= {"path"}
 

@@ -193,7 +193,7 @@ def check_batch_size(batch_size: int, images: int) -> None:
         InputError: naming both numbers.
     """
     if batch_size > images:
-        raise InputError(f"train.batch_size: {batch_size} is more than the {images} training images")
+        raise InputError(f"params.yaml: train.batch_size: {batch_size} is more than the {images} training images")
 
 
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:

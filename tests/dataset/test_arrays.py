@@ -149,8 +149,16 @@ def test_each_sample_keeps_the_source_that_sources_csv_gives_it(tmp_path):
             (tmp_path / "in" / name / part).mkdir(parents=True)
             cv2.imwrite(str(tmp_path / "in" / name / part / "1.png"), np.eye(16, dtype=np.uint8) * 255)
     (tmp_path / "in" / "sources.csv").write_text("id,source\nb,second lab\n")
-    write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
+    findings = write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
     assert [row["source"] for row in read_csv(tmp_path / "out" / "samples.csv")] == ["", "second lab"]
+    assert [line.partition("csv: ")[2] for line in findings.warnings if "csv: " in line] == [
+        "1 samples have no row, such as a"
+    ]
+    (tmp_path / "in" / "sources.csv").write_text("id,source\na,x\nb,x\nc.png,x\n")
+    findings = write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)
+    assert [line.partition("csv: ")[2] for line in findings.warnings if "csv: " in line] == [
+        "1 rows are of no sample, such as c.png"
+    ]
     (tmp_path / "in" / "sources.csv").write_text("name,lab\nb,second lab\n")
     with pytest.raises(InputError, match=r"sources\.csv: it needs a header with id and source"):
         write_arrays(tmp_path / "in", tmp_path / "out", size=16, skip_bad=False)

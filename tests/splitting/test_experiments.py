@@ -45,6 +45,12 @@ def test_experiments_that_the_user_names_come_before_sources_and_those_before_th
     assert given_experiments(rows, groups) == ({"i0": "unknown", "i1": "x"}, "groups.csv")
 
 
+def test_upper_and_lower_case_are_one_experiment():
+    groups = [{"id": "i0", "experiment": "Lab"}, {"id": "i1", "experiment": "lab"}]
+    assert given_experiments([row(0), row(1)], groups) == ({"i0": "lab", "i1": "lab"}, "groups.csv")
+    assert given_experiments([row(0, "A"), row(1, "a"), row(2, "b")], [])[0] == {"i0": "a", "i1": "a", "i2": "b"}
+
+
 def test_one_source_of_all_images_names_no_experiments():
     rows = [row(0, "lab a"), row(1, "lab a")]
     assert given_experiments(rows, []) is None
@@ -82,6 +88,12 @@ def test_fewer_experiments_than_folds_are_told_with_the_remedy():
     names = {f"i{index}": "ab"[index % 2] for index in range(8)}
     with pytest.raises(InputError, match=r"split\.folds=5 needs .* 8 samples are of 2; lower split\.folds"):
         experiment_split(names, names, names, folds=5, fold=0, validation=0.2, seed=0)
+
+
+def test_experiments_that_cannot_be_held_out_are_told_with_another_remedy():
+    names, one = {f"i{index}": f"i{index}" for index in range(9)}, {f"i{index}": "lab" for index in range(9)}
+    with pytest.raises(InputError, match=r"are of 1; use another split\.method$"):
+        experiment_split(one, names, names, folds=2, fold=0, validation=0.2, seed=0)
 
 
 def test_the_report_counts_kinds_sizes_and_subsets_of_each_experiment():

@@ -103,3 +103,9 @@ def test_a_table_that_names_experiments_alone_leaves_the_fields_to_be_found(run,
     assert (report["found_by"], report["grouped_by"]) == ("groups.csv", "fields")
     assert report["groups"] == 10
     assert len({row["id"].split("-")[0] for row in rows if row["subset"] == "test"}) == 1
+
+
+def test_a_table_whose_groups_are_all_empty_names_none(run, images):
+    names = sorted(folder.name for folder in images.iterdir())
+    _, report = run("id,group\n" + "".join(f"{name},\n" for name in names), method="grouped")
+    assert (report["groups"], report["grouped_by"]) == (10, "fields")

@@ -69,6 +69,14 @@ def test_the_groups_are_those_of_data_groups_else_those_in_the_archive_else_none
     assert read_csv(tmp_path / "used.csv")[0] == {"id": "0", "group": "named"}
 
 
+def test_what_is_wrong_with_a_table_in_the_archive_is_told_of_the_archive(tmp_path):
+    packed = pack(tmp_path / "a.zip", 20)
+    with zipfile.ZipFile(packed, "a") as file:
+        file.writestr("train/groups.csv", "id,group\n0,x\n")
+    with pytest.raises(InputError, match=rf"^{packed}: groups\.csv: 1: this sample has no row; add one"):
+        unzip(packed, tmp_path / "out", tmp_path / "out.csv")
+
+
 def test_a_table_beside_the_archive_that_nothing_names_stops_the_stage(tmp_path):
     packed = pack(tmp_path / "a.zip", 20)
     beside = of_groups(tmp_path, "beside").rename(tmp_path / "groups.csv")

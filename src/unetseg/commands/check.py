@@ -9,7 +9,7 @@ import numpy as np
 
 from unetseg.config import Params, check_against_data, check_batch_size
 from unetseg.dataset.archive import extract, opened
-from unetseg.dataset.arrays import read_sources
+from unetseg.dataset.arrays import read_sources, unfit_sources
 from unetseg.dataset.checking import Checked, check_samples
 from unetseg.dataset.groups import Rows, find_groups
 from unetseg.dataset.problems import attempt
@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
         stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
     findings = checked.findings
     left_out = [f"{options.archive}: {line}" for line in contents.told_left_out()]
-    warnings = [*left_out, *findings.warnings, *checked.warnings()]
+    unfit = unfit_sources(samples, sources or {}, {*contents.ids})
+    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings()]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
     unusable = [line for lines in findings.unusable.values() for line in lines]
     for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):

@@ -1,7 +1,7 @@
 """Write samples into arrays of one size, which later stages open as memory maps."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,7 @@ def write_arrays(
     """
     folders, findings = find_samples(samples), Findings()
     sources = read_sources(samples)
+    findings.warnings += unfit_sources(samples, sources, {folder.name for folder in folders})
     read = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
     rows: list[dict[str, Any]] = []
     with files.atomic_path(out) as beside:
@@ -117,6 +118,13 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel, project: Pro
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)
     return Prepared(row, image, labels, truth, fingerprint(sample.stored.pixels), sample.warnings, squares)
+
+
+def unfit_sources(samples: Path, sources: Mapping[str, str], ids: Set[str]) -> Iterator[str]:
+    """Tell rows of sources.csv of no sample, and samples without a row where others have one."""
+    for names, rule in ((sources.keys() - ids, "rows are of no sample"), (ids - sources.keys(), "samples have no row")):
+        if sources and names:
+            yield f"{samples / SOURCES}: {len(names)} {rule}, such as {min(names)}"
 
 
 def read_sources(samples: Path) -> dict[str, str]:

@@ -29,11 +29,15 @@ def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collectio
     if beside.is_file() and not (given.is_file() and given.samefile(beside)):
         raise InputError(f"{beside}: is beside the archive, where DVC does not watch it; set data.groups to this path")
     if not given.is_file():
-        raise InputError(
-            f"{given}: no such file; data.groups has to name a table, of a header alone (id,group) for none"
-        )
-    rows = read_groups(given, ids)
-    return read_groups(own, ids) if own.is_file() and not rows else rows
+        there = "is no file" if given.exists() else "no such file"
+        rule = "data.groups has to name a table, of a header alone (id,group) for none"
+        raise InputError(f"{given}: {there}; {rule}")
+    if (rows := read_groups(given, ids)) or not own.is_file():
+        return rows
+    try:
+        return read_groups(own, ids)
+    except InputError as error:  # what was extracted is not what can be mended
+        raise InputError(*(line.replace(f"{own}:", f"{archive}: {GROUPS}:") for line in error.args)) from error
 
 
 def read_groups(path: Path, ids: Collection[str]) -> Rows:

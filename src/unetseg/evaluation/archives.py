@@ -48,9 +48,9 @@ def evaluate_archive(
         extract(contents, samples)
         for line in contents.told_left_out():
             print(f"{archive}: {line}", file=sys.stderr)
-        own = samples / GROUPS
-        together = read_groups(own, contents.ids) if own.is_file() else []
+        ids, own = contents.ids, samples / GROUPS
     try:
+        together = read_groups(own, ids) if own.is_file() else []
         write_arrays(
             samples,
             arrays,

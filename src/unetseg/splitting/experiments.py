@@ -20,13 +20,13 @@ MOST = 20  # experiments that are looked for
 def given_experiments(rows: Rows, groups: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], str] | None:
     """Take the experiments that the user named: column `experiment` of groups.csv, else the sources in samples.csv.
 
-    One source for all is none: `unetseg import` notes it of each image.
+    One source for all is none: `unetseg import` notes it of each image. Upper and lower case are one.
 
     Returns:
         The experiment of each id ("unknown" where there is none), and where they come from; None if there are none.
     """
-    named = {row["id"]: row["experiment"] for row in groups if row.get("experiment")}
-    sources = {row["id"]: row["source"] for row in rows if row.get("source")}
+    named = {row["id"]: row["experiment"].casefold() for row in groups if row.get("experiment")}
+    sources = {row["id"]: row["source"].casefold() for row in rows if row.get("source")}
     for found, origin, least in ((named, "groups.csv", 1), (sources, "sources.csv", 2)):
         told = {row["id"]: found.get(row["id"], "unknown") for row in rows}
         if found and len({*told.values()}) >= least:

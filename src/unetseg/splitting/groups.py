@@ -13,8 +13,8 @@ TRIES = 50  # orders of the groups to try; the most even choice is kept
 
 
 def names_groups(rows: Sequence[Mapping[str, str]]) -> bool:
-    """Tell a table that says which samples belong together; one may name their experiments alone."""
-    return any(column in row for row in rows[:1] for column in COLUMNS)
+    """Tell a table that says which samples belong together; one may name their experiments alone, or nothing."""
+    return any(row.get(column) for row in rows for column in COLUMNS)
 
 
 def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, str]:

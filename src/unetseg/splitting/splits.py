@@ -95,7 +95,8 @@ def experiment_split(
     if len(sizes) < folds:
         rule = f"needs at least as many experiments, but the {len(groups)} samples are of {len(sizes)}"
         rule += " that share no group" * (len(sizes) < len(together))
-        raise InputError(f"params.yaml: split.method=experiment with split.folds={folds} {rule}; lower split.folds")
+        remedy = "lower split.folds" if len(sizes) > 1 else "use another split.method"
+        raise InputError(f"params.yaml: split.method=experiment with split.folds={folds} {rule}; {remedy}")
     parts: list[set[str]] = [set() for _ in range(folds)]
     for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
         min(parts, key=lambda part: sum(sizes[each] for each in part)).add(name)
