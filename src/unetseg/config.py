@@ -84,7 +84,7 @@ class ModelSettings(Section):
     base_filters: int = Field(ge=1, le=1024)
     max_filters: int = Field(ge=1, le=4096)
     depth: int = Field(ge=1, le=8)
-    stem_stride: Literal[1, 2]
+    stem_stride: int = Field(ge=1, le=2)
     normalization: Literal["batch", "none"]
     residual: bool
     separable: bool

@@ -1,7 +1,8 @@
 """Read params.yaml: the same values as DVC, and one line per invalid value."""
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,13 @@ def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, st
             try:
                 sections[name] = pydantic.TypeAdapter(field.rebuild_annotation()).validate_python(content[name])
             except pydantic.ValidationError as error:
+                found: dict[Keys, list[Any]] = defaultdict(
+                    list
+                )  # of a value that may be of two types, a detail for each
                 for detail in error.errors():
                     if not (partial and detail["type"] == "missing"):
-                        keys = (name, *map(str, detail["loc"][:1]))
-                        yield keys, _message(keys, detail)
+                        found[name, *map(str, detail["loc"][:1])].append(detail)
+                yield from ((keys, _message(keys, details)) for keys, details in found.items())
         elif not partial:
             yield (name,), f"{name}: this section is missing"
     for key, rule in _problems_between(**sections):
@@ -189,11 +193,14 @@ def _problems_between(
         yield "augment.negative", "needs model.standardize: true; other models see both polarities alike"
 
 
-def _message(keys: Keys, detail: Any) -> str:
-    name = ".".join(keys)
+def _message(keys: Keys, details: Sequence[Any]) -> str:
+    name, detail = ".".join(keys), details[0]
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key"
     if detail["type"] == "missing":
         return f"{name}: this key is missing"
-    rule, given = detail["msg"].removeprefix("Value error, "), repr(detail["input"])
-    return f"{name}: {rule}" if len(keys) == 1 else f"{name}: {given[:60]}: {rule[0].lower() + rule[1:]}"
+    rules = [each["msg"].removeprefix("Value error, ") for each in details]
+    if len(keys) == 1:
+        return f"{name}: {rules[0]}"
+    rule = " or ".join(each[0].lower() + each[1:] for each in rules).replace(" or input should", " or")
+    return f"{name}: {repr(detail['input'])[:60]}: {rule}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.config import DataSettings
-from unetseg.dataset.layout import find_layout
+from unetseg.dataset.layout import IMPORT, find_layout
 from unetseg.dataset.members import faults, member_name, shown, what_is
 from unetseg.errors import InputError
 from unetseg.files import atomic_path
@@ -166,6 +166,8 @@ def contents(archive: zipfile.ZipFile, limits: DataSettings, setting: str | None
     wrong: list[tuple[str | None, str]] = [*faults(members, archive.start_dir), *_size_faults(members, limits, setting)]
     # a refused member may hide the samples
     wrong.extend(fault for fault in layout.faults if fault[0] is not None or not wrong)
+    then = f"; then set {setting} in params.yaml to my.zip" if setting else ""
+    wrong = [(name, f"{rule}{then}" if rule.endswith(IMPORT) else rule) for name, rule in wrong]
     _refuse(archive, [rule if name is None else f"{shown(name)}: {rule}" for name, rule in wrong])
     return Contents(archive, layout.ids, {path: by_name[name] for path, name in layout.paths.items()}, layout.left_out)
 
