@@ -70,6 +70,12 @@ def test_the_parameters_cannot_be_changed_by_accident():
         ),
         ("learning_rate: 0.002", "learning_rate: .nan", "train.learning_rate: nan: input should be a finite number"),
         ("threshold: 0.5", "threshold: test", "evaluate.threshold: 'test'"),
+        (
+            "threshold: 0.5",
+            "threshold: -1",
+            "evaluate.threshold: -1: input should be greater than 0 or be 'validation'",
+        ),
+        ("stem_stride: 2", "stem_stride: true", "model.stem_stride: True: input should be a valid integer"),
         ("elsewhere.zip  #", "low.zip  #", "evaluate.external: 'data/sample/low.zip': its scores would be named 'low'"),
         ("fold: 0", "fold: 5", "split: fold 5 does not exist, the 5 folds count from 0"),
         ("size: 256", "size: 250", "image.size: 250 must be divisible by model.stem_stride * 2^model.depth = 32"),

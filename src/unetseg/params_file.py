@@ -159,9 +159,7 @@ def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, st
             try:
                 sections[name] = pydantic.TypeAdapter(field.rebuild_annotation()).validate_python(content[name])
             except pydantic.ValidationError as error:
-                found: dict[Keys, list[Any]] = defaultdict(
-                    list
-                )  # of a value that may be of two types, a detail for each
+                found: dict[Keys, list[Any]] = defaultdict(list)  # several for a value that may be of two types
                 for detail in error.errors():
                     if not (partial and detail["type"] == "missing"):
                         found[name, *map(str, detail["loc"][:1])].append(detail)

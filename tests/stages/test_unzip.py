@@ -122,6 +122,14 @@ def test_a_bad_archive_is_one_line_and_exit_status_1(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zip", "params.yaml"]
 
 
+def test_an_archive_of_another_layout_is_told_what_makes_one_and_which_setting_takes_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as file:
+        file.writestr("a.png", b"image")
+    then = r"--out my\.zip; then set evaluate\.external in params\.yaml to my\.zip$"
+    with pytest.raises(InputError, match=then):
+        unzip(pack(tmp_path / "a.zip", 20), tmp_path / "out", tmp_path / "out.csv", external=tmp_path / "flat.zip")
+
+
 @pytest.mark.parametrize("name", ["run $1.zip", "a`date`.zip", 'quo"te.zip', "$(id).zip"])
 def test_a_name_that_a_shell_would_expand_is_taken_as_it_stands(tmp_path, name):
     unzip(pack(tmp_path / name, 20), tmp_path / "out", tmp_path / "out.csv")
