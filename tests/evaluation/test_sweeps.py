@@ -57,6 +57,16 @@ def test_runs_that_differ_in_seeds_and_folds_alone_are_summarised_together_the_b
     assert table[3] == ["3", "2", "0.75", "0.07071", "0.7", "0.8"]
 
 
+def test_runs_that_are_scored_on_another_archive_are_told_apart():
+    def lines(*tests, method="grouped"):
+        params = [{"split.test": test, "split.method": method} for test in tests]
+        return list(summary([Run(str(n), each, {"dice.mean": 0.5}) for n, each in enumerate(params)]))
+
+    assert lines(0.15, 0)[1].startswith("with split.test=0 the Dice is that of evaluate.external")
+    for plain in (lines(0, 0), lines(0.15, 0.2), lines(0.15, 0, method="kfold")):
+        assert not any("evaluate.external" in line for line in plain)
+
+
 def test_what_is_equal_in_all_runs_was_not_varied():
     assert varied(runs((3, 0, 0.7), (3, 1, 0.8))) == ["train.seed"]
 

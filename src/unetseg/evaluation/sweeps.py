@@ -89,6 +89,9 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         alike.setdefault(tuple(str(run.params.get(name)) for name in told), []).append(run.scores[DICE])
     yield f"{len(runs)} run{'s' * (len(runs) > 1)}; varied: {', '.join(names) or 'nothing'}"
+    without_test = {run.params.get("split.test") == 0 and run.params.get(METHOD) not in FOLDED for run in runs}
+    if len(without_test) > 1:
+        yield "with split.test=0 the Dice is that of evaluate.external, not of a test subset: do not compare the two"
     rows = [[*told, "runs", DICE, "deviation", "lowest", "highest"]]
     for values, dice in sorted(alike.items(), key=lambda item: -statistics.fmean(item[1])):
         rows.append([*values, str(len(dice)), *(f"{number:.4g}" for number in _spread(dice))])
