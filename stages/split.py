@@ -10,10 +10,12 @@ from unetseg.files import read_csv, write_csv, write_json
 from unetseg.images.appearance import appearance
 from unetseg.splitting.division import divide
 
+USED = ("index", "id", "height", "width", "modality", "source")  # columns of samples.csv
+
 
 def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -> None:
     """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
-    rows = read_csv(samples / "samples.csv")
+    rows = read_csv(samples / "samples.csv", USED)
 
     def appearances() -> np.ndarray:
         images = np.load(samples / "images.npy", mmap_mode="r")
@@ -22,7 +24,7 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
     fingerprints = np.load(samples / "fingerprints.npy", mmap_mode="r")
     divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)
     columns = {"subset": divided.subsets, "group": divided.groups, "stratum": divided.strata}
-    table = [{"id": row["id"], **{name: each[row["id"]] for name, each in columns.items()}} for row in rows]
+    table = ({"id": row["id"], **{name: each[row["id"]] for name, each in columns.items()}} for row in rows)
     write_csv(out, table, ["id", *columns])
     write_json(report, divided.report)
 

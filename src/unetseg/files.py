@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +157,18 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file, every value as text.
+def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[str, str]]:
+    """Read the rows of a CSV file, with the columns asked for or all of them, every value as text.
 
     Raises:
         InputError: naming the line from which it cannot be read.
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        return [{name: unescaped(value) for name, value in row.items()} for row in reader]
+        return [
+            {name: unescaped(value) for name, value in row.items() if columns is None or name in columns}
+            for row in reader
+        ]
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
 

@@ -7,6 +7,7 @@ import tifffile
 
 from unetseg.images.fingerprint import fingerprint
 from unetseg.images.opening import read_stored
+from unetseg.splitting import relatives
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, random_split
 
@@ -37,30 +38,42 @@ PAIRS = {(field + first, field + second) for field in "012" for first, second in
 
 
 def test_neighbours_are_found_in_files(paths):
-    relatives = find(paths)
-    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
-    assert relatives.duplicates == []
-    assert (relatives.images_with_neighbour, relatives.control) == (12, 0)
+    found = find(paths)
+    assert {tuple(sorted(pair)) for pair in found.neighbours} == PAIRS
+    assert found.duplicates == []
+    assert (found.images_with_neighbour, found.control) == (12, 0)
 
 
 def test_the_order_of_the_names_does_not_matter(paths):
     assert find(dict(reversed(paths.items()))) == find(paths)
 
 
+def test_blocks_of_images_that_are_compared_at_a_time_change_nothing(paths, tmp_path, monkeypatch):
+    for name, source in (("copy", "01"), ("flipped", "12")):
+        paths[name] = tmp_path / f"{name}.png"
+        image = cv2.imread(str(paths[source]))
+        cv2.imwrite(str(paths[name]), image if name == "copy" else np.rot90(image)[::-1])
+    whole = find(paths)
+    monkeypatch.setattr(relatives, "BLOCK", 5)
+    assert find(paths) == whole
+    assert whole.duplicates == [("01", "copy"), ("12", "flipped")]
+    assert {tuple(sorted(pair)) for pair in whole.neighbours} >= PAIRS
+
+
 def test_a_copy_does_not_hide_the_neighbours_of_its_original(paths, tmp_path):
     paths["copy"] = tmp_path / "copy.jpg"
     cv2.imwrite(str(paths["copy"]), cv2.imread(str(paths["01"])), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    relatives = find(paths)
-    assert relatives.duplicates == [("01", "copy")]
-    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
+    found = find(paths)
+    assert found.duplicates == [("01", "copy")]
+    assert {tuple(sorted(pair)) for pair in found.neighbours} == PAIRS
 
 
 def test_a_turned_copy_is_related_too(paths, tmp_path):
     paths["turned"] = tmp_path / "turned.png"
     cv2.imwrite(str(paths["turned"]), np.rot90(cv2.imread(str(paths["01"]))))
-    relatives = find(paths)
-    assert ("01", "turned") in relatives.pairs
-    assert {tuple(sorted(pair)) for pair in relatives.neighbours} == PAIRS
+    found = find(paths)
+    assert ("01", "turned") in found.pairs
+    assert {tuple(sorted(pair)) for pair in found.neighbours} == PAIRS
 
 
 def test_images_of_floating_point_between_0_and_1_are_understood(tmp_path):
@@ -79,12 +92,12 @@ def test_most_real_images_have_a_neighbour_and_the_control_has_almost_none(reald
         members = [name for name in archive.namelist() if "/images/" in f"/{name}" and name.endswith(".png")]
         archive.extractall(tmp_path, members)
     paths = {name.split("/")[-3]: tmp_path / name for name in members if "__MACOSX" not in name}
-    relatives = find(paths)
+    found = find(paths)
     assert len(paths) == 664
-    assert relatives.images_with_neighbour >= 560
-    assert relatives.control <= 0.01 * relatives.images_with_neighbour
-    assert len(relatives.duplicates) == 1  # two slices of one embryo
+    assert found.images_with_neighbour >= 560
+    assert found.control <= 0.01 * found.images_with_neighbour
+    assert len(found.duplicates) == 1  # two slices of one embryo
     alone = dict.fromkeys(paths, "")
     subsets = random_split(paths, validation=0.1, test=0.1, seed=0)
-    leaks = describe(subsets, alone, alone, relatives.pairs, seed=0)["test_with_neighbour"]
+    leaks = describe(subsets, alone, alone, found.pairs, seed=0)["test_with_neighbour"]
     assert leaks["random"] >= 0.7 * 66

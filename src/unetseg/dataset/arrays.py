@@ -75,19 +75,21 @@ def write_arrays(
     sources = read_sources(samples)
     findings.warnings += unfit_sources(samples, sources, {folder.name for folder in folders})
     read = partial(prepare, size=size, tiles=tiles, channel=channel, project=project)
-    rows: list[dict[str, Any]] = []
     with files.atomic_path(out) as beside:
         beside.mkdir()
         with _arrays(beside, size, tiles) as add:
-            for folder, prepared, problems in attempt_each(read, folders, "preprocess"):
-                if prepared is None:
-                    findings.add_unusable(folder.name, problems)
-                    continue
-                findings.add_usable(prepared.warnings, prepared.row["foreground"] > 0)
-                add(prepared)
-                rows.append({"index": len(rows), **prepared.row, "source": sources.get(folder.name, "")})
+
+            def rows() -> Iterator[dict[str, Any]]:
+                for folder, prepared, problems in attempt_each(read, folders, "preprocess"):
+                    if prepared is None:
+                        findings.add_unusable(folder.name, problems)
+                        continue
+                    add(prepared)
+                    yield {"index": findings.used, **prepared.row, "source": sources.get(folder.name, "")}
+                    findings.add_usable(prepared.warnings, prepared.row["foreground"] > 0)
+
+            files.write_csv(beside / "samples.csv", rows(), COLUMNS)
         findings.raise_unusable(skip_bad)
-        files.write_csv(beside / "samples.csv", rows, COLUMNS)
     return findings
 
 

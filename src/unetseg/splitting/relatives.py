@@ -7,12 +7,11 @@ runner-up as to each other and never match. The threshold comes from a control: 
 which finds only unrelated images.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Shaped
-from sklearn.neighbors import NearestNeighbors
 
 from unetseg.images.fingerprint import SIDES, kept, root_mean_square
 
@@ -21,7 +20,7 @@ CONTROL = 0.01  # the control may find at most this share of what the search fin
 ROUNDING = 0.05  # grey levels after the square root; smaller steps are noise
 MEETING = (("right", "left"), ("bottom", "top"))  # sides of two images in one field
 ALIKE = 0.8  # correlation from which two thumbnails are copies
-BLOCK = 512  # thumbnails per matrix product
+BLOCK = 512  # images of which each is compared with each of another block at a time, so that memory stays small
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,14 @@ class Relatives:
 
 def find_relatives(ids: Sequence[str], fingerprints: Shaped[np.ndarray, " n"]) -> Relatives:
     """Find neighbours and copies among images, given by their names, in any order, and their fingerprints."""
-    order = sorted(range(len(ids)), key=lambda number: ids[number])
-    copies = find_duplicates(fingerprints["thumbnail"][order])
-    repeated = {second for (_, second), unturned in copies.items() if unturned}
-    found = find_neighbours(fingerprints, [number for place, number in enumerate(order) if place not in repeated])
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    copies = find_duplicates(fingerprints["thumbnail"])
+    repeated = {max(pair, key=ids.__getitem__) for pair, unturned in copies.items() if unturned}
+    found = find_neighbours(fingerprints, [number for number in order if number not in repeated])
+    named = [sorted((ids[first], ids[second])) for first, second in copies]
     return Relatives(
         neighbours=[(ids[first], ids[second]) for first, second in found.pairs],
-        duplicates=[(ids[order[first]], ids[order[second]]) for first, second in sorted(copies)],
+        duplicates=[(first, second) for first, second in sorted(named)],
         images_with_neighbour=found.images,
         control=found.control,
         threshold=found.threshold,
@@ -80,7 +80,8 @@ class Matches:
 def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
-    Time grows with the square of the number of images (a matrix product), memory linearly.
+    Time grows with the square of the number of images (a matrix product). Of memory-mapped fingerprints no more than a
+    few blocks are in memory.
 
     Args:
         fingerprints: what `unetseg.images.fingerprint.fingerprint` says of each image.
@@ -112,69 +113,126 @@ def _search(fingerprints: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " co
         for length in np.unique(pixels).tolist():
             members = images[pixels == length]
             if len(members) > 1:
-                ends, starts = (fingerprints["values"][members, side, : kept(length)] for side in (end, start))
-                steps = (fingerprints["step"][members, side] for side in (end, start))
-                local, score = _match(ends, starts, *steps, mirrored=mirrored)
+                ends, starts = (_Borders(fingerprints, members, side, kept(length)) for side in (end, start))
+                local, score = _match(ends, replace(starts, mirrored=mirrored))
                 pairs.append(members[local])
                 scores.append(score)
     return Matches(np.concatenate(pairs), np.concatenate(scores))
 
 
-def _match(
-    ends: Float32[np.ndarray, "n length"],
-    starts: Float32[np.ndarray, "n length"],
-    end_steps: Float[np.ndarray, " n"],
-    start_steps: Float[np.ndarray, " n"],
-    *,
-    mirrored: bool,
-) -> tuple[Int[np.ndarray, "m 2"], Float[np.ndarray, " m"]]:
+@dataclass(frozen=True)
+class _Borders:
+    """One side of some images: an array of images and values, of which as much is read as is asked for."""
+
+    fingerprints: Shaped[np.ndarray, " n"]
+    images: Int[np.ndarray, " compared"]
+    side: int
+    length: int
+    mirrored: bool = False
+
+    def __getitem__(self, which: slice | Int[np.ndarray, " chosen"]) -> Float32[np.ndarray, "chosen length"]:
+        values = self.fingerprints["values"][self.images[which], self.side, : self.length]
+        return np.ascontiguousarray(values[:, ::-1]) if self.mirrored else values
+
+    @property
+    def steps(self) -> Float[np.ndarray, " compared"]:
+        """Say how much the next line inside differs from each border."""
+        return np.asarray(self.fingerprints["step"][self.images, self.side])
+
+
+def _match(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "m 2"], Float[np.ndarray, " m"]]:
     """Pair the borders that are each other's nearest and score them: the smaller, the surer."""
-    if mirrored:
-        starts = np.ascontiguousarray(starts[:, ::-1])
-    forward, across, next_start = _nearest(ends, starts)
-    backward, _, next_end = _nearest(starts, ends)
-    first = np.flatnonzero(backward[forward] == np.arange(len(ends)))
-    second = forward[first]
-    inside = np.sqrt((end_steps[first] ** 2 + start_steps[second] ** 2) / 2)
-    turned = root_mean_square(ends[first] - starts[second, ::-1])
-    runner_up = np.minimum(np.minimum(next_start[first], next_end[second]), turned)
-    score = (across[first] + ROUNDING) / np.sqrt((inside + ROUNDING) * (runner_up + ROUNDING))
+    forward, backward = _nearest(ends, starts)
+    first = np.flatnonzero(backward[forward[:, 0], 0] == np.arange(len(forward)))
+    second = forward[first, 0]
+    inside = np.sqrt((ends.steps[first] ** 2 + starts.steps[second] ** 2) / 2)
+    across, runner_up = np.empty((2, len(first)))
+    for part in _blocks(len(first)):
+        end, start = ends[first[part]], starts[second[part]]
+        others = [end - start[:, ::-1]]
+        if len(forward) > 2:
+            others += [end - starts[forward[first[part], 1]], ends[backward[second[part], 1]] - start]
+        across[part] = root_mean_square(end - start)
+        runner_up[part] = np.min([root_mean_square(difference) for difference in others], axis=0)
+    score = (across + ROUNDING) / np.sqrt((inside + ROUNDING) * (runner_up + ROUNDING))
     return np.stack([first, second], axis=1), score
 
 
-def _nearest(
-    these: Float32[np.ndarray, "n length"], those: Float32[np.ndarray, "n length"]
-) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Find for each border the nearest of the other images, its distance, and the distance of the one after it."""
-    search = NearestNeighbors(n_neighbors=min(3, len(those)), algorithm="brute").fit(those)
-    distances, indices = (np.asarray(found) for found in search.kneighbors(these))
-    distances = np.where(indices == np.arange(len(these))[:, None], np.inf, distances / np.sqrt(these.shape[1]))
-    order = np.argsort(distances, axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    nearest = np.take_along_axis(indices, order[:, :1], axis=1)[:, 0]
-    return nearest, distances[:, 0], distances[:, 1]
+def _nearest(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "n 2"], Int[np.ndarray, "n 2"]]:
+    """Find for each end the two nearest starts of other images, the nearest first, and for each start the ends."""
+    count = len(ends.images)
+    forward, backward = np.zeros((2, count, 2), np.int64)
+    least_forward, least_backward = np.full((2, count, 2), np.inf, np.float32)
+    middle = ends[: _blocks(count)[0].stop].mean()  # without it, single precision is enough
+    for those in _blocks(count):
+        start = starts[those] - middle
+        for these in _blocks(count):
+            end = ends[these] - middle
+            squares = end @ (-2 * start.T)
+            squares += np.square(end).sum(axis=1)[:, None]
+            squares += np.square(start).sum(axis=1)
+            if these == those:
+                np.fill_diagonal(squares, np.inf)
+            _keep_two(least_backward[those], backward[those], squares.T.copy(), these.start)
+            _keep_two(least_forward[these], forward[these], squares, those.start)
+    return forward, backward
+
+
+def _keep_two(
+    least: Float32[np.ndarray, "n 2"], numbers: Int[np.ndarray, "n 2"], table: Float32[np.ndarray, "n m"], offset: int
+) -> None:
+    """Keep, in place, the two least of the values so far and those of a table, and the numbers of their columns.
+
+    The table does not hold its values afterwards.
+    """
+    rows, first = np.arange(len(table)), table.argmin(axis=1)
+    values = np.column_stack([least, table[rows, first]])
+    table[rows, first] = np.inf
+    second = table.argmin(axis=1)
+    values = np.column_stack([values, table[rows, second]])
+    columns = np.column_stack([numbers, first + offset, second + offset])
+    best = np.argsort(values, axis=1, kind="stable")[:, :2]
+    least[:], numbers[:] = (np.take_along_axis(each, best, axis=1) for each in (values, columns))
+
+
+def _blocks(count: int) -> list[slice]:
+    """Cut so many images into blocks."""
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
 def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[int, int], bool]:
     """Find copies, also rotated, mirrored, resized or encoded again: compare in all eight orientations.
 
+    A flip only changes the signs of `_parts`, so that the products of the parts, and those with the transposed
+    thumbnail, give the correlation in all orientations.
+
     Returns:
         The pairs of positions of copies, lower position first, and whether both have the same orientation.
     """
-    flat = thumbnails.reshape(len(thumbnails), -1)
     pairs: dict[tuple[int, int], bool] = {}
-    for number, turned in enumerate(_orientations(thumbnails)):
-        other = turned.reshape(flat.shape)
-        for start in range(0, len(flat), BLOCK):
-            alike = np.argwhere(flat[start : start + BLOCK] @ other[start:].T >= ALIKE) + start
-            for first, second in alike[alike[:, 0] < alike[:, 1]].tolist():
-                pairs.setdefault((first, second), number == 0)
+    for those in _blocks(len(thumbnails)):
+        upright, transposed = (_parts(each) for each in (thumbnails[those], thumbnails[those].swapaxes(1, 2)))
+        for these in _blocks(min(those.stop, len(thumbnails))):
+            parts = _parts(thumbnails[these])
+            for others in (upright, transposed):
+                even, across, along, odd = parts @ others.swapaxes(1, 2)
+                same = even + odd + (across + along)
+                turned = np.maximum(even + odd - (across + along), even - odd + np.abs(across - along))
+                for first, second in np.argwhere(np.maximum(same, turned) >= ALIKE).tolist():
+                    pair = these.start + first, those.start + second
+                    if pair[0] < pair[1]:
+                        unturned = others is upright and bool(same[first, second] >= ALIKE)
+                        pairs[pair] = pairs.get(pair, False) or unturned
     return pairs
 
 
-def _orientations(thumbnails: Float32[np.ndarray, "n 24 24"]) -> Iterator[Float32[np.ndarray, "n 24 24"]]:
-    """Rotate by quarter turns and mirror; the first is the original."""
-    for turns in range(4):
-        turned = np.rot90(thumbnails, turns, axes=(1, 2))
-        yield turned
-        yield turned[:, :, ::-1]
+def _parts(thumbnails: Float32[np.ndarray, "n 24 24"]) -> Float32[np.ndarray, "4 n 144"]:
+    """Split each into what is even or odd about its middle row, and that about its middle column; the odd parts last.
+
+    The products of two thumbnails' parts add up to the product of the thumbnails.
+    """
+    parts = [thumbnails]
+    for axis in (1, 2):
+        halves = [(first, np.flip(second, axis)) for first, second in (np.split(part, 2, axis) for part in parts)]
+        parts = [(first + sign * second) / 2**0.5 for first, second in halves for sign in (1, -1)]
+    return np.stack(parts).reshape(4, len(thumbnails), -1)

@@ -5,6 +5,7 @@ What the splits share: `groups`, `strata` and `experiments` hold the group, the 
 of the ids does not matter. A split gives the subset of each id.
 """
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -18,6 +19,7 @@ from unetseg.splitting.groups import choose_groups, connected
 SUBSETS = ("train", "validation", "test")
 
 
+@functools.cache  # thousands of images are of few kinds
 def stratum(modality: str, height: int, width: int) -> str:
     """Name the kind of an image: its modality and the root of its area to the nearest half octave (256, 362, …)."""
     return f"{modality}-{round(2 ** (round(math.log2(height * width)) / 2))}"
