@@ -91,6 +91,11 @@ class ModelSettings(Section):
     activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
     standardize: bool
 
+    @property
+    def divisor(self) -> int:
+        """The number that the height and width of an image have to be divisible by."""
+        return self.stem_stride * int(2**self.depth)
+
 
 class AugmentSettings(Section):
     """Strengths of the augmentation."""

@@ -179,11 +179,10 @@ def _problems_between(
     **_others: Any,
 ) -> Iterator[tuple[str, str]]:
     if image and model:
-        divisor = model.stem_stride * 2**model.depth
-        rule = f"must be divisible by model.stem_stride * 2^model.depth = {divisor}"
-        if image.size % divisor:
+        rule = f"must be divisible by model.stem_stride * 2^model.depth = {model.divisor}"
+        if image.size % model.divisor:
             yield "image.size", rule
-        if train and train.crop_epochs and (train.crop % divisor or train.crop > image.size):
+        if train and train.crop_epochs and (train.crop % model.divisor or train.crop > image.size):
             yield "train.crop", f"{rule} and at most image.size"
     if image and train and image.mode == "tiles" and train.border:
         yield "train.border", "needs image.mode: resize; tiles have no label maps"

@@ -20,3 +20,16 @@ def test_scored_images_come_in_the_order_of_their_rows_each_with_its_own_arrays(
     assert (last.mask.max(), first.mask.min()) == (0, 1)
     assert last.truth.min() == first.truth.min() == 1
     assert first.scores == {"dice": "0.9", "uncertainty": 1.0}
+
+
+def test_a_dark_image_is_stretched_and_a_bright_one_keeps_its_black():
+    ramp = np.repeat(np.linspace(0, 1, 1000)[:, None, None], 3, axis=2)
+    dark = entries.stretched((10 + 30 * ramp).astype(np.uint8))
+    bright = entries.stretched((90 + 165 * ramp).astype(np.uint8))
+
+    assert (dark.min(), dark.max()) == (0, 255)
+    assert bright.min() >= 85
+
+
+def test_a_constant_image_is_not_divided_by_zero():
+    assert entries.stretched(np.full((4, 4, 3), 9, np.uint8)).max() == 0

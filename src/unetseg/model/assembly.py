@@ -31,9 +31,8 @@ def build_model(size: int, settings: ModelSettings) -> keras.Model:
         ValueError: if the network cannot take images of this size.
     """
     network = pkgutil.resolve_name(f"unetseg.model.{settings.network}")
-    multiple = network.multiple(settings)
-    if size % multiple:
-        raise ValueError(f"size {size} is not divisible by {multiple}")
+    if size % settings.divisor:
+        raise ValueError(f"size {size} is not divisible by {settings.divisor}")
     normalise = _normalise(size, settings.standardize)
     return assemble(normalise, network.build(settings), size if settings.standardize else None)
 

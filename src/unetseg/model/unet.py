@@ -9,11 +9,6 @@ from unetseg.model import keras
 layers = keras.layers
 
 
-def multiple(settings: ModelSettings) -> int:
-    """Return the number that the height and width of an image have to be a multiple of."""
-    return settings.stem_stride * int(2**settings.depth)
-
-
 def build(settings: ModelSettings) -> keras.Model:
     """Build the network, from float32 (B, height, width, 3) to probabilities (B, height, width, 1), of any size."""
     depth, stride = settings.depth, settings.stem_stride

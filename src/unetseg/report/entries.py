@@ -92,6 +92,13 @@ def read_cases(
     return cases
 
 
+def stretched(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Stretch the contrast so that dark images become visible."""
+    low, high = np.percentile(image, (0.5, 99.5))
+    low = min(low, 255 - high)  # keeps the black of a bright image
+    return np.asarray(np.clip((image - low) * (255 / max(high - low, 1)), 0, 255), np.uint8)
+
+
 def _predicted(
     arrays: Path, predictions: Path, rows: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[Mapping[str, Any], int, UInt8[np.ndarray, "size size 3"], Float32[np.ndarray, "size size"]]]:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from unetseg.files import atomic_path
 from unetseg.images.resampling import resize
-from unetseg.report.entries import Entry
+from unetseg.report.entries import Entry, stretched
 
 PAGE_BYTES = 12_000_000  # size limit of all pictures together; the fewer images, the larger they are shown
 BYTES_A_PIXEL = 0.28  # of an image with its layers, encoded; measured on BBBC038
@@ -136,9 +136,7 @@ def _number(value: Any) -> Any:
 
 def image_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
     """Encode an image as JPEG, with its contrast stretched so that dark images become visible."""
-    low, high = np.percentile(image, (0.1, 99.9))
-    stretched = np.clip((image - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
-    return _encode("jpeg", stretched[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return _encode("jpeg", stretched(image)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def mask_uri(mask: Mask) -> str:

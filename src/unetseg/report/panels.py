@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from skimage.segmentation import find_boundaries
 
 from unetseg.files import read_csv
-from unetseg.report.entries import Case, read_cases
+from unetseg.report.entries import Case, read_cases, stretched
 from unetseg.report.look import BLUE, ORANGE, SKY
 
 Row = TypeVar("Row")
@@ -123,13 +123,6 @@ def outlined(case: Case) -> UInt8[np.ndarray, "zoomed zoomed 3"]:
     for where, colour in ((true, TRUE), (predicted, PREDICTED), (true & predicted, BOTH)):
         canvas[where] = _bytes(colour)
     return np.asarray(canvas)
-
-
-def stretched(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Stretch the contrast so that dark images become visible."""
-    low, high = np.percentile(image, (0.5, 99.5))
-    low = min(low, 255 - high)  # keeps the black of a bright image
-    return np.asarray(np.clip((image - low) * (255 / max(high - low, 1)), 0, 255), np.uint8)
 
 
 def shortened(name: str, length: int) -> str:
