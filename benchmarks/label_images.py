@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from unetseg.annotations.masks import blank, read_labels
-from unetseg.config import DataSettings
+from unetseg.config import LIMITS, DataSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.samples import find_samples, read_sample
 from unetseg.errors import InputError
 
 WAYS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "cubic": cv2.INTER_CUBIC}
-LIMITS = {"max_members": 10**6, "max_gigabytes": 200, "max_ratio": 200, "on_bad_sample": "error", "groups": "none"}
+SETTINGS = {"on_bad_sample": "error", "groups": "none", "channel": "all", "project": "none", **LIMITS}
 
 
 def label_images(labels: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -69,7 +69,7 @@ def main() -> None:
     rng, counts = np.random.default_rng(0), Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory() as name:
         for archive in options.archives:
-            settings = DataSettings(archive=str(archive), channel="all", project="none", **LIMITS)
+            settings = DataSettings(archive=str(archive), **SETTINGS)
             with opened(archive, settings) as contents:
                 extract(contents, Path(name) / archive.stem)
             for folder in find_samples(Path(name) / archive.stem)[: options.samples]:

@@ -27,6 +27,9 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+LIMITS = {"max_members": 10**6, "max_gigabytes": 200, "max_ratio": 200}  # of archives where params.yaml is not in use
+
+
 class DataSettings(Section):
     """The archive, and what is refused."""
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.commands.values import told_values
-from unetseg.config import DataSettings
+from unetseg.config import LIMITS, DataSettings
 from unetseg.evaluation.archives import evaluate_archive
 from unetseg.files import atomic_path, check_lost, scratch_folder, write_csv, write_json
 from unetseg.images.stacks import Channel, Project
@@ -51,11 +51,9 @@ def open_scorer(
         archive="none",
         groups="none",
         on_bad_sample="skip" if skip_bad else "error",
-        max_members=1_000_000,
-        max_gigabytes=200,
-        max_ratio=200,
         channel=channel,
         project=project,
+        **LIMITS,
     )
     return partial(_score, Predictor(load_model(model), tta=tuning.tta), tuning, data)
 

@@ -9,15 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from unetseg.config import LIMITS
 from unetseg.dataset.archive import HEAD, MOST_LINES, open_zip, read_member
 from unetseg.dataset.members import INNER, faults, member_name, what_is
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.images.names import as_text
 
-MOST_MEMBERS = 1_000_000
-MOST_BYTES = 200 * 10**9
-MOST_RATIO = 200
 SMALL = 10**9  # bytes; images of masks may pack as well as a bomb does
 DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 UNSAFE: dict[type[tarfile.TarError], str] = {
@@ -123,12 +121,12 @@ def _unpack_tar(path: Path, folder: Path) -> None:
 
 
 def _too_much(path: Path, sizes: Sequence[int]) -> list[str]:
-    """Refuse what would fill the disk: members and ratio are limited as in params.yaml as it comes."""
+    """Refuse what would fill the disk."""
     lines = []
-    if len(sizes) > MOST_MEMBERS:
-        lines.append(f"holds {len(sizes):,} members; at most {MOST_MEMBERS:,} are unpacked")
+    if len(sizes) > LIMITS["max_members"]:
+        lines.append(f"holds {len(sizes):,} members; at most {LIMITS['max_members']:,} are unpacked")
     total, packed = sum(sizes), path.stat().st_size
-    if total > min(MOST_BYTES, max(MOST_RATIO * packed, SMALL)):
+    if total > min(LIMITS["max_gigabytes"] * 10**9, max(LIMITS["max_ratio"] * packed, SMALL)):
         lines.append(f"unpacks from {packed / 1e9:.3g} to {total / 1e9:.3g} GB; unpack it yourself if you trust it")
     return lines
 
