@@ -43,7 +43,7 @@ def train(
     make_reproducible(settings.seed, settings.jit_compile)
     unet = build_model(size, model)
     if settings.start_from:
-        _take_weights(unet, Path(settings.start_from), {"image": {"size": size}, "model": model.model_dump()})
+        _take_weights(unet, Path(settings.start_from), model.model_dump())
     learner = for_tiles(unet, model.standardize)
     compile_unet(learner, settings, training.num_batches)
     average = Average(learner, settings.ema) if settings.ema else None
@@ -93,19 +93,14 @@ def compile_unet(unet: keras.Model, settings: TrainSettings, steps: int) -> None
     unet.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=compiled)
 
 
-def _take_weights(unet: keras.Model, path: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+def _take_weights(unet: keras.Model, path: Path, wanted: Mapping[str, Any]) -> None:
     source = load_model(path)
-    known = read_facts(path).get("trained_with", {})
-    for name in ("activation", "standardize"):
-        if (own := known.get("model", {}).get(name, asked := wanted["model"][name])) != asked:
-            raise InputError(f"train.start_from: model.{name} is {own} in {path} and {asked} here")
+    known = read_facts(path).get("trained_with", {}).get("model", {})
+    differing = {name for name, value in wanted.items() if known.get(name, value) != value}
+    told = [f"model.{name} is {known[name]} there and {wanted[name]} here" for name in sorted(differing)]
+    rule = "; ".join(told) or "the section model asks for another one"
     if [weight.shape for weight in source.weights] != [weight.shape for weight in unet.weights]:
-        differing = [
-            f"{section}.{key} is {known[section][key]} there and {value} here"
-            for section, values in wanted.items()
-            for key, value in values.items()
-            if known.get(section, {}).get(key, value) != value
-        ]
-        rule = "; ".join(differing) or "image.size and model ask for others"
         raise InputError(f"train.start_from: the model {path} has a different shape: {rule}")
+    if differing & {"activation", "standardize"}:
+        raise InputError(f"train.start_from: the model {path} computes in another way: {rule}")
     unet.set_weights(source.get_weights())
