@@ -40,6 +40,14 @@ def test_the_order_of_the_images_does_not_matter():
     assert {tuple(sorted((int(order[first]), int(order[second])))) for first, second in shuffled} == _find(images)
 
 
+def test_images_of_other_ranges_of_values_hide_no_neighbours():
+    dim = [tile for seed in range(6) for tile in _cut(_field(seed, 96, 96), 2, 2)]
+    bright = [
+        np.float32(40_000) + 20_000 * (tile / 255) for seed in range(6, 8) for tile in _cut(_field(seed, 96, 96), 2, 2)
+    ]
+    assert {pair for pair in _find(dim + bright) if max(pair) < len(dim)} == _find(dim)
+
+
 def test_strangers_find_nobody():
     found = _neighbours([_field(seed, 96, 96) for seed in range(40)])
     assert (found.images, found.control) == (0, 0)

@@ -162,12 +162,11 @@ def _nearest(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "n 2"], 
     """Find for each end the two nearest starts of other images, the nearest first, and for each start the ends."""
     count = len(ends.images)
     forward, backward = np.zeros((2, count, 2), np.int64)
-    least_forward, least_backward = np.full((2, count, 2), np.inf, np.float32)
-    middle = ends[: _blocks(count)[0].stop].mean()  # without it, single precision is enough
+    least_forward, least_backward = np.full((2, count, 2), np.inf)
     for those in _blocks(count):
-        start = starts[those] - middle
+        start = starts[those].astype(np.float64)  # the difference of large squares needs it
         for these in _blocks(count):
-            end = ends[these] - middle
+            end = ends[these].astype(np.float64)
             squares = end @ (-2 * start.T)
             squares += np.square(end).sum(axis=1)[:, None]
             squares += np.square(start).sum(axis=1)
@@ -179,7 +178,7 @@ def _nearest(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "n 2"], 
 
 
 def _keep_two(
-    least: Float32[np.ndarray, "n 2"], numbers: Int[np.ndarray, "n 2"], table: Float32[np.ndarray, "n m"], offset: int
+    least: Float[np.ndarray, "n 2"], numbers: Int[np.ndarray, "n 2"], table: Float[np.ndarray, "n m"], offset: int
 ) -> None:
     """Keep, in place, the two least of the values so far and those of a table, and the numbers of their columns.
 
