@@ -9,7 +9,7 @@ from unetseg.config import Params
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive, seen_before
-from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
+from unetseg.evaluation.evaluation import arrays_zoom, choose, predict_subset, score, trained_sizes
 from unetseg.evaluation.predicted import PredictedSubset
 from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
@@ -49,6 +49,8 @@ def main(
         known: dict[str, Any] = {"model": sha256(model), "scale": params.image.mode, "tta": asked.tta}
         known |= {"pixel_size": params.image.pixel_size or None} | trained_sizes(arrays / "samples.csv", predictor)
         values = chosen.model_copy(update=known)
+        if predictor.scale == "tiles":  # which sees pixels of the images, not of the arrays that it was chosen on
+            values = values.at_zoom(1 / arrays_zoom(arrays / "samples.csv", predictor.size))
         found, scores = [], {}
         if any(row["subset"] == "test" for row in read_csv(split)):
             found.append(score(predict("test", out), Truth(arrays), chosen, **chance))

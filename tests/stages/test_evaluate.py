@@ -96,10 +96,21 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
     assert not paths["predictions"].exists()
 
 
+def arrays_side(arrays):
+    """Give the root of the area of the images, in the median."""
+    rows = read_csv(arrays / "samples.csv")
+    return np.median([(int(row["height"]) * int(row["width"])) ** 0.5 for row in rows])
+
+
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
     model = small_unet(depth=1, normalization="none")
     model.save(paths["model"])
     STAGE["main"](params(image={"mode": "tiles"}, evaluate=NONE), **paths)
+    summary, tuning = (json.loads(paths[name].read_text()) for name in ("metrics", "tuning"))
+    zoom = 16 / arrays_side(paths["arrays"])
+    assert zoom != 1
+    assert tuning["depth"] * zoom == pytest.approx(summary["objects"]["depth"])  # there in the pixels of the images
+    assert tuning["min_size"] * zoom**2 == pytest.approx(summary["objects"]["min_size"], abs=0.5)
     kept = np.load(paths["predictions"] / "probabilities.npy")
     assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from unetseg.dataset.arrays import growing
 from unetseg.dataset.subsets import Truth, subset_rows
@@ -109,10 +109,18 @@ def _predict_natives(
 
 def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
     """Find in samples.csv the least and greatest height or width, and the zoom at which the model saw most images."""
-    sides = np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
-    fitted = float(np.median(predictor.size / np.sqrt(sides.prod(axis=1))))
-    zoom = round(fitted, 4) if predictor.scale == "resize" else 1.0
+    zoom = round(arrays_zoom(samples, predictor.size), 4) if predictor.scale == "resize" else 1.0
+    sides = _sides(samples)
     return {"sizes": (int(sides.min()), int(sides.max())), "zoom": zoom}
+
+
+def arrays_zoom(samples: Path, size: int) -> float:
+    """Find at which zoom the images of samples.csv are in arrays of a size, in the median."""
+    return float(np.median(size / np.sqrt(_sides(samples).prod(axis=1))))
+
+
+def _sides(samples: Path) -> Int[np.ndarray, "n 2"]:
+    return np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
 
 
 def choose(
@@ -121,7 +129,7 @@ def choose(
     """Choose the separation of touching objects on the validation subset, and the threshold if asked to.
 
     Returns:
-        The values, and the scores at each threshold.
+        The values, with lengths in pixels of the arrays, and the scores at each threshold.
 
     Raises:
         InputError: if the subset is empty and has to choose the threshold.
@@ -180,7 +188,8 @@ def _score_separations(image: PredictedImage, threshold: float) -> list[float]:
 def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
     """Score a subset of at least one image with what was chosen before.
 
-    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals.
+    `truth` holds the masks at their own size; lengths in `tuning` are pixels of the arrays; `bootstrap` resamples over
+    groups give the 95 % intervals.
     """
 
     def score_one(image: PredictedImage) -> ImageScore:
