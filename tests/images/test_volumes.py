@@ -127,3 +127,17 @@ def test_a_czi_is_read_through_bioio(tmp_path):
     assert np.array_equal(read_stored(path, channel=0, project="max").pixels[..., 0], VALUES[0, 0, :3].max(axis=0))
     with open_image(path, 0, channel=0) as opened:
         assert opened.pixel == pytest.approx((0.5, 0.25))
+
+
+@pytest.mark.slow
+def test_a_czi_of_a_camera_is_read_in_colour(tmp_path):
+    pytest.importorskip("bioio_czi")
+    writer = pytest.importorskip("pylibCZIrw.czi")
+    colours = np.moveaxis(VALUES[0, :, 0], 0, -1)
+    with writer.create_czi(str(tmp_path / "a.czi")) as file:
+        file.write(data=colours[..., ::-1], plane={"T": 0, "C": 0, "Z": 0})  # takes blue, green, red
+        file.write_metadata("a")
+    assert np.array_equal(read_stored(tmp_path / "a.czi").pixels, colours)
+    assert np.array_equal(read_stored(tmp_path / "a.czi", channel=2).pixels[..., 0], colours[..., 2])
+    with open_image(tmp_path / "a.czi", large=100) as opened:
+        assert np.array_equal(opened.stored(10, 20), colours[10:20])

@@ -128,6 +128,7 @@ def open_vendor(path: Path) -> Iterator[Stack]:
         from bioio import BioImage  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InputError(f"is {path.suffix[1:].upper()}, which needs: pip install 'unetseg[bioio]'") from error
+    czi = path.suffix.lower() == ".czi"
     with in_our_words():
         image: Any = BioImage(path)
         shapes = set()
@@ -147,8 +148,14 @@ def open_vendor(path: Path) -> Iterator[Stack]:
         with in_our_words():
             image.set_scene(image.scenes[time // sizes["T"]])
             axes, wanted = ("YXS", {"C": 0}) if colour else ("YXC", {"C": list(channels)})
-            rows = image.get_image_dask_data(axes, T=time % sizes["T"], Z=depth, **wanted)[start:stop]
-            return np.asarray(rows.compute())[..., list(channels) if colour else slice(None)]
+            wanted |= {"T": time % sizes["T"], "Z": depth}
+            if czi:  # whose dask array repeats the first sample; a LIF read otherwise would be read whole
+                values = image.get_image_data(axes, Y=slice(start, stop), **wanted)
+            else:
+                values = np.asarray(image.get_image_dask_data(axes, **wanted)[start:stop].compute())
+            if not colour:
+                return values
+            return (values[..., ::-1] if czi else values)[..., list(channels)]  # CZI stores blue, green, red
 
     yield Stack(
         height=sizes["Y"],
