@@ -92,6 +92,27 @@ def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_a
     assert float(second) > float(first) + 0.1
 
 
+def test_an_image_whose_size_of_pixels_cannot_be_is_named_and_may_be_left_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(scoring, "draw_run", draw)
+    MODEL.save(tmp_path / "m.keras")
+    write_json(tmp_path / "m.json", {"pixel_size": 0.5})
+    write_archive(tmp_path / "a.zip", make_tiles(SLIDES[:1]))
+    (tile,) = make_tiles(SLIDES[:1])
+    printed = BytesIO()
+    tifffile.imwrite(printed, tile.image, photometric="rgb", resolution=(118, 118), resolutionunit=3)
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("odd/images/a.tif", printed.getvalue())
+        archive.writestr("odd/masks/a.png", cv2.imencode(".png", (tile.labels > 0) * np.uint8(255))[1].tobytes())
+    words = ["evaluate", "--model", str(tmp_path / "m.keras"), "--out", str(tmp_path / "out"), str(tmp_path / "a.zip")]
+    assert main(words) == 1
+    told = f"{tmp_path / 'a.zip'}: odd: its pixels are 84.7 µm, those of the model 0.5: a zoom of 169"
+    assert told in capsys.readouterr().err
+    assert main([*words, "--skip-bad"]) == 0
+    printed = capsys.readouterr()
+    assert f"left out: {told}" in printed.err
+    assert "1 images" in printed.out
+
+
 def test_the_values_in_use_are_told_and_averaging_can_be_switched_off(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(scoring, "draw_run", draw)
     MODEL.save(tmp_path / "m.keras")

@@ -11,9 +11,10 @@ from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.groups import Rows, read_groups
 from unetseg.dataset.layout import GROUPS
+from unetseg.dataset.problems import attempt
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import Evaluation, arrays_zoom, predict_subset, score
+from unetseg.evaluation.evaluation import Evaluation, arrays_zoom, pixel_of, predict_subset, score
 from unetseg.files import read_csv, write_csv
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning
@@ -63,10 +64,16 @@ def evaluate_archive(
     except InputError as error:
         lines = str(error).replace(f"{samples}/", "").splitlines()
         raise InputError(*(f"{archive}: {line}" for line in lines)) from error
-    groups = _groups(together, arrays)
-    rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items()]
-    write_csv(split, rows, ("id", "subset", "group"))
     zooming = Zooming(tuning.settings(), tuning)
+    wrong = _wrong_pixels(arrays, predictor.size, zooming)
+    lines = [f"{archive}: {name}: {line}" for name, line in wrong.items()]
+    if wrong and (data.on_bad_sample == "error" or len(wrong) == len(read_csv(arrays / "samples.csv"))):
+        raise InputError(*lines)
+    for line in lines:
+        print(f"left out: {line}", file=sys.stderr)
+    groups = _groups(together, arrays)
+    rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items() if name not in wrong]
+    write_csv(split, rows, ("id", "subset", "group"))
     subset = predict_subset(
         predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives, zooming=zooming
     )
@@ -98,6 +105,14 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
     pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
     trained = {(arrays, name) for name in used}
     return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})
+
+
+def _wrong_pixels(arrays: Path, size: int, zooming: Zooming) -> dict[str, str]:
+    """Find the images whose files state a size of pixels that cannot be, and what is wrong with each."""
+    rows = read_csv(arrays / "samples.csv")
+    sides = ((int(row["height"]), int(row["width"]), pixel_of(row)) for row in rows)
+    problems = [attempt(zooming.fits, size, *each)[1] for each in sides]
+    return {row["id"]: line for row, lines in zip(rows, problems, strict=True) for line in lines}
 
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Threshold and separation are never chosen on the test subset.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -97,7 +97,7 @@ def _predict_natives(
     natives.mkdir(parents=True)
     whole = whole_images(arrays)
     if zooming:
-        images = (in_memory(whole(row), (float(row["pixel_size"]),) * 2 if row["pixel_size"] else None) for row in rows)
+        images = (in_memory(whole(row), pixel_of(row)) for row in rows)
         predicted = (probability for _, probability in predict_zoomed(predictor, zooming, images))
     else:
         predicted = (predictor.image(whole(row)) for row in rows)
@@ -105,6 +105,11 @@ def _predict_natives(
         with growing(natives / f"{row['index']}.npy", np.float32, probability.shape[1:]) as add:
             add(probability)
         yield resize(probability, size, size)
+
+
+def pixel_of(row: Mapping[str, str]) -> tuple[float, float] | None:
+    """Read from a row of samples.csv the height and width of the image's pixels in µm; None if they are not known."""
+    return (float(row["pixel_size"]),) * 2 if row["pixel_size"] else None
 
 
 def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:

@@ -57,7 +57,8 @@ class Zooming:
         size = sqrt(known[0] * known[1])
         if not LEAST <= (zoom := size / self.tuning.pixel_size) <= ENLARGED:
             told = f"its pixels are {size:.3g} µm, those of the model {self.tuning.pixel_size:g}: a zoom of {zoom:.3g}"
-            raise ModelError(f"{told}, where 1/{1 / LEAST:g} to {ENLARGED:g} make sense; say --pixel-size or --zoom")
+            rule = f"where 1/{1 / LEAST:g} to {ENLARGED:g} make sense"
+            raise ModelError(f"{told}, {rule}; correct it in the file, or give predict --pixel-size or --zoom")
         return zoom
 
     def pixel(self, own: tuple[float, float] | None) -> tuple[float, float] | None:
