@@ -150,7 +150,7 @@ def open_vendor(path: Path) -> Iterator[Stack]:
             axes, wanted = ("YXS", {"C": 0}) if colour else ("YXC", {"C": list(channels)})
             wanted |= {"T": time % sizes["T"], "Z": depth}
             if czi:  # whose dask array repeats the first sample; a LIF read otherwise would be read whole
-                values = image.get_image_data(axes, Y=slice(start, stop), **wanted)
+                values = np.asarray(image.get_image_data(axes, Y=slice(start, stop), **wanted))
             else:
                 values = np.asarray(image.get_image_dask_data(axes, **wanted)[start:stop].compute())
             if not colour:
