@@ -161,6 +161,14 @@ def test_overlapping_objects_survive_as_one_file_each(tmp_path):
     assert [np.count_nonzero(cv2.imread(str(mask), 0)) for mask in masks] == [100, 100]
 
 
+@pytest.mark.parametrize("runs", [["1 1600"], ["1 800", "801 800"]])
+def test_objects_that_leave_no_background_arrive_as_they_are(tmp_path, runs):
+    png(tmp_path / "in" / "a.png", IMAGES["cell_0"][0])
+    (tmp_path / "in" / "a.csv").write_text("\n".join(["ImageId,EncodedPixels", *(f"a,{run}" for run in runs)]) + "\n")
+    labels = imported(tmp_path, tmp_path / "in")["a"].labels
+    assert (labels == np.repeat(np.arange(len(runs)), 40 // len(runs)) + 1).all()
+
+
 def test_several_sources_are_merged_with_where_each_image_came_from_and_their_groups(tmp_path, capsys):
     make_layout(tmp_path / "first")
     (tmp_path / "first" / "groups.csv").write_text("id,patient\ngone,p1\n" + "".join(f"{name},p1\n" for name in IMAGES))

@@ -140,9 +140,20 @@ def test_a_label_image_may_have_any_type_and_any_numbers(tmp_path, dtype):
     assert [(region.row, region.column, region.mask.size) for region in regions] == [(0, 0, 6), (5, 0, 6), (0, 8, 12)]
 
 
-def test_a_label_image_of_the_full_type_without_background_is_read(tmp_path):
-    full = np.repeat(np.arange(1, 3), 48).reshape(8, 12).astype(np.uint8) * 100
-    assert np.array_equal(read_labels(save(tmp_path, full), IMAGE), full // 100)
+@pytest.mark.parametrize("values", [[1, 2], [2, 2], [2, 1, 2, 1], [100, 200, 255]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+def test_what_has_no_background_holds_classes_and_is_refused(tmp_path, values, dtype):
+    classes = np.resize(np.repeat(values, 24), (8, 12)).astype(dtype)
+    tifffile.imwrite(tmp_path / "0.tif", classes, photometric="minisblack")
+    with pytest.raises(InputError, match=r"none of which is 0, the background; ilastik .* save its objects as 255"):
+        read_labels(tmp_path / "0.tif", IMAGE)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(1, np.uint8), (255, np.uint8), (1, np.uint16), (65535, np.uint16)])
+def test_a_mask_may_be_all_object(tmp_path, value, dtype):
+    path = save(tmp_path, np.full((8, 12), value, dtype))
+    assert (read_labels(path, IMAGE) == 1).all()
+    assert read_mask(path, IMAGE).mask.all()
 
 
 @pytest.mark.parametrize("values", [(255, 255), (254, 255), (1, 1)])

@@ -9,7 +9,8 @@ One rule says what a file of values means, whatever its format:
   4-connected parts.
 - A **label image** has several whole numbers or colours: all pixels of one value are one object. Grey pictures, JPEGs,
   blurred edges and classes are not taken for one. 2 alone, in 16 bit, is one object, whatever its parts.
-- Everything else is refused: fractions, negative numbers, transparency that varies, and TIFFs in which 0 is white.
+- Everything else is refused: fractions, negative numbers, transparency that varies, what has no background but is no
+  mask, and TIFFs and palettes in which 0 is white.
 """
 
 from collections import Counter
@@ -32,6 +33,9 @@ MAX_OBJECTS = 65_535
 JPEG = b"\xff\xd8\xff"
 OBJECT_VALUES = (255, 1, 65535)
 LONE = 2  # in 16 bit: one object, which may be in parts, as `import` writes it
+BARE = (
+    "none of which is 0, the background; ilastik numbers classes from 1, so save its objects as 255 and the rest as 0"
+)
 RULE = "a mask holds 0 for background and 255 (or 1) for the object"
 LABELS_RULE = f"{RULE}, a label image holds 0 for background and a whole number for each object"
 
@@ -52,7 +56,7 @@ def blank(height: int, width: int) -> Stored:
 def is_label_image(labels: Values, objects: int) -> bool:
     """Tell whether `read_labels` will give back these objects, numbered without gaps from 1, or a single one as 2."""
     found = np.unique(labels[labels > 0])
-    return not objects or (not _holds_parts(found, labels.dtype) and _no_labels(labels, objects) is None)
+    return not objects or (not _holds_parts(found, labels) and _no_labels(labels, objects) is None)
 
 
 def read_mask(path: Path, image: Stored | None) -> Region:
@@ -90,7 +94,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
         return number_parts(whole, path)
     values, itself = _read_values(path, image, LABELS_RULE)
     objects, parts = _dense(values)
-    if _holds_parts(objects, values.dtype):
+    if _holds_parts(objects, values):
         return number_parts(values > 0, path)
     lossy = path.read_bytes().startswith(JPEG)
     problem = "which JPEG blurs, so save it as PNG" if lossy else _no_labels(parts, len(objects))
@@ -188,9 +192,11 @@ def _is_mask(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool:
     return found <= {254, 255} or (len(found) == 1 and found <= {1, 65535, *largest})
 
 
-def _holds_parts(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool:
+def _holds_parts(objects: Shaped[np.ndarray, " found"], values: Values) -> bool:
     """Tell whether the parts of an image's only file are its objects, by the values that are not background."""
-    return _is_mask(objects, dtype) or (len(objects) == 1 and not (dtype == np.uint16 and objects[0] == LONE))
+    if len(objects) != 1 or _is_mask(objects, values.dtype):
+        return _is_mask(objects, values.dtype)
+    return not (values.dtype == np.uint16 and objects[0] == LONE) and not values.all()
 
 
 def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
@@ -199,12 +205,14 @@ def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str 
     Few values of label images lie along larger ones, or in several clumps of objects; of masks that were resized,
     blurred or divided into classes, most do. benchmarks/label_images.py counts what is told apart.
     """
-    if objects == 1:
-        return None
     left, right = parts[:, :-1], parts[:, 1:]
     both = (left > 0) & (right > 0)
     if np.count_nonzero(both & (left != right)) > np.count_nonzero(both) / 2 and both.sum() > 2 * objects:
         return "which change from pixel to pixel as in a grey picture"
+    if parts.all():
+        return BARE
+    if objects == 1:
+        return None
     placed = label(parts, background=0, connectivity=1)
     places = int(placed.max())
     if places > 4 * objects + 8:
