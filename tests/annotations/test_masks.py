@@ -65,6 +65,29 @@ def test_each_colour_but_black_is_an_object_of_the_only_file_and_too_many_for_a_
     assert read_mask(path, IMAGE).box == (slice(2, 3), slice(5, 6))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32])
+def test_objects_that_differ_in_any_of_three_colours_of_any_type_are_told_apart(tmp_path, dtype):
+    largest = 2**24 if dtype == np.float32 else np.iinfo(dtype).max
+    colours = np.vstack([np.eye(3), [1, 1, 0], [0, 1, 1]]) * largest
+    image = np.zeros((8, 12, 3), dtype)
+    for number, colour in enumerate(colours):
+        image[1:3, 2 * number + 1] = colour
+    tifffile.imwrite(tmp_path / "0.tif", image, photometric="rgb")
+    labels = read_labels(tmp_path / "0.tif", IMAGE)
+    assert [len(set(labels[1:3, 2 * number + 1])) for number in range(5)] == [1] * 5
+    assert len(set(labels[1, 1::2])) == 6  # the last is background
+    assert not labels[0].any()
+
+
+@pytest.mark.parametrize("value", [-1, 0.5])
+@pytest.mark.parametrize("read", [read_labels, read_mask])
+def test_colours_of_fractions_or_negative_numbers_are_refused(tmp_path, value, read):
+    colour = np.dstack([block(2, 5, value, np.float32), *np.zeros((2, 8, 12), np.float32)])
+    tifffile.imwrite(tmp_path / "0.tif", colour, photometric="rgb")
+    with pytest.raises(InputError, match=f"0.tif: has the values .*{value}"):
+        read(tmp_path / "0.tif", IMAGE)
+
+
 COLOURS = np.random.default_rng(0).integers(30, 256, (20, 3))
 
 

@@ -160,29 +160,39 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
         raise InputError(f"{path}: {problem}")
     if stored.white_is_zero:
         raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
-    values = _one_channel(stored.pixels)
+    values = _one_channel(_whole_numbers(path, stored.pixels, rule))
     if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
         values = told_by_palette(path, indices, values == 0)
-    if values.dtype.kind in "fi":
-        if values.min() < 0 or values.max() >= 2**63 or not np.array_equal(values, np.floor(values)):
-            raise InputError(f"{path}: has {_listed(np.unique(values))}; {rule}")
-        values = values if values.dtype.kind == "i" else values.astype(np.int64)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)
     return values, itself
 
 
+def _whole_numbers(
+    path: Path, pixels: Shaped[np.ndarray, "height width channels"], rule: str
+) -> Shaped[np.ndarray, "height width channels"]:
+    """Give floats as whole numbers; refuse fractions and negative numbers of any type."""
+    if pixels.dtype.kind not in "fi":
+        return pixels
+    if pixels.min() < 0 or pixels.max() >= 2**63 or not np.array_equal(pixels, np.floor(pixels)):
+        raise InputError(f"{path}: has {_listed(np.unique(pixels))}; {rule}")
+    return pixels if pixels.dtype.kind == "i" else pixels.astype(np.int64)
+
+
 def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[np.ndarray, "height width"]:
-    """Reduce colours to one number each: grey ones to their value, others to red, green and blue in one."""
+    """Reduce colours to one number each: grey ones to their value, others to a number for each colour, 0 for black."""
     first = pixels[..., 0]
     if all(np.array_equal(first, pixels[..., other]) for other in range(1, pixels.shape[2])):
         return first
-    bits = 8 * pixels.itemsize if pixels.dtype.kind == "u" else 20
-    parts = (pixels[..., channel].astype(np.int64) << bits * channel for channel in range(pixels.shape[2]))
-    packed = np.asarray(sum(parts))
-    colours = np.unique(packed)
-    return packed if np.count_nonzero(colours) > 1 else (packed > 0).astype(np.uint8)
+    if pixels.itemsize > 2:  # three of them would not fit 64 bit
+        colours, places = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0, return_inverse=True)
+        packed = places.reshape(first.shape) + int(colours[0].any())
+    else:
+        bits = 8 * pixels.itemsize
+        parts = (pixels[..., channel].astype(np.int64) << bits * channel for channel in range(pixels.shape[2]))
+        packed = np.asarray(sum(parts))
+    return packed if np.count_nonzero(np.unique(packed)) > 1 else (packed > 0).astype(np.uint8)
 
 
 def _is_mask(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool:
