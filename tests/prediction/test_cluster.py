@@ -142,7 +142,7 @@ def test_a_large_image_is_predicted_by_all_workers_together(client, kind, zoom):
         tifffile.imwrite("images/a.tif", image, photometric="rgb", rowsperstrip=100)
     sources, settings, tuning = find_inputs(["images"], Path("one")).images, Settings(zoom=zoom), Tuning()
     kinds = ("labels", "probability", "geojson", "zarr")
-    one, two = (Results(Path(out), settings, kinds, Path("m.keras"), tuning.estimate) for out in ("one", "two"))
+    one, two = (Results(Path(out), settings, kinds, Path("m.keras"), tuning) for out in ("one", "two"))
     assert list(FilePredictor(Predictor(MODEL), Zooming(settings, tuning)).predict(sources, one)) == [None]
     job = Job(Path("two").absolute(), settings, kinds, tuning, "m.keras", Path("m.keras").read_bytes(), large=1000)
     assert list(predict_on(client, job, sources, two)) == [None]

@@ -18,7 +18,6 @@ from unetseg.prediction import folder as folder_of_files
 from unetseg.prediction import results
 from unetseg.prediction.folder import FilePredictor
 from unetseg.prediction.predictor import Predictor
-from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.zoom import Zooming
@@ -33,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 def run(scale="resize", words=("images",), kinds=(), tta=False, model=MODEL):
     sources, settings = find_inputs(list(words), Path("out")).images, Settings(scale=scale)
-    results = Results(Path("out"), settings, kinds, Path("m.keras"), Estimate())
+    results = Results(Path("out"), settings, kinds, Path("m.keras"), Tuning())
     return list(FilePredictor(Predictor(model, tta=tta), Zooming(settings, Tuning())).predict(sources, results))
 
 

@@ -15,9 +15,9 @@ import tifffile
 from unetseg.errors import InputError
 from unetseg.files import read_csv
 from unetseg.images.inputs import Input, find_inputs
-from unetseg.prediction.quality import Estimate, uncertainty
+from unetseg.prediction.quality import uncertainty
 from unetseg.prediction.results import Known, Results
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.stored import find_earlier
 from unetseg.report.predicted import predicted_entries, read_predictions
 
@@ -34,8 +34,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def results(kinds=(), **settings):
-    return Results(Path("out"), Settings(**settings), kinds, Path("m.keras"), Estimate())
+def results(kinds=(), tuning=None, **settings):
+    return Results(Path("out"), Settings(**settings), kinds, Path("m.keras"), tuning or Tuning())
 
 
 def sources():
@@ -65,6 +65,7 @@ def test_every_kind_is_written_under_the_images_relative_path():
     assert np.array_equal(cv2.imread("out/deep/b.png", cv2.IMREAD_UNCHANGED) > 0, probability() > 0.5)
     assert tifffile.imread("out/deep/b.labels.tif").max() == 2
     assert [row["image"] for row in read_csv(Path("out/objects.csv"))] == ["a.png", "a.png", "deep/b.png", "deep/b.png"]
+    assert {row["image"] for row in read_csv(Path("out/images.csv"))} == {"a.png", "deep/b.png"}
 
 
 def test_labelmes_json_names_the_image_from_the_folder_it_lies_in_as_labelme_looks_for_it():
@@ -97,6 +98,35 @@ def test_the_report_reads_what_was_written():
     assert (run["threshold"], run["model"]) == (0.5, "m.keras")
 
 
+def test_the_report_finds_the_images_of_results_in_a_folder_that_is_a_link():
+    Path("far/away").mkdir(parents=True)
+    Path("out").symlink_to("far/away")
+    to = results()
+    write(to, sources()[0])
+    to.gather(sources())
+    assert [entry.id for entry in predicted_entries(Path("out"), read_predictions(Path("out"))["images"])] == ["a"]
+
+
+def test_a_kind_that_an_edited_image_lacks_is_not_listed():
+    before, to = results(("labels",)), results(("labels", "probability"))
+    write(before, sources()[0])
+    tifffile.imwrite("out/a.labels.tif", np.ones((20, 30), np.uint8))
+    assert to.edited(sources()[0])
+    write(to, sources()[1])
+    first, second = to.gather(sources())
+    assert "probability" not in first
+    assert second["probability"] == "deep/b.probability.tif"
+    read_predictions(Path("out"))
+
+
+def test_a_run_that_begins_removes_the_tables_of_the_run_before():
+    to = results(("rle",))
+    write(to, sources()[0])
+    to.gather(sources())
+    to.start()
+    assert {path.name for path in Path("out").iterdir()} == {".unetseg", "a.png"}
+
+
 def test_the_uncertainty_is_known_without_the_probabilities():
     for kinds in ((), ("probability",)):
         to = results(kinds)
@@ -121,6 +151,7 @@ def test_an_image_is_not_done_for_another_request():
     assert results(threshold=0.5).is_done(sources()[0])
     assert not results(threshold=0.6).is_done(sources()[0])
     assert not results(("rle",), threshold=0.5).is_done(sources()[0])
+    assert not results(tuning=Tuning(doubt=0.5), threshold=0.5).is_done(sources()[0])
     Path("m.keras").write_bytes(b"another model")
     assert not results(threshold=0.5).is_done(sources()[0])
 
@@ -161,7 +192,7 @@ def test_tables_hold_what_is_done_in_the_images_order():
 
 
 def test_a_result_never_replaces_an_image():
-    to = Results(Path("images"), Settings(), (), Path("m.keras"), Estimate())
+    to = Results(Path("images"), Settings(), (), Path("m.keras"), Tuning())
     with pytest.raises(InputError, match=r"a\.png: is an image and would be replaced"):
         to.check(find_inputs(["images/a.png"], Path("out")).images)
 

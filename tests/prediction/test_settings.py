@@ -46,8 +46,8 @@ def write(path, **values):
 
 def test_without_a_file_the_model_or_the_defaults_say_how_to_predict(model):
     assert find_tuning(model, {}) == (Tuning(), "the defaults")
-    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles"}}}
-    assert find_tuning(model, facts) == (Tuning(threshold=0.25, scale="tiles"), "the model")
+    facts = {"threshold": 0.25, "trained_with": {"image": {"mode": "tiles", "pixel_size": 0.5}}}
+    assert find_tuning(model, facts) == (Tuning(threshold=0.25, scale="tiles", pixel_size=0.5), "the model")
 
 
 def test_the_file_of_the_models_name_comes_before_the_folders(model):

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             tuned = found.changed(**given)
             asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
             settings = tuned.settings(**asked)
-            results = open_results(options.out, settings, options.write, file, tuned.estimate)
+            results = open_results(options.out, settings, options.write, file, tuned)
             refused = results.check(inputs.images)
             held.enter_context(results.locked())
             sources = [each for each in inputs.images if each not in refused]
@@ -105,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
         for line in (*inputs.failed, *refused.values()):
             print(printable(line), file=sys.stderr)
         failed = int(bool(inputs.failed or refused))
+        if left:
+            results.start()
         for failure in progress(predicted(left, results), "predict", len(left)):
             if failure:
                 failed = 1

@@ -42,7 +42,7 @@ class Input:
         """Give the path from a folder, as text; from none the whole path, and of what is not on a disk the URL."""
         if isinstance(self.path, str):
             return self.path
-        path = Path(os.path.relpath(self.path, folder)) if folder else self.path.absolute()
+        path = Path(os.path.relpath(self.path, folder.resolve())) if folder else self.path.absolute()
         return as_text(path.as_posix())
 
 

@@ -6,7 +6,7 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import h5py
 import pydantic
@@ -50,6 +50,7 @@ class _Loose(pydantic.BaseModel):
 
 class _Image(_Loose):
     mode: Literal["resize", "tiles"] = "resize"
+    pixel_size: Annotated[float, pydantic.Field(ge=0)] = 0.0
 
 
 class _TrainedWith(_Loose):

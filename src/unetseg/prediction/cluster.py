@@ -140,7 +140,7 @@ class _Worker(WorkerPlugin):
     def results(self) -> Results:
         """Where the results go."""
         job = self.job
-        return open_results(job.out, job.settings, job.kinds, self._model, job.tuning.estimate)
+        return open_results(job.out, job.settings, job.kinds, self._model, job.tuning)
 
     @cached_property
     def _model(self) -> Path:

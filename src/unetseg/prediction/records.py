@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,12 +126,15 @@ def list_image(
     }
 
 
-def write_images(path: Path, images: Sequence[dict[str, Any]]) -> None:
+def write_images(path: Path, images: Sequence[dict[str, Any]], records: Sequence[Record]) -> None:
     """Write a row per image of predict.json, the lowest estimated Dice first: look at these, and label some."""
-    rows = sorted(images, key=lambda image: (image["estimated_dice"], image["image"]))
+    named = [
+        image | {"name": image["image"], "image": record.header["image"]}
+        for image, record in zip(images, records, strict=True)
+    ]
+    rows = sorted(named, key=lambda image: (image["estimated_dice"], image["name"]))
     columns = ("name", "image", "plane", "zoom", "objects", "estimated_dice", "verdict", "uncertainty")
-    named = (row | {"name": row["image"], "image": PurePath(row["path"]).name} for row in rows)
-    write_csv(path, ({name: row.get(name) for name in columns} for row in named), columns)
+    write_csv(path, ({name: row.get(name) for name in columns} for row in rows), columns)
 
 
 def write_objects(path: Path, records: Sequence[Record]) -> None:

@@ -21,9 +21,8 @@ from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.parallel import prefetch
 from unetseg.prediction.conflicts import check_ours, check_results, locked
 from unetseg.prediction.plan import Plan
-from unetseg.prediction.quality import Estimate
 from unetseg.prediction.records import list_image, read_record, write_images, write_objects, write_record
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, Tuning
 from unetseg.progress import progress
 from unetseg.provenance import digest
 
@@ -51,7 +50,7 @@ class Results:
 
     sent = False  # from here to elsewhere
 
-    def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
+    def __init__(self, out: Path, settings: Settings, kinds: Sequence[str], model: Path, tuning: Tuning) -> None:
         """Say what is to be written to a folder, which is made where it does not exist.
 
         Of the `kinds` of `FORMATS` masks are always written, and objects.csv if any objects are looked for.
@@ -61,7 +60,7 @@ class Results:
         """
         if settings.objects == "none" and (needing := set(kinds) - {"probability"}):
             raise InputError(f"{', '.join(sorted(needing))}: needs objects, but --objects is none")
-        self._out, self._settings, self._estimate = out, settings, estimate
+        self._out, self._settings, self._tuning = out, settings, tuning
         wanted = {kind: each for kind, each in FORMATS.items() if kind == "mask" or kind in kinds}
         self._writers = {kind: (each.name, each.write) for kind, each in wanted.items() if each.write}
         self._tables = [(each.name, each.write_all) for each in wanted.values() if each.write_all]
@@ -77,12 +76,21 @@ class Results:
         paths = {each: [*self.files(each).values(), self._record_path(each), self._seal_path(each)] for each in sources}
         check_ours(self._out, RECORDS, ())
         too_long = check_results(paths, self._out, self._final)
-        names = ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]
-        shared = [self._out / name for name in names]
-        for path in shared:
+        for path in self._shared():
             check_output(path)
-        check_ours(self._out, RECORDS, [*shared, *(path for each in sources for path in self.files(each).values())])
+        files = [path for each in sources for path in self.files(each).values()]
+        check_ours(self._out, RECORDS, [*self._shared(), *files])
         return too_long
+
+    def start(self) -> None:
+        """Remove what an earlier run wrote of all images: killed from here on, it would be of other results."""
+        for path in self._shared():
+            path.unlink(missing_ok=True)
+
+    def _shared(self) -> list[Path]:
+        """Name the files that are of all images."""
+        names = ["predict.json", "images.csv", "objects.csv", *(name for name, _ in self._tables)]
+        return [self._out / name for name in names]
 
     def files(self, source: Input) -> dict[str, Path]:
         """Name the files of an image, by their kind."""
@@ -185,7 +193,7 @@ class Results:
 
     def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
         """Write the tables and other files of all images, and predict.json, whose list of images is returned."""
-        objects = self._settings.objects != "none"
+        objects, estimate = self._settings.objects != "none", self._tuning.estimate
         done = [source for source in sources if source in self._done]
         records = {source: record for source in done if (record := read_record(self._record_path(source)))}
         if objects:
@@ -193,12 +201,16 @@ class Results:
         for name, write in self._tables:
             write(self._out / name, list(records.values()))
         images = [
-            list_image(source, record, self._out, self.files(source), self._estimate, objects=objects, sent=self.sent)
+            list_image(source, record, self._out, self._listed(source), estimate, objects=objects, sent=self.sent)
             for source, record in records.items()
         ]
-        write_images(self._out / "images.csv", images)
+        write_images(self._out / "images.csv", images, list(records.values()))
         write_json(self._out / "predict.json", {**self._run, "images": images})
         return images
+
+    def _listed(self, source: Input) -> dict[str, Path]:
+        """Name the files of an image that are there; an edited one keeps those of its own run."""
+        return {kind: path for kind, path in self.files(source).items() if self.sent or path.exists()}
 
     def _final(self, path: Path) -> Place:
         """Tell where a file of the results ends up."""
@@ -225,7 +237,8 @@ class Results:
         else:
             file = state(source.path)
         chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
-        return digest({**self._run, "file": file, **chosen})
+        zooming = self._tuning.model_dump(include={"scale", "sizes", "zoom", "doubt", "pixel_size"})
+        return digest({**self._run, "file": file, "zooming": zooming, **chosen})
 
 
 def _hash(path: Path) -> str:

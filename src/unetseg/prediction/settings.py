@@ -196,5 +196,9 @@ def read_tuning(path: Path) -> Tuning:
 def _of_facts(facts: dict[str, Any]) -> Tuning:
     """Use the facts in a model file, which are checked; without any, the model was trained on images of its size."""
     image = facts.get("trained_with", {}).get("image", {})
-    found = {"threshold": facts.get("threshold"), "scale": image.get("mode")}
+    found = {
+        "threshold": facts.get("threshold"),
+        "scale": image.get("mode"),
+        "pixel_size": image.get("pixel_size") or None,
+    }
     return Tuning(**{name: value for name, value in found.items() if value is not None})

@@ -15,9 +15,8 @@ from jaxtyping import Float32
 from unetseg.annotations.formats import FORMATS
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, storage, told
-from unetseg.prediction.quality import Estimate
 from unetseg.prediction.results import RECORDS, Known, Results
-from unetseg.prediction.settings import Settings
+from unetseg.prediction.settings import Settings, Tuning
 
 
 class StoredResults(Results):
@@ -28,7 +27,7 @@ class StoredResults(Results):
 
     sent = True
 
-    def __init__(self, url: str, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> None:
+    def __init__(self, url: str, settings: Settings, kinds: Sequence[str], model: Path, tuning: Tuning) -> None:
         """See `Results`.
 
         Raises:
@@ -37,7 +36,7 @@ class StoredResults(Results):
         self._url, (self._system, self._root) = url, storage(url)
         folder = tempfile.mkdtemp(prefix="unetseg-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        super().__init__(Path(folder), settings, kinds, model, estimate)
+        super().__init__(Path(folder), settings, kinds, model, tuning)
 
     def _is_sealed(self, source: Input) -> bool:
         """See `Results`; that the files were sent is enough."""
@@ -63,6 +62,13 @@ class StoredResults(Results):
         """Look for none: each would be a request."""
         del sources
         return {}
+
+    def start(self) -> None:
+        """See `Results`."""
+        with told(self._url):
+            for path in map(self._at, self._shared()):
+                if self._system.exists(path):
+                    self._system.rm_file(path)
 
     def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """See `Results`; then send the files, last the one that says that all others are there."""
@@ -105,11 +111,11 @@ class StoredResults(Results):
         return str(self._system.unstrip_protocol(self._at(path)))
 
 
-def open_results(out: Place, settings: Settings, kinds: Sequence[str], model: Path, estimate: Estimate) -> Results:
+def open_results(out: Place, settings: Settings, kinds: Sequence[str], model: Path, tuning: Tuning) -> Results:
     """Give the results of a folder or a URL; see `Results`."""
     if isinstance(out, str):
-        return StoredResults(out, settings, kinds, model, estimate)
-    return Results(out, settings, kinds, model, estimate)
+        return StoredResults(out, settings, kinds, model, tuning)
+    return Results(out, settings, kinds, model, tuning)
 
 
 def find_earlier(out: Place) -> set[Place]:
