@@ -131,11 +131,20 @@ def test_objects_that_a_palette_shows_as_black_are_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
-@pytest.mark.parametrize(("colours", "is_object"), [([[255] * 3, [0] * 3], 0), ([[9, 9, 9], [250, 0, 0]], 1)])
+@pytest.mark.parametrize(("colours", "is_object"), [([[255, 0, 0], [0] * 3], 0), ([[9, 9, 9], [250, 0, 0]], 1)])
 def test_of_two_colours_of_a_palette_black_is_background_or_else_index_0(tmp_path, kind, colours, is_object):
     indices = (grid() > 0).astype(np.uint8)
     path = save_palette(tmp_path, indices, colours, kind)
     assert np.array_equal(read_labels(path, None) > 0, indices == is_object)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
+@pytest.mark.parametrize("read", [read_labels, read_mask])
+def test_a_palette_of_two_colours_that_shows_0_as_white_is_refused(tmp_path, kind, read):
+    inverting = np.repeat(np.arange(255, -1, -1)[:, None], 3, axis=1)
+    path = save_palette(tmp_path, (grid() > 0) * np.uint8(255), inverting, kind)
+    with pytest.raises(InputError, match=r"its palette shows 0 as white, which programs read in two ways; save 0 as"):
+        read(path, None)
 
 
 def test_objects_that_a_palette_shows_are_read_as_their_indices_without_gaps(tmp_path):

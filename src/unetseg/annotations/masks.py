@@ -10,7 +10,7 @@ One rule says what a file of values means, whatever its format:
 - A **label image** has several whole numbers or colours: all pixels of one value are one object. Grey pictures, JPEGs,
   blurred edges and classes are not taken for one. 2 alone, in 16 bit, is one object, whatever its parts.
 - Everything else is refused: fractions, negative numbers, transparency that varies, what has no background but is no
-  mask, and TIFFs and palettes in which 0 is white.
+  mask, and TIFFs, and palettes of black and white, in which 0 is white.
 """
 
 from collections import Counter
@@ -162,7 +162,7 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
         raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
     values = _one_channel(_whole_numbers(path, stored.pixels, rule))
     if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
-        values = told_by_palette(path, indices, values == 0)
+        values = told_by_palette(path, indices, stored.pixels)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)

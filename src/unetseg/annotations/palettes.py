@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from jaxtyping import Bool, Integer
+from jaxtyping import Integer
 from PIL import Image, UnidentifiedImageError
 
 from unetseg.errors import InputError
@@ -43,18 +43,21 @@ def _read(path: Path) -> Integer[np.ndarray, "..."] | None:
 
 
 def told_by_palette(
-    path: Path, indices: Integer[np.ndarray, "height width"], black: Bool[np.ndarray, "height width"]
+    path: Path, indices: Integer[np.ndarray, "height width"], colours: Integer[np.ndarray, "height width 3"]
 ) -> Integer[np.ndarray, "height width"]:
     """Give the indices of a palette; where there are two, one of them black, what is not black is a mask.
 
     Raises:
-        InputError: naming the file, if it shows an object as black.
+        InputError: naming the file, if it shows an object as black, or of two colours index 0 as white.
     """
-    used = np.unique(indices)
+    used, black = np.unique(indices), ~colours.any(axis=2)
     dark = np.unique(indices[black])
     if len(dark) == 0 or dark.tolist() == [0]:
         return indices if np.count_nonzero(used) > 1 else (indices > 0).astype(np.uint8)
     if len(dark) == 1 and len(used) <= 2:
+        if (colours[indices == 0] == np.iinfo(colours.dtype).max).all() and used[0] == 0:  # ImageJ's inverting LUT
+            rule = "shows 0 as white, which programs read in two ways; save 0 as black"
+            raise InputError(f"{path}: its palette {rule}")
         return (~black).astype(np.uint8)
     rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
     raise InputError(f"{path}: its palette {rule}")
