@@ -431,9 +431,19 @@ def test_an_ome_tiff_is_paired_without_the_ome_in_its_name():
     assert (names, groups, summary.problems) == (["x", "y"], "id,group\nx,1\ny,2\n", [])
 
 
-def test_a_mask_of_several_pages_is_not_told_to_be_projected():
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [
+        ("ZYX", "holds 2 images; save the one you need as a separate file"),
+        (
+            "CYX",
+            "has 2 channels, which are neither grey nor RGB with or without alpha; save the one with the objects alone",
+        ),
+    ],
+)
+def test_a_mask_of_several_pages_or_channels_is_not_told_to_be_projected_or_chosen_from(axes, told):
     for folder in ("images", "masks"):
         Path("in", folder).mkdir(parents=True)
-        tifffile.imwrite(f"in/{folder}/z.tif", np.stack([IMAGE, IMAGE]), photometric="minisblack")
-    with pytest.raises(InputError, match=r"masks/z\.tif: holds 2 images; save the one you need as a separate file\n"):
-        imported("in", project="max")
+        tifffile.imwrite(f"in/{folder}/z.tif", np.stack([IMAGE, IMAGE]), imagej=True, metadata={"axes": axes})
+    with pytest.raises(InputError, match=rf"masks/z\.tif: {told}\n"):
+        imported("in", project="max", channel=0)

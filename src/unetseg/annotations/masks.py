@@ -27,7 +27,7 @@ from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
 from unetseg.images.opening import Stored, read_stored
 from unetseg.images.rasters import MAX_PIXELS
-from unetseg.images.stacks import PROJECT_IT
+from unetseg.images.stacks import NAME_IT, PROJECT_IT
 
 MAX_OBJECTS = 65_535
 JPEG = b"\xff\xd8\xff"
@@ -154,8 +154,11 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
     """Read the values of a file, 0 for background, and tell whether it is the image that it should be a mask of."""
     try:
         stored = read_stored(path)
-    except InputError as error:  # only images are projected
-        raise InputError(*(line.replace(PROJECT_IT, "") for line in error.args)) from error
+    except InputError as error:  # of images alone a channel is chosen, and depth projected
+        lines = (
+            line.replace(PROJECT_IT, "").replace(NAME_IT, "save the one with the objects alone") for line in error.args
+        )
+        raise InputError(*lines) from error
     if problem := image and _mismatch(stored, image):
         raise InputError(f"{path}: {problem}")
     if stored.white_is_zero:

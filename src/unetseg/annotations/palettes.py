@@ -58,6 +58,6 @@ def told_by_palette(
         if (colours[indices == 0] == np.iinfo(colours.dtype).max).all() and used[0] == 0:  # ImageJ's inverting LUT
             rule = "shows 0 as white, which programs read in two ways; save 0 as black"
             raise InputError(f"{path}: its palette {rule}")
-        return (~black).astype(np.uint8)
+        return np.asarray(~black, np.uint8)
     rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
     raise InputError(f"{path}: its palette {rule}")

@@ -16,6 +16,7 @@ Values = Shaped[np.ndarray, "rows width channels"]  # as stored
 Rows = Callable[[int, int], Values]  # gives the rows of an image from a first one to one before the last
 
 MAX_PLANES = 100_000  # per file; a file may claim any number, and they are listed
+NAME_IT = "name one with data.channel in params.yaml or --channel"
 PROJECT_IT = ", or project the image's depth (data.project, --project)"
 NAMED = 20  # channels listed in an error message
 
@@ -99,8 +100,7 @@ def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
     if channel == "all":
         if stack.channels == 1 or stack.colour:
             return range(stack.channels)
-        remedy = "name one with data.channel in params.yaml or --channel"
-        raise InputError(f"has {_listed(stack)}, which are neither grey nor RGB with or without alpha; {remedy}")
+        raise InputError(f"has {_listed(stack)}, which are neither grey nor RGB with or without alpha; {NAME_IT}")
     counted = isinstance(channel, int) and 0 <= channel < stack.channels
     number = channel if counted else _number(stack.names, str(channel))  # a name may be a number: 405, 488
     if not isinstance(number, int) or number >= stack.channels:
