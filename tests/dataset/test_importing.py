@@ -379,6 +379,22 @@ def test_images_and_objects_may_lie_in_trees_beside_each_other(images, objects, 
     assert (taken, summary.objects, summary.problems, summary.warnings) == (names, 2, [], [])
 
 
+@pytest.mark.parametrize(
+    ("images", "mask", "owner"),
+    [
+        (["images/c1", "images/c1_seg"], "masks/c1_seg", "c1_seg"),
+        (["images/c1"], "masks/c1_seg", "c1"),
+        (["plate", "plate/f", "plate/g"], "labels/plate/f_label", "f"),
+        (["plate", "plate/f"], "labels/plate/1", "plate"),
+    ],
+)
+def test_a_mask_belongs_to_the_image_of_its_name_else_without_its_mark_else_to_that_of_its_folder(images, mask, owner):
+    for name in images:
+        png(Path(f"in/{name}.png"), IMAGE)
+    png(Path(f"in/{mask}.png"), MASK)
+    assert imported("in")[0] == [owner]
+
+
 def test_what_lies_below_labels_is_no_image_without_objects():
     pair("in/a")
     png(Path("in/labels/plate/B2/b.png"), MASK)

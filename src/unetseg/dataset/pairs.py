@@ -98,7 +98,8 @@ def _sorted(
     folder: Path, kinds: Kinds, only: str | None, parts: Collection[Path]
 ) -> tuple[_Images, _Objects, list[Path]]:
     """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
-    rasters = {(group_of(file, folder, parts), _stem(file)) for file, kind in kinds.items() if kind == "raster"}
+    bare = [file for file, kind in kinds.items() if kind == "raster" and not _of_objects(part_of(file, folder, parts))]
+    rasters = {(group_of(file, folder, parts), _stem(file)) for file in bare}
     images: _Images = defaultdict(list)
     objects: _Objects = defaultdict(lambda: defaultdict(list))
     others = list[Path]()
@@ -137,15 +138,18 @@ def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) ->
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
     stem, group, part = _stem(file), group_of(file, root, parts), part_of(file, root, parts)
     base = without_ome(MARK.sub("", stem))
-    own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
-    if part and OBJECT_WORDS.search(part.name):
-        if part != file.parent and own in rasters:
-            return own, True
-        return (group, base if (group, base) in rasters else stem), True
+    if part and _of_objects(part):
+        own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
+        keys = [(group, stem), (group, base), *([own] if part != file.parent else [])]
+        return next((key for key in keys if key in rasters), keys[0]), True
     if file.suffix.lower() in SUFFIXES:
         marked = base != stem and part != file.parent and (group, base) in rasters
         return (group, base if marked else stem), marked
     return (group, stem if (group, stem) in rasters else base), True
+
+
+def _of_objects(part: Path | None) -> bool:
+    return part is not None and OBJECT_WORDS.search(part.name) is not None
 
 
 def _stem(file: Path) -> str:
