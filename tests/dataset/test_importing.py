@@ -395,6 +395,20 @@ def test_a_mask_belongs_to_the_image_of_its_name_else_without_its_mark_else_to_t
     assert imported("in")[0] == [owner]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("RoiSet.geojson", {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5]]]}),
+        ("RoiSet.json", {"shapes": [{"shape_type": "polygon", "label": "a", "points": [[1, 1], [5, 1], [5, 5]]}]}),
+    ],
+)
+def test_outlines_of_any_kind_under_the_name_of_fijis_rois_belong_to_the_only_image(name, content):
+    png(Path("in/a.png"), IMAGE)
+    Path("in", name).write_text(json.dumps(content))
+    names, _, summary = imported("in")
+    assert (names, summary.objects, summary.problems) == (["a"], 1, [])
+
+
 def test_what_lies_below_labels_is_no_image_without_objects():
     pair("in/a")
     png(Path("in/labels/plate/B2/b.png"), MASK)

@@ -115,8 +115,8 @@ def _sorted(
             others.append(file)
     beside = Counter(group for group, _ in images)
     for image in [key for key in images if beside[key[0]] == 1]:  # Fiji's own name says nothing where there are several
-        if roi_set := objects.pop((image[0], ROI_SET), None):
-            objects[image]["roi"] += roi_set["roi"]
+        for kind, files in objects.pop((image[0], ROI_SET), {}).items():
+            objects[image][kind] += files
     return images, objects, others
 
 
@@ -138,7 +138,7 @@ def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) ->
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
     stem, group, part = _stem(file), group_of(file, root, parts), part_of(file, root, parts)
     base = without_ome(MARK.sub("", stem))
-    if part and _of_objects(part):
+    if _of_objects(part):
         own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
         keys = [(group, stem), (group, base), *([own] if part != file.parent else [])]
         return next((key for key in keys if key in rasters), keys[0]), True
