@@ -398,7 +398,7 @@ def test_a_mask_belongs_to_the_image_of_its_name_else_without_its_mark_else_to_t
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("RoiSet.geojson", {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5]]]}),
+        ("RoiSet.geojson", {"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5]]]}}),
         ("RoiSet.json", {"shapes": [{"shape_type": "polygon", "label": "a", "points": [[1, 1], [5, 1], [5, 5]]}]}),
     ],
 )
