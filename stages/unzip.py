@@ -5,9 +5,9 @@ from pathlib import Path
 
 from unetseg import stage
 from unetseg.config import Params, check_against_data
-from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.archive import check_external, extract, opened
 from unetseg.dataset.groups import find_groups
-from unetseg.files import is_empty_zip, write_csv
+from unetseg.files import write_csv
 
 
 def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
@@ -15,12 +15,10 @@ def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
 
     The list of files in `evaluate.external` is checked too, so that a wrong archive is told before the training.
     """
-    archive, external = Path(params.data.archive), Path(params.evaluate.external)
+    archive = Path(params.data.archive)
     with opened(archive, params.data) as contents:
         check_against_data(params, len(contents.ids))
-        if not is_empty_zip(external):
-            with opened(external, params.data, "evaluate.external"):
-                pass
+        check_external(params)
         extract(contents, out)
     together = find_groups(params.data, archive, out, contents.ids)
     write_csv(groups, together, list(together[0]) if together else ["id", "group"])

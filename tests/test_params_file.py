@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unetseg.config import Params, check_against_data
+from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.params_file import load_params, read_preset
 
@@ -217,6 +218,16 @@ def test_a_missing_or_binary_params_file_is_said_in_a_line(tmp_path):
 def test_parameters_that_the_data_cannot_satisfy_are_refused_before_any_work(tmp_path, replacement, samples, said):
     with pytest.raises(InputError, match=said):
         check_against_data(load(tmp_path, replacement), samples)
+
+
+@pytest.mark.parametrize(
+    ("method", "told"), [("kfold", ["split.validation: 0.84 and split.folds: 5 leave none"]), ("experiment", [])]
+)
+def test_the_folds_say_how_many_images_are_tested_on_unless_they_are_of_any_size(tmp_path, method, told):
+    params = load(tmp_path, ("method: grouped", f"method: {method}"), ("validation: 0.15", "validation: 0.84"))
+    _, lines = attempt(check_against_data, params, 60)
+    assert [line for line in lines if all(part not in line for part in told)] == []
+    assert len(lines) == len(told)
 
 
 def test_a_test_subset_may_be_absent_where_another_archive_is_scored(tmp_path):

@@ -218,8 +218,10 @@ def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
         yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"
     if validated < 1:
         yield f"split.validation: {split.validation:g} leaves the validation subset empty: {there_are}"
+    if split.method == "experiment":  # its parts are of any size
+        return
     if train < 1:
-        shares = f"split.validation: {split.validation:g} and split.test: {split.test:g}"
-        yield f"{shares} leave none for training: {there_are}"
+        tests = f"split.folds: {split.folds}" if split.method in FOLDED else f"split.test: {split.test:g}"
+        yield f"split.validation: {split.validation:g} and {tests} leave none for training: {there_are}"
     elif batch > train:
         yield f"train.batch_size: {batch} is more than the {train} left to train on: {there_are}"

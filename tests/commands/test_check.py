@@ -23,7 +23,8 @@ def project(tmp_path, monkeypatch):
     """Stand in a folder with a params.yaml, and with a place for temporary files that can be looked into."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sample").mkdir(parents=True)
+    (tmp_path / "data" / "sample" / "elsewhere.zip").write_bytes((ROOT / "data" / "sample" / "none.zip").read_bytes())
     (tmp_path / "data" / "groups.csv").write_text("id,group\n")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -65,6 +66,14 @@ def test_check_fails_where_there_are_too_few_samples_for_the_pipeline(capsys, co
     assert status == 1
     assert any(line.startswith("params.yaml: ") for line in err)
     assert all(line.count(f"{count} samples") <= 1 for line in err)
+
+
+def test_check_fails_where_the_archive_from_elsewhere_is_wrong(capsys):
+    archive = pack("mine.zip", **{f"{number:02}": SPOT for number in range(40)})
+    assert main(["check", str(archive)]) == 0
+    Path("data/sample/elsewhere.zip").unlink()
+    assert main(["check", str(archive)]) == 1
+    assert "data/sample/elsewhere.zip: no such file; set evaluate.external" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("sources", "status"), [(["a", "b"], 1), (["a", "b", "c", "d", "e"], 0)])

@@ -125,6 +125,8 @@ def test_files_of_kinds_that_are_not_written_again_are_named(capsys):
         (["--zoom", "2", "--scale", "resize"], "zoom 2: an image is either fitted to the model's size or zoomed"),
         (["--pixel-size", "0.5"], "pixel size 0.5: the model does not know the size of the pixels"),
         (["--pixel-size", "0.5", "--zoom", "2"], "pixel size 0.5: it decides the zoom"),
+        (["--depth", "7", "--objects", "connected"], "--depth does nothing with --objects connected"),
+        (["--min-size", "7", "--objects", "none"], "--min-size does nothing with --objects none"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(words, told, capsys):

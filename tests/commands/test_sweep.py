@@ -50,3 +50,11 @@ def test_a_dot_in_the_name_of_the_outputs_is_part_of_it(out, stem, tmp_path, mon
     monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda: Sweep(runs, {}))
     assert main(["sweep", "--out", str(tmp_path / out)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", f"{stem}.png"}
+
+
+@pytest.mark.parametrize("words", [["--name", "lr"], ["--jobs", "2"]])
+def test_options_of_runs_are_refused_where_none_is_asked_for(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", *words])
+    assert stop.value.code == 1
+    assert "--name and --jobs are of runs: give their values with -S" in capsys.readouterr().err

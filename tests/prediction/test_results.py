@@ -123,7 +123,7 @@ def test_a_run_that_begins_removes_the_tables_of_the_run_before():
     to = results(("rle",))
     write(to, sources()[0])
     to.gather(sources())
-    to.start()
+    to.begin_all(sources())
     assert {path.name for path in Path("out").iterdir()} == {".unetseg", "a.png"}
 
 

@@ -38,9 +38,7 @@ def test_the_size_of_the_pixels_decides_where_the_models_is_known(pixel, zoom):
 
 @pytest.mark.parametrize("size", [84.7, 0.007])  # 118 dots per cm, as for printing
 def test_pixels_of_an_impossible_size_are_told_with_the_remedy(size):
-    with pytest.raises(
-        ModelError, match=rf"its pixels are {size:g} µm, .* give predict --pixel-size"
-    ):
+    with pytest.raises(ModelError, match=rf"its pixels are {size:g} µm, .* give predict --pixel-size"):
         decide(spots(50, 60), (size, size))
     assert decide(spots(50, 60), (size, size), zoom=2.0) == 2.0
 

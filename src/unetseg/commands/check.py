@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unetseg.config import Params, check_against_data, check_batch_size
-from unetseg.dataset.archive import extract, opened
+from unetseg.dataset.archive import check_external, extract, opened
 from unetseg.dataset.arrays import read_sources, unfit_sources
 from unetseg.dataset.checking import Checked, check_samples
 from unetseg.dataset.groups import Rows, find_groups
@@ -57,7 +57,7 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
     if not checked.findings.foreground:
         return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
     _, lines = attempt(check_against_data, params, packed)
-    return lines or attempt(_split, params, checked, given)[1]
+    return [*(lines or attempt(_split, params, checked, given)[1]), *attempt(check_external, params)[1]]
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:

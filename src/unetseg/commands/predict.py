@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from unetseg.progress import progress
 
 if TYPE_CHECKING:
     from unetseg.prediction.folder import Outcome
+USELESS = {"separated": set(), "connected": {"depth"}, "none": {"depth", "min_size"}}  # options, by --objects
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,8 +82,7 @@ def run(options: argparse.Namespace) -> int:
             found, source = find_tuning(file, facts)
             given = {name: value for name in TUNED if (value := getattr(options, name)) is not None}
             tuned = found.changed(**given)
-            asked = {name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")}
-            settings = tuned.settings(**asked)
+            settings = _settings(options, tuned, given)
             results = open_results(options.out, settings, options.write, file, tuned)
             refused = results.check(inputs.images)
             held.enter_context(results.locked())
@@ -105,8 +105,7 @@ def run(options: argparse.Namespace) -> int:
         for line in (*inputs.failed, *refused.values()):
             print(printable(line), file=sys.stderr)
         failed = int(bool(inputs.failed or refused))
-        if left:
-            results.start()
+        results.begin_all(left)
         for failure in progress(predicted(left, results), "predict", len(left)):
             if failure:
                 failed = 1
@@ -116,6 +115,12 @@ def run(options: argparse.Namespace) -> int:
         for line in _summary(results.gather(sources), options.write):
             print(line, file=sys.stderr)
         return failed
+
+
+def _settings(options: argparse.Namespace, tuned: Tuning, given: Collection[str]) -> Settings:
+    for name in USELESS[options.objects].intersection(given):
+        raise InputError(f"--{name.replace('_', '-')} does nothing with --objects {options.objects}; leave one out")
+    return tuned.settings(**{name: getattr(options, name) for name in ("scale", "zoom", "pixel_size", "objects")})
 
 
 def _start(

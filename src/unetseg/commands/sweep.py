@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if not options.values and (options.name or options.jobs > 1):
+        raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
     if options.values:
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]

@@ -15,11 +15,11 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
-from unetseg.config import DataSettings
+from unetseg.config import DataSettings, Params
 from unetseg.dataset.layout import IMPORT, find_layout
 from unetseg.dataset.members import faults, member_name, shown, what_is
 from unetseg.errors import InputError
-from unetseg.files import atomic_path
+from unetseg.files import atomic_path, is_empty_zip
 from unetseg.progress import progress
 
 MOST_LINES = 20
@@ -85,6 +85,18 @@ def opened(path: Path, limits: DataSettings, setting: str | None = "data.archive
     """
     with _open_file(path, setting) as file, open_zip(file) as archive:
         yield contents(archive, limits, setting)
+
+
+def check_external(params: Params) -> None:
+    """Refuse `evaluate.external` before the training, if its list of files is wrong.
+
+    Raises:
+        InputError: see `opened`.
+    """
+    external = Path(params.evaluate.external)
+    if not is_empty_zip(external):
+        with opened(external, params.data, "evaluate.external"):
+            pass
 
 
 def extract(found: Contents, target: Path) -> None:

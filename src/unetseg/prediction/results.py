@@ -82,9 +82,9 @@ class Results:
         check_ours(self._out, RECORDS, [*self._shared(), *files])
         return too_long
 
-    def start(self) -> None:
-        """Remove what an earlier run wrote of all images: killed from here on, it would be of other results."""
-        for path in self._shared():
+    def begin_all(self, sources: Sequence[Input]) -> None:
+        """Before any is predicted, remove the tables of an earlier run: after a kill they would be of other results."""
+        for path in self._shared() if sources else ():
             path.unlink(missing_ok=True)
 
     def _shared(self) -> list[Path]:

@@ -63,10 +63,10 @@ class StoredResults(Results):
         del sources
         return {}
 
-    def start(self) -> None:
+    def begin_all(self, sources: Sequence[Input]) -> None:
         """See `Results`."""
         with told(self._url):
-            for path in map(self._at, self._shared()):
+            for path in map(self._at, self._shared() if sources else ()):
                 if self._system.exists(path):
                     self._system.rm_file(path)
 
