@@ -103,6 +103,28 @@ def test_a_name_alone_is_enough_where_one_file_and_one_entry_have_it(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("write", [coco, bowl])
+@pytest.mark.parametrize("place", ["masks", "label_masks/plate", "gt"])
+def test_a_mask_is_no_image_of_an_entry_whose_image_is_missing(tmp_path, write, place):
+    for name in ("images/a.tif", f"{place}/a.png", f"{place}/b.png"):
+        png(tmp_path / name, IMAGE)
+    table = write(tmp_path / "table", "a.jpg", "b.jpg")
+    table = table.rename(tmp_path / f"t.{'json' if write == coco else 'csv'}")
+    found = find_items(tmp_path)
+    assert [item.image.name for item in found.items] == ["a.tif"]
+    told = f"there is no file of its name but {tmp_path}/{place}/b.png, in a folder of objects"
+    assert found.problems == [f"{table}: b.jpg: {told}"]
+    assert found.left_out["images that the table does not name"] == 0
+
+
+@pytest.mark.parametrize("names", [["gt/a.jpg", "b.jpg"], ["a.png", "b.png"]])
+def test_an_entry_may_name_an_image_in_a_folder_that_is_named_after_objects(tmp_path, names):
+    for name in ("gt/a.png", "gt/b.png"):
+        png(tmp_path / name, IMAGE)
+    coco(tmp_path / "gt" / "c.json", *names)
+    assert [item.image.name for item in find_items(tmp_path).items] == ["a.png", "b.png"]
+
+
 def test_only_the_suffix_of_an_image_is_taken_from_a_name(tmp_path):
     for name in ("slide.png", "other.v2.png"):
         png(tmp_path / name, IMAGE)

@@ -129,6 +129,11 @@ def folders_of(file: Path, root: Path) -> Iterator[Path]:
     return takewhile(lambda folder: folder != root, file.parents)
 
 
+def is_of_objects(part: Path | None) -> bool:
+    """Tell by its name a folder of objects."""
+    return part is not None and OBJECT_WORDS.search(part.name) is not None
+
+
 def group_of(file: Path, root: Path, parts: Collection[Path] = ()) -> Path:
     """Give the folder that holds an image and its objects, or their folders: the path of both without `part_of`."""
     part = part_of(file, root, parts)

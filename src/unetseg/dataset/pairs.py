@@ -11,12 +11,12 @@ from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import (
-    OBJECT_WORDS,
     FoundItems,
     Item,
     Kinds,
     folders_of,
     group_of,
+    is_of_objects,
     names_of,
     part_of,
     such_as,
@@ -90,7 +90,7 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItem
 def _beside_objects(kinds: Kinds, root: Path) -> set[Path]:
     """Find the folders whose name ends with a word for objects, and those beside them."""
     folders = {each for file in kinds for each in folders_of(file, root)}
-    holding = {each.parent for each in folders if OBJECT_WORDS.search(each.name)}
+    holding = {each.parent for each in folders if is_of_objects(each)}
     return {each for each in folders if each.parent in holding}
 
 
@@ -98,7 +98,9 @@ def _sorted(
     folder: Path, kinds: Kinds, only: str | None, parts: Collection[Path]
 ) -> tuple[_Images, _Objects, list[Path]]:
     """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
-    bare = [file for file, kind in kinds.items() if kind == "raster" and not _of_objects(part_of(file, folder, parts))]
+    bare = [
+        file for file, kind in kinds.items() if kind == "raster" and not is_of_objects(part_of(file, folder, parts))
+    ]
     rasters = {(group_of(file, folder, parts), _stem(file)) for file in bare}
     images: _Images = defaultdict(list)
     objects: _Objects = defaultdict(lambda: defaultdict(list))
@@ -138,7 +140,7 @@ def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) ->
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
     stem, group, part = _stem(file), group_of(file, root, parts), part_of(file, root, parts)
     base = without_ome(MARK.sub("", stem))
-    if _of_objects(part):
+    if is_of_objects(part):
         own = group.parent, nfc(group.name)  # of the image whose objects have a folder of their own
         keys = [(group, stem), (group, base), *([own] if part != file.parent else [])]
         return next((key for key in keys if key in rasters), keys[0]), True
@@ -146,10 +148,6 @@ def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) ->
         marked = base != stem and part != file.parent and (group, base) in rasters
         return (group, base if marked else stem), marked
     return (group, stem if (group, stem) in rasters else base), True
-
-
-def _of_objects(part: Path | None) -> bool:
-    return part is not None and OBJECT_WORDS.search(part.name) is not None
 
 
 def _stem(file: Path) -> str:

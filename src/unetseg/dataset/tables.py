@@ -10,7 +10,17 @@ from typing import TypeVar
 
 from unetseg.annotations.formats import FORMATS, TABLE_READERS
 from unetseg.annotations.regions import Reader
-from unetseg.dataset.items import FoundItems, Item, Kinds, group_of, names_of, stem_of
+from unetseg.dataset.items import (
+    FoundItems,
+    Item,
+    Kinds,
+    folders_of,
+    group_of,
+    is_of_objects,
+    names_of,
+    part_of,
+    stem_of,
+)
 from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 
@@ -33,7 +43,7 @@ class _Entry:
 def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     """Find the images that the tables of a kind name; None if there is no such table."""
     tables = [file for file, each in kinds.items() if each == kind]
-    images = [file for file, each in kinds.items() if each == "raster"]
+    rasters = [file for file, each in kinds.items() if each == "raster"]
     if not tables:
         return None
     found, entries = FoundItems(FORMATS[kind].purpose), list[_Entry]()
@@ -42,14 +52,26 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
         readers, lines = read or ({}, [])
         found.problems += [*problems, *lines]
         entries += [_Entry(table, name, reader) for name, reader in readers.items()]
+    images = _without_masks(entries, rasters, folder)
     placed = _with_folder(entries, images, folder)
     joined = _join(entries, images, folder, placed)
-    found.problems += _unjoined(entries, images, joined, placed)
+    masks = {_stem(file): file for file in rasters if file not in images}
+    found.problems += _unjoined(entries, images, joined, placed, masks)
     keys = [(group_of(file, folder), nfc(file.stem)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
-    found.left_out["images that the table does not name"] = len(images) - len(joined)
+    found.left_out["images that the table does not name"] = len({*images} - {*joined.values()})
     return found
+
+
+def _without_masks(entries: Sequence[_Entry], rasters: Sequence[Path], folder: Path) -> list[Path]:
+    """Leave out what lies in folders of objects, unless an entry names the folder or is the whole path."""
+    named = {nfc(part) for entry in entries for part in entry.path.parts[:-1]}
+    whole = {_path(base / entry.path) for entry in entries for base in (entry.table.parent, folder)}
+    parts = {each for file in rasters for each in folders_of(file, folder) if is_of_objects(each)}
+    places = {file: part_of(file, folder, parts) for file in rasters}
+    masks = {file for file, place in places.items() if place and is_of_objects(place) and nfc(place.name) not in named}
+    return [file for file in rasters if file not in masks or _path(file) in whole]
 
 
 def _join(
@@ -84,7 +106,11 @@ def _join(
 
 
 def _unjoined(
-    entries: Sequence[_Entry], images: Sequence[Path], joined: Mapping[_Entry, Path], placed: Collection[_Entry]
+    entries: Sequence[_Entry],
+    images: Sequence[Path],
+    joined: Mapping[_Entry, Path],
+    placed: Collection[_Entry],
+    masks: Mapping[str, Path],
 ) -> Iterator[str]:
     """Say for each entry without a file why it has none."""
     used = {*joined.values()}
@@ -96,6 +122,8 @@ def _unjoined(
         there = [] if entry in placed else files.get(key, [])
         if entry in placed:
             reason += f" in a folder {entry.path.parent}"
+        elif not there and key in masks:
+            reason += f" but {masks[key]}, in a folder of objects"
         if len(there) > 1:
             reason = f"{len(there)} files have its name, such as {there[0]} and {there[1]}"
         elif there:
