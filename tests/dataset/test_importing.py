@@ -461,6 +461,21 @@ def test_an_ome_tiff_is_paired_without_the_ome_in_its_name():
     assert (names, groups, summary.problems) == (["x", "y"], "id,group\nx,1\ny,2\n", [])
 
 
+@pytest.mark.parametrize("form", ["masks", "rle"])
+def test_a_row_of_groups_names_an_ome_tiff_or_one_without_objects_with_or_without_its_suffix(form):
+    Path("in").mkdir()
+    for name in ("x", "y", "z"):
+        tifffile.imwrite(f"in/{name}.ome.tif", IMAGE, photometric="minisblack")
+        if form == "masks" and name != "z":
+            png(Path(f"in/{name}_mask.png"), MASK)
+    if form == "rle":
+        Path("in/r.csv").write_text("ImageId,EncodedPixels\nx.ome.tif,1 2\ny,1 2\n")
+    Path("in/groups.csv").write_text("id,group\nx.ome.tif,1\ny,2\nz,3\n")
+    names, groups, summary = imported("in")
+    assert (names, groups, summary.problems) == (["x", "y"], "id,group\nx,1\ny,2\n", [])
+    assert summary.left_out["rows of groups.csv whose images are left out"] == 1
+
+
 @pytest.mark.parametrize(
     ("axes", "told"),
     [

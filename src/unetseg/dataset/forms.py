@@ -14,7 +14,7 @@ from unetseg.dataset.predictions import find_predictions, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
-from unetseg.images.names import ZARR, as_text
+from unetseg.images.names import ZARR, as_text, without_ome
 from unetseg.images.walking import walk
 
 
@@ -60,8 +60,8 @@ def find_items(
                 found.problems, found.tables = walked.problems, walked.tables
                 found.left_out += walked.left_out
                 found.warnings = [*walked.warnings, *found.warnings]
-                stems = {as_text(nfc(file.stem)) for file, kind in kinds.items() if kind == "raster"}
-                found.others = stems - {as_text(nfc(item.image.stem)) for item in found.items}
+                stems = {_stem(file) for file, kind in kinds.items() if kind == "raster"}
+                found.others = stems - {_stem(item.image) for item in found.items}
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
                     rule = "archives are not unpacked; name them as sources, too"
                     found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
@@ -71,6 +71,10 @@ def find_items(
     wanted = f"of the form {form}" if form else "with images and masks that belong together"
     rule = f"nothing there {wanted}; it holds {holds}. docs/formats.md shows every form"
     raise InputError(*walked.problems, *walked.warnings, f"{root}: {rule}")
+
+
+def _stem(file: Path) -> str:
+    return as_text(nfc(without_ome(file.stem)))
 
 
 def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path, str | None]:

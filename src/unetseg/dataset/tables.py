@@ -55,9 +55,9 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     images = _without_masks(entries, rasters, folder)
     placed = _with_folder(entries, images, folder)
     joined = _join(entries, images, folder, placed)
-    masks = {_stem(file): file for file in rasters if file not in images}
+    masks = {_stem(file): file for file in sorted({*rasters} - {*images})}
     found.problems += _unjoined(entries, images, joined, placed, masks)
-    keys = [(group_of(file, folder), nfc(file.stem)) for file in joined.values()]
+    keys = [(group_of(file, folder), _stem(file)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
     found.left_out["images that the table does not name"] = len({*images} - {*joined.values()})
