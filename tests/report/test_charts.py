@@ -124,15 +124,16 @@ def test_an_empty_bin_of_probability_has_no_point(figure):
     assert [bar.get_height() for bar in figure.axes[1].patches] == [7, 0]
 
 
-def test_thresholds_of_test_and_validation_are_two_curves(figure):
+@pytest.mark.parametrize("scored", ["test", "other lab"])
+def test_thresholds_of_validation_and_what_is_scored_are_two_curves(figure, scored):
     rows = [
         {"subset": subset, "threshold": "0.5", "dice": dice, "precision": "0.7", "recall": "0.9"}
-        for subset, dice in (("validation", "0.8"), ("test", "0.6"))
+        for subset, dice in (("validation", "0.8"), (scored, "0.6"))
     ]
     figures.draw_thresholds(figure, rows, 0.5)
 
     assert lines(figure.axes[0], "Dice, validation").get_ydata().tolist() == [0.8]
-    assert lines(figure.axes[0], "Dice, test").get_ydata().tolist() == [0.6]
+    assert lines(figure.axes[0], f"Dice, {scored}").get_ydata().tolist() == [0.6]
     assert lines(figure.axes[0], "used: 0.50").get_xdata() == [0.5, 0.5]
 
 

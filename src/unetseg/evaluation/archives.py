@@ -8,7 +8,7 @@ import numpy as np
 
 from unetseg.config import DataSettings
 from unetseg.dataset.archive import extract, opened
-from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.arrays import growing, write_arrays
 from unetseg.dataset.groups import Rows, read_groups
 from unetseg.dataset.layout import GROUPS
 from unetseg.dataset.problems import attempt
@@ -16,11 +16,12 @@ from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, arrays_zoom, pixel_of, predict_subset, score
 from unetseg.files import read_csv, write_csv
+from unetseg.images.fingerprint import FINGERPRINT
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming
 from unetseg.splitting.groups import connected, joined, names_groups
-from unetseg.splitting.relatives import find_relatives
+from unetseg.splitting.relatives import BLOCK, find_relatives
 
 
 def evaluate_archive(
@@ -99,9 +100,14 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
     """
     used = {row["id"] for row in read_csv(split) if row["subset"] in ("train", "validation")}
     ids = [(folder, row["id"]) for folder in (arrays, external) for row in read_csv(folder / "samples.csv")]
-    fingerprints = np.concatenate([np.load(folder / "fingerprints.npy") for folder in (arrays, external)])
     names = {f"{folder} {name}": (folder, name) for folder, name in ids}
-    found = find_relatives(list(names), fingerprints)
+    with growing(both := external / "both.npy", FINGERPRINT, ()) as add:  # mapped, they need no memory
+        for folder in (arrays, external):
+            stored = np.load(folder / "fingerprints.npy", mmap_mode="r")
+            for start in range(0, len(stored), BLOCK):
+                add(stored[start : start + BLOCK])
+    found = find_relatives(list(names), np.load(both, mmap_mode="r"))
+    both.unlink()
     pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
     trained = {(arrays, name) for name in used}
     return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})

@@ -168,15 +168,15 @@ def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) 
 
 
 def draw_thresholds(figure: Figure, thresholds: Rows, used: float) -> None:
-    """Draw Dice over the threshold on both subsets, and precision and recall of the test subset."""
+    """Draw Dice over the threshold on both subsets, and precision and recall of the one that is scored, the last."""
     axes = figure.subplots()
     first = [row for row in thresholds if row["subset"] == thresholds[0]["subset"]]
     validation, test = (first, thresholds[len(first) :]) if len(first) < len(thresholds) else ([], first)
     if validation:
         _plot_curve(axes, validation, "dice", "Dice, validation", color=ORANGE, linestyle="--")
-    _plot_curve(axes, test, "dice", "Dice, test", color=BLUE)
-    _plot_curve(axes, test, "precision", "precision, test", color=GREEN, linewidth=1)
-    _plot_curve(axes, test, "recall", "recall, test", color=PURPLE, linewidth=1)
+    for name, label, style in (("dice", "Dice", BLUE), ("precision", "precision", GREEN), ("recall", "recall", PURPLE)):
+        subset = _no_formula(f"{test[0]['subset']:.20}")  # beside the curves is little room
+        _plot_curve(axes, test, name, f"{label}, {subset}", color=style, linewidth=1 + 0.8 * (name == "dice"))
     axes.axvline(used, color=BLACK, linestyle=":", linewidth=1.2, label=f"used: {used:.2f}")
     axes.set(xlabel="probability from which a pixel is foreground", ylabel="mean over images", xlim=(0, 1))
     axes.set_title("Effect of the threshold")
@@ -191,13 +191,18 @@ def draw_sweep(path: Path, runs: Sequence[Mapping[str, Any]], names: Sequence[st
         for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharey=True)), names, strict=True):
             values, scores = ([run[each] for run in runs] for each in (name, score))
             numeric = all(type(value) in (int, float) for value in values)
-            places = values if numeric else [str(value).replace("$", r"\$") for value in values]
+            places = values if numeric else [_no_formula(value) for value in values]
             order = sorted(set(places))
             means = [np.mean([each for each, at in zip(scores, places, strict=True) if at == value]) for value in order]
             axes.plot(places, scores, "o", color=GREY, label="a run")
             axes.plot(order, means, "D-" if numeric else "D", color=BLUE, label="mean")
             axes.set(xlabel=name, ylabel=score)
         figure.axes[0].legend()
+
+
+def _no_formula(text: object) -> str:
+    """Keep a $ from beginning a formula."""
+    return str(text).replace("$", r"\$")
 
 
 def _scale_by_ratio(axes: Axes, label: str, formatter: Formatter) -> None:

@@ -74,9 +74,9 @@ def write_scored_report(
     shown = worst_and_sample(per_image)
     entries: Iterable[Entry] = scored_entries(arrays, predictions, shown, threshold)
     total, title = len(shown), f"{title}: Dice {scores['dice']['mean']:.3f}"
-    subtitle = "Each test image with its prediction, at the model's size; the worst first."
+    subtitle = "Each image with its prediction, at the model's size; the worst first."
     if len(shown) < len(per_image):
-        subtitle = f"Of {len(per_image)} test images the {MOST // 2} worst and an even sample of {MOST // 2} others."
+        subtitle = f"Of {len(per_image)} images the {MOST // 2} worst and an even sample of {MOST // 2} others."
     if elsewhere.is_dir():
         rows = read_csv(elsewhere / "per_image.csv")
         rows = [row | {"modality": f"{row['subset']}: {row['modality']}"} for row in worst_and_sample(rows)]
