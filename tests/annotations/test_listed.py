@@ -231,6 +231,16 @@ def test_what_is_wrong_with_a_list_of_coco_is_told_by_its_number(tmp_path, conte
         read_coco(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("outline", [{}, {"segmentation": None}, {"segmentation": []}])
+def test_an_instance_that_has_a_box_only_is_left_out_and_counted(tmp_path, outline):
+    images = [{"id": 1, "file_name": "a", "height": 12, "width": 14}]
+    square = {"image_id": 1, "segmentation": [[0, 0, 4, 0, 4, 4]]}
+    box = {"image_id": 1, "bbox": [0, 0, 4, 4], **outline}
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": [square, box]}))
+    found = read_coco(tmp_path / "a.json").readers["a"](12, 14)
+    assert (len(found.regions), found.left_out) == (1, {"instances that have a box only": 1})
+
+
 def test_an_image_without_an_id_is_refused(tmp_path):
     found = write_images(tmp_path / "a.json", [{"file_name": "a.png"}], [1])
     with pytest.raises(InputError, match=r"a.png: has no id, by which annotations name their image"):

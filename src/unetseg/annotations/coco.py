@@ -137,7 +137,7 @@ def _read_instances(
     found, classes = [], []
     for each in instances:
         segmentation, crowd = each.get("segmentation"), _as_text(each.get("iscrowd") or 0) != "0"
-        if not crowd and segmentation == [] and each.get("bbox"):
+        if not crowd and segmentation in ([], None) and each.get("bbox"):
             boxes += 1
             continue
         with refusing(f"{where}: annotation {each.get('id')} cannot be used"):
