@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from labelled import in_two_goes, label_images, painted, ring_and_dot
-from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiread
+from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiread
 
 from unetseg.annotations.imagej import read_roi, write_roi
 from unetseg.errors import InputError
@@ -90,10 +90,17 @@ def composite(*path):
     ).tobytes()
 
 
+def spline(points):
+    roi = ImagejRoi.frompoints(points)
+    roi.options |= ROI_OPTIONS.SPLINE_FIT
+    return roi.tobytes()
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (composite(0, 5, 5, 3, 5, 9, 9, 9, 9, 5, 4), "curves; choose Edit > Selection > Interpolate"),
+        (spline([[1, 1], [9, 1], [5, 9]]), "curves; choose Edit > Selection > Interpolate"),
         (composite(7, 5, 5), "RuntimeError"),
         (composite(0, 5), "IndexError"),
         (composite(np.inf), "OverflowError"),

@@ -46,7 +46,7 @@ def read_roi(path: Path, height: int, width: int) -> Annotations:
     """Read the areas of a .roi file or of a zip of them; lines, points, text and pictures are left out.
 
     Raises:
-        InputError: naming the file, if it is damaged, or has a composite ROI with curves.
+        InputError: naming the file, if it is damaged, or has a ROI with curves.
     """
     with refusing(f"{path}: is not a file of ImageJ's ROIs, or damaged"):
         rois = list(_rois(path))
@@ -80,10 +80,13 @@ def _is_area(roi: ImagejRoi) -> bool:
 
 
 def _fill(roi: ImagejRoi, height: int, width: int) -> Region | None:
+    curves = f"ROI {roi.name} has curves; choose Edit > Selection > Interpolate in ImageJ"
+    if roi.options & ROI_OPTIONS.SPLINE_FIT:  # a curve through the corners, which alone the file holds
+        raise ValueError(curves)
     try:
         rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in roi.coordinates(multi=True)]
     except NotImplementedError as error:
-        raise ValueError(f"ROI {roi.name} has curves; choose Edit > Selection > Interpolate in ImageJ") from error
+        raise ValueError(curves) from error
     if roi.roitype == ROI_TYPE.OVAL or (roi.roitype == ROI_TYPE.RECT and roi.rounded_rect_arc_size):
         rings = [_rounded(roi)] if roi.multi_coordinates is None else rings
     rings = [ring for ring in rings if len(ring) > 2]
