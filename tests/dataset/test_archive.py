@@ -80,7 +80,14 @@ def test_a_folder_around_the_samples_is_left_away(tmp_path, folder):
 
 
 def test_what_archivers_add_is_left_out_and_is_no_reason_to_complain(tmp_path):
-    clutter = ["__MACOSX/ab/images/._ab.png", "ab/.DS_Store", "ab/images/Thumbs.db", "ab/masks/._1.png", ".DS_Store"]
+    clutter = [
+        "__MACOSX/ab/images/._ab.png",
+        "ab/Icon\r",
+        "ab/.DS_Store",
+        "ab/images/Thumbs.db",
+        "ab/masks/._1.png",
+        ".DS_Store",
+    ]
     packed = pack(tmp_path / "a.zip", SAMPLE | dict.fromkeys(clutter, b"clutter"))
     assert unpack(packed, tmp_path / "out") == SAMPLE
     with archive.opened(packed, DATA) as contents:

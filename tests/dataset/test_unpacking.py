@@ -6,6 +6,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from roifile import ImagejRoi
 
 from unetseg.dataset.importing import import_archive
 from unetseg.errors import InputError
@@ -69,6 +70,24 @@ def test_zips_in_a_zip_that_cannot_be_unpacked_are_named_as_its_members_and_the_
     assert damage.startswith(f"{source}/z.ZIP: member 'c.png': is damaged")
     with zipfile.ZipFile(tmp_path / "out" / "o.zip") as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {"b", "c", "d", "sources.csv"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_what_a_mac_adds_to_an_archive_is_passed_over_and_an_empty_zip_says_that_there_are_no_objects(tmp_path, kind):
+    clutter = ["__MACOSX/._b.roi.zip", "._inner.zip", "._b.roi", "Icon\r", "sub/Icon\r", ".DS_Store"]
+    roi = ImagejRoi.frompoints([[1, 1], [6, 1], [6, 6]]).tobytes()
+    rois = {"b.roi.zip": packed({"1.roi": roi, "._1.roi": b"\0\5\x16\7", "__MACOSX/._1.roi": b"\0\5\x16\7"})}
+    inner = packed(pair("c") | dict.fromkeys(clutter, b"\0\5\x16\7"))
+    images = {"b.png": png(IMAGE), "e.png": png(IMAGE), "e.roi.zip": packed({})}
+    members = dict.fromkeys(clutter, b"\0\5\x16\7") | images | rois | {"inner.zip": inner}
+    source = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        source.write_bytes(packed(members))
+    else:
+        tarred(source, *members.items())
+    summary = import_archive([source], tmp_path / "o.zip")
+    assert (summary.images, summary.objects) == (3, 2)
+    assert [*summary.problems, *summary.warnings] == []
 
 
 def test_members_of_a_tar_that_cannot_be_unpacked_are_named(tmp_path):

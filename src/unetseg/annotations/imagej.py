@@ -62,7 +62,8 @@ def _rois(path: Path) -> Iterator[ImagejRoi]:
         return
     with zipfile.ZipFile(path) as file:
         for member in file.infolist():
-            if member.filename.lower().endswith(".roi") and not member.filename.startswith("__MACOSX"):
+            name = member.filename.rpartition("/")[2]
+            if name.lower().endswith(".roi") and not name.startswith("._"):  # which a Mac adds to each file
                 if member.file_size > LARGEST:
                     raise ValueError(f"{member.filename} has {member.file_size:,} bytes")
                 yield ImagejRoi.frombytes(file.read(member))

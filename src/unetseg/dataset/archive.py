@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unetseg.config import DataSettings, Params
-from unetseg.dataset.layout import IMPORT, find_layout
+from unetseg.dataset.layout import ICON, IMPORT, find_layout
 from unetseg.dataset.members import faults, member_name, shown, what_is
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, is_empty_zip
@@ -175,7 +175,8 @@ def contents(archive: zipfile.ZipFile, limits: DataSettings, setting: str | None
         _refuse(archive, [f"holds {len(members)} members, {rule}"])
     by_name = {member_name(member): member for member in members}
     layout = find_layout(by_name)
-    wrong: list[tuple[str | None, str]] = [*faults(members, archive.start_dir), *_size_faults(members, limits, setting)]
+    named = [member for member in members if member_name(member).rpartition("/")[2] != ICON]
+    wrong: list[tuple[str | None, str]] = [*faults(named, archive.start_dir), *_size_faults(members, limits, setting)]
     # a refused member may hide the samples
     wrong.extend(fault for fault in layout.faults if fault[0] is not None or not wrong)
     then = f"; then set {setting} in params.yaml to my.zip" if setting else ""

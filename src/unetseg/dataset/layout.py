@@ -10,8 +10,9 @@ SOURCES = "sources.csv"  # columns id,source: which laboratory, microscope or da
 TABLES = (GROUPS, SOURCES)  # optional, beside the samples
 WANTED = "expected <id>/images/<image> and <id>/masks/<mask>, at the archive's root or all under one folder"
 IMPORT = "`unetseg import` makes such an archive of other forms: unetseg import {archive} --out my.zip"
+ICON = "Icon\r"  # in a folder that was given an icon in Finder
 CLUTTER_FOLDERS = {"__MACOSX", ".ipynb_checkpoints", "@eaDir"}
-CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", ".gitkeep", ".gitignore", ".keep"}
+CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", ICON.lower(), ".gitkeep", ".gitignore", ".keep"}
 LONGEST_ID = 200  # bytes; files are named after samples, with endings of their own
 
 

@@ -4,6 +4,7 @@ import lzma
 import shutil
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from unetseg.config import LIMITS
 from unetseg.dataset.archive import HEAD, MOST_LINES, open_zip, read_member
+from unetseg.dataset.layout import is_clutter
 from unetseg.dataset.members import INNER, faults, member_name, what_is
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
@@ -63,7 +65,8 @@ def _unpack_inner(path: Path) -> None:
     target = path.with_suffix("")
     with path.open("rb") as file:
         archive, problems = attempt(open_zip, file)
-        if archive and any(member.filename.lower().endswith(".roi") for member in archive.infolist()):
+        members = _members(archive) if archive else []
+        if archive and (not members or any(member.filename.lower().endswith(".roi") for member in members)):
             return
     if archive and target.exists():
         problems = [f"{path}: is not unpacked, as {target.name} stands beside it; rename one"]
@@ -78,7 +81,7 @@ def _unpack_inner(path: Path) -> None:
 
 def _unpack_zip(path: Path, folder: Path) -> None:
     with path.open("rb") as file, open_zip(file) as archive:
-        members = archive.infolist()
+        members = _members(archive)
         wrong = [f"{name!r}: {rule}" for name, rule in faults(members, archive.start_dir) if rule != INNER]
         wrong += _too_much(path, [member.file_size for member in members])
         if wrong:
@@ -96,12 +99,17 @@ def _unpack_zip(path: Path, folder: Path) -> None:
                     raise InputError(f"{path}: {error}") from error
 
 
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [member for member in archive.infolist() if not is_clutter(member_name(member))]
+
+
 def _unpack_tar(path: Path, folder: Path) -> None:
     try:
         with tarfile.open(path) as archive:
-            if wrong := _too_much(path, [member.size for member in archive]):
+            members = [member for member in archive if not is_clutter(member.name)]
+            if wrong := _too_much(path, [member.size for member in members]):
                 raise InputError(f"{path}: {wrong[0]}")
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, members, filter="data")
     except InputError:
         raise
     except KeyError as error:
