@@ -219,6 +219,24 @@ def test_a_16_bit_image_and_its_metadata_arrive_as_they_are(tmp_path):
     assert sample.path.read_bytes() == (tmp_path / "x" / "a.tif").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("axes", "options"), [("CYX", ["--channel", "1"]), ("ZYX", ["--project", "max"]), ("YXS", ["--channel", "2"])]
+)
+def test_of_a_stack_the_values_and_the_size_of_a_pixel_arrive_as_they_are(tmp_path, axes, options):
+    rng = np.random.default_rng(0)
+    shape = {"Y": 40, "X": 40, "C": 2, "Z": 2, "S": 3}
+    values = rng.integers(0, 4000, [shape[axis] for axis in axes], np.uint16)
+    (tmp_path / "x").mkdir()
+    about = {"axes": axes, "PhysicalSizeX": 0.325, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(tmp_path / "x" / "a.ome.tif", values, metadata=about)
+    png(tmp_path / "x" / "a_mask.tif", IMAGES["cell_0"][1].astype(np.uint16))
+    stored = imported(tmp_path, tmp_path / "x", *options)["a"].stored
+    chosen = {"CYX": values[1], "ZYX": values.max(axis=0), "YXS": values[..., -1]}[axes]
+    assert stored.pixels.dtype == np.uint16
+    assert np.array_equal(stored.pixels[..., 0], chosen)
+    assert stored.pixel == pytest.approx((0.5, 0.325))
+
+
 @pytest.mark.parametrize("words", [["nothing"], ["empty"], ["broken.zip"], ["broken.tar.gz"]])
 def test_what_holds_nothing_is_told_in_one_line(tmp_path, capsys, words):
     (tmp_path / "empty").mkdir()

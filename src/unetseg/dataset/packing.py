@@ -1,11 +1,13 @@
 """Make the files of a sample in the archive: those of a sample folder, or an image and masks of its objects."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import tifffile
 from jaxtyping import Shaped
 
 from unetseg.annotations.masks import LONE, check_count, is_label_image
@@ -13,9 +15,8 @@ from unetseg.annotations.regions import IGNORED, OUTSIDE, Region, overlap
 from unetseg.dataset.items import Item
 from unetseg.dataset.samples import count_objects, list_files, read_sample
 from unetseg.errors import InputError
-from unetseg.images.intensity import to_rgb
 from unetseg.images.names import SUFFIXES
-from unetseg.images.opening import read_stored
+from unetseg.images.opening import Stored, read_stored
 from unetseg.images.stacks import Channel, Project
 
 
@@ -52,7 +53,7 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
         raise InputError(f"{item.image}: has objects, of which none can be used: {lost}")
     check_count(len(regions), item.image)
     masks = [(f"{item.name}/masks/{name}.png", content) for name, content in _masks(regions, height, width)]
-    return Packed([_image(item, stored.pixels, channel, project), *masks], len(regions), left_out, classes)
+    return Packed([_image(item, stored, channel, project), *masks], len(regions), left_out, classes)
 
 
 def _copy(item: Item, channel: Channel, project: Project) -> Packed:
@@ -62,17 +63,27 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
     files = list_files(folder / "masks")
     masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
     objects = len(files) if len(files) > 1 else count_objects(sample.labels)
-    return Packed([_image(item, sample.stored.pixels, channel, project), *masks], objects, Counter(), Counter())
+    return Packed([_image(item, sample.stored, channel, project), *masks], objects, Counter(), Counter())
 
 
-def _image(
-    item: Item, pixels: Shaped[np.ndarray, "height width channels"], channel: Channel, project: Project
-) -> tuple[str, bytes]:
-    """Copy the image's file, or write what was chosen of it as PNG."""
+def _image(item: Item, stored: Stored, channel: Channel, project: Project) -> tuple[str, bytes]:
+    """Copy the image's file, or write what was chosen of it, or is no single file, as TIFF."""
     suffix = item.image.suffix.lower()
-    if (channel, project, item.plane) == ("all", "none", None) and suffix in SUFFIXES:
+    if (channel, project, item.plane) == ("all", "none", None) and suffix in SUFFIXES and item.image.is_file():
         return f"{item.name}/images/{item.name}{suffix}", item.image.read_bytes()
-    return f"{item.name}/images/{item.name}.png", _png(to_rgb(pixels)[..., ::-1])
+    return f"{item.name}/images/{item.name}.tif", _tiff(stored)
+
+
+def _tiff(stored: Stored) -> bytes:
+    """Write values as they are stored, with the size of a pixel where it is known and fits a TIFF."""
+    stream, about = io.BytesIO(), dict[str, Any]()
+    if stored.pixel and min(stored.pixel) > 1e-5:  # a TIFF counts pixels in a centimetre, in 32 bit
+        height, width = stored.pixel
+        about = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"}
+    kind = "rgb" if stored.pixels.shape[2] == len("RGB") else "minisblack"
+    pixels = stored.pixels.squeeze(2) if kind == "minisblack" else stored.pixels
+    tifffile.imwrite(stream, pixels, photometric=kind, compression="zlib", metadata=None, **about)
+    return stream.getvalue()
 
 
 def _masks(regions: Sequence[Region], height: int, width: int) -> Iterator[tuple[str, bytes]]:
@@ -94,5 +105,5 @@ def _paint(labels: Shaped[np.ndarray, "height width"], regions: Sequence[Region]
     return is_label_image(labels, len(regions))
 
 
-def _png(pixels: Shaped[np.ndarray, "height width *channels"]) -> bytes:
+def _png(pixels: Shaped[np.ndarray, "height width"]) -> bytes:
     return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
