@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import tifffile
 from forms import png
+from values import params
 
+from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.importing import import_archive
+from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.files import sha256
 
@@ -197,6 +200,21 @@ def test_clutter_beside_the_masks_is_no_mask_and_other_folders_there_cost_their_
     assert names == ["a", "c"]
     (line,) = summary.problems
     assert line.startswith("in/b/masks/old: is a folder")
+
+
+@pytest.mark.parametrize(
+    "names", [["\udce4.png", "b.png"], ["aux.png", "b.png"], ["a\\b.png", "c"], ["A.png", "a.PNG"]]
+)
+def test_masks_of_sample_folders_may_have_names_that_no_archive_can_hold(names):
+    png(Path("in/x/images/i.png"), IMAGE)
+    for number, name in enumerate(sorted(names)):
+        png(Path("in/m.png"), np.uint8(255) * (number == IMAGE // 16))
+        Path("in/x/masks").mkdir(exist_ok=True)
+        Path("in/m.png").rename(Path("in/x/masks", name))
+    assert imported("in")[0] == ["x"]
+    with opened(Path("o.zip"), params().data) as found:
+        extract(found, Path("out"))
+    assert np.array_equal(read_sample(Path("out/x")).labels, (IMAGE // 16 + 1) * (IMAGE < 32))
 
 
 def test_one_sample_with_two_images_costs_no_other():

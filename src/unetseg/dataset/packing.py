@@ -57,11 +57,16 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
 
 
 def _copy(item: Item, channel: Channel, project: Project) -> Packed:
-    """Take a sample folder as it is, once it is known that the archive's reader accepts it."""
+    """Take a sample folder as it is, once it is known that the archive's reader accepts it.
+
+    Masks are numbered in their order: not every archive can hold their names.
+    """
     folder = item.image.parent.parent
     sample = read_sample(folder, channel, project)
     files = list_files(folder / "masks")
-    masks = [(f"{item.name}/masks/{file.name}", file.read_bytes()) for file in files]
+    suffixes = (suffix if (suffix := file.suffix.lower()) in SUFFIXES else "" for file in files)
+    names = (f"{item.name}/masks/{number:05}{suffix}" for number, suffix in enumerate(suffixes, 1))
+    masks = [(name, file.read_bytes()) for name, file in zip(names, files, strict=True)]
     objects = len(files) if len(files) > 1 else count_objects(sample.labels)
     return Packed([_image(item, sample.stored, channel, project), *masks], objects, Counter(), Counter())
 
