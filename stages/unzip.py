@@ -18,7 +18,7 @@ def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
     archive = Path(params.data.archive)
     with opened(archive, params.data) as contents:
         check_against_data(params, len(contents.ids))
-        check_external(params)
+        check_external(Path(params.evaluate.external), params.data)
         extract(contents, out)
     together = find_groups(params.data, archive, out, contents.ids)
     write_csv(groups, together, list(together[0]) if together else ["id", "group"])

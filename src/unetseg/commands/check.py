@@ -57,7 +57,8 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
     if not checked.findings.foreground:
         return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
     _, lines = attempt(check_against_data, params, packed)
-    return [*(lines or attempt(_split, params, checked, given)[1]), *attempt(check_external, params)[1]]
+    lines = lines or attempt(_split, params, checked, given)[1]
+    return [*lines, *attempt(check_external, Path(params.evaluate.external), params.data)[1]]
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:

@@ -15,7 +15,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
-from unetseg.config import DataSettings, Params
+from unetseg.config import DataSettings
 from unetseg.dataset.layout import ICON, IMPORT, find_layout
 from unetseg.dataset.members import faults, member_name, shown, what_is
 from unetseg.errors import InputError
@@ -87,15 +87,14 @@ def opened(path: Path, limits: DataSettings, setting: str | None = "data.archive
         yield contents(archive, limits, setting)
 
 
-def check_external(params: Params) -> None:
-    """Refuse `evaluate.external` before the training, if its list of files is wrong.
+def check_external(external: Path, limits: DataSettings) -> None:
+    """Refuse the archive `evaluate.external` before the training, if its list of files is wrong.
 
     Raises:
         InputError: see `opened`.
     """
-    external = Path(params.evaluate.external)
     if not is_empty_zip(external):
-        with opened(external, params.data, "evaluate.external"):
+        with opened(external, limits, "evaluate.external"):
             pass
 
 
