@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -84,8 +85,8 @@ def _anonymous(pid: int) -> int:
     return int(status.split("RssAnon:")[1].split()[0]) * 1024 if "RssAnon:" in status else 0
 
 
-def measure(count: int, folder: Path) -> list[dict[str, object]]:
-    """Run all stages on an archive of `count` images in an empty folder, and remove it."""
+def measure(count: int, folder: Path, stages: Sequence[str]) -> list[dict[str, object]]:
+    """Run the stages on an archive of `count` images in an empty folder, and remove it."""
     from dvc.repo import Repo
     from dvc.utils.serialize import modify_yaml
 
@@ -102,11 +103,12 @@ def measure(count: int, folder: Path) -> list[dict[str, object]]:
         params["data"]["archive"] = "images.zip"
         params["evaluate"]["external"] = str(ROOT / "data" / "sample" / "none.zip")
     rows = []
-    for stage in STAGES:
+    for stage in stages:
         measured = run(folder, stage, commands[stage])
         rows.append({"images": count, "stage": stage, **{name: round(value, 2) for name, value in measured.items()}})
         print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    print(f"report page: {(folder / 'metrics' / 'report.html').stat().st_size / 1e6:.1f} MB")
+    if (page := folder / "metrics" / "report.html").exists():
+        print(f"report page: {page.stat().st_size / 1e6:.1f} MB")
     shutil.rmtree(folder)
     return rows
 
@@ -117,7 +119,7 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
 
     figure = Figure((9, 4), layout="constrained")
     for axes, label in zip(figure.subplots(1, 2), ("CPU ms per image", "peak memory in MB"), strict=True):
-        for stage in STAGES:
+        for stage in dict.fromkeys(row["stage"] for row in rows):
             own = [row for row in rows if row["stage"] == stage]
             counts = [float(row["images"]) for row in own]
             per_image = [1000 * float(row["cpu_seconds"]) / float(row["images"]) for row in own]
@@ -133,13 +135,15 @@ def main() -> None:
     """Measure each number of images in turn, and write the table and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage to run")
     parser.add_argument("--folder", type=Path, required=True, help="scratch; must not exist")
     parser.add_argument("--out", type=Path, default=ROOT / "metrics" / "scale")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT / "src"))
     from unetseg.files import write_csv
 
-    rows = [row for count in options.images for row in measure(count, options.folder)]
+    stages = STAGES[: STAGES.index(options.until) + 1]
+    rows = [row for count in options.images for row in measure(count, options.folder, stages)]
     options.out.mkdir(parents=True, exist_ok=True)
     write_csv(options.out / "scale.csv", rows, COLUMNS)
     draw(rows, options.out / "scale.png")
