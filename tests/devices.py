@@ -26,12 +26,7 @@ def start(
     With `die` the last process of the training is killed when that epoch, from 0, begins.
     """
     folder.mkdir(exist_ok=True)
-    quick = {  # compiling takes longer than training: do less of it, and once
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    quick = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling takes longer than training
     command = [*before, python, __file__, distribute, str(folder), str(die), python]
     return subprocess.Popen(
         command, env=os.environ | quick | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -51,6 +46,7 @@ def main(distribute: str, folder: str, die: str, python: str) -> None:
         if not is_worker():
             return start_workers()
         sys.modules["tensorflow"] = None  # type: ignore[assignment] # nothing needs it, and Keras would import it
+        share_compiled(Path(folder).with_name("compiled"))
     if distribute == "mirrored":
         import tensorflow as tf
 
@@ -59,6 +55,16 @@ def main(distribute: str, folder: str, die: str, python: str) -> None:
         make = tf.distribute.MirroredStrategy
         tf.distribute.MirroredStrategy = lambda: make(["CPU:0", "CPU:1"])  # without GPUs it takes one CPU
     return train_tiny(distribute, Path(folder), int(die))
+
+
+def share_compiled(folder: Path) -> None:
+    """Let all processes use what one has compiled, and log what is compiled."""
+    import jax  # which a fork has imported already, so that the environment is not asked any more
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_log_compiles", True)
 
 
 def train_tiny(distribute: str, folder: Path, die: int) -> None:

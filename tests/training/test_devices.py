@@ -27,13 +27,20 @@ def test_the_shares_of_all_processes_are_the_batch_in_order(count):
 def one(tmp_path_factory, jax_python):
     """The folder of a training in one process on JAX; other trainings go beside it."""
     folder = tmp_path_factory.mktemp("devices") / "one"
-    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "1"}, jax_python))
+    said = finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "1"}, jax_python))
+    (folder / "said").write_text(said)
     return folder
 
 
 def finish(process):
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
+    return said
+
+
+@pytest.mark.slow
+def test_one_process_compiles_the_training_step_once(one):
+    assert (one / "said").read_text().count("Compiling jit(train_step)") == 1
 
 
 @pytest.mark.slow

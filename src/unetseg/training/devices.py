@@ -59,7 +59,8 @@ def devices(distribute: str, batch_size: int) -> Iterator[Share]:
         return
     if RANK in os.environ or whole_number(TASKS) > 1:
         keras.distribution.initialize()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    if jax.device_count() > 1:  # for a single one Keras would have the training step compiled three times
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     share = Share(jax.process_index(), jax.process_count(), jax.device_count())
     try:
         yield _checked(share, batch_size)
