@@ -3,9 +3,9 @@
     python benchmarks/label_images.py --samples 60 stage1_small.zip nuinsseg.zip
 
 Each sample's objects are written as label images (16 bit, with gaps, in another order, 8 bit where they fit) and as one
-mask, resized and blurred in the ways of image programs, with a border of 128 round its objects, and with its objects
-in 2, 3 and 5 classes; each file is then read as the only mask of an image. Of label images the number of objects has
-to be right; a mask has to be refused or read as its parts.
+mask, resized and blurred in the ways of image programs, with a border of 128 in its objects or of 255 around them, and
+with its objects in 2, 3 and 5 classes; each file is then read as the only mask of an image. Of label images the number
+of objects has to be right; a mask has to be refused or read as its parts.
 """
 
 import argparse
@@ -44,6 +44,9 @@ def masks(labels: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, n
             yield f"resized, {name}", cv2.resize(mask, None, fx=factor, fy=factor, interpolation=way)
     yield "blurred", cv2.GaussianBlur(mask, (5, 5), 1.0)
     yield "border", np.where(cv2.erode(mask, np.ones((3, 3))) > 0, mask, mask // 2 + mask % 2)
+    grown = cv2.dilate(mask, np.ones((5, 5)))
+    if labels.max() < 255:
+        yield "border of 255 around", np.where(labels > 0, labels, grown).astype(np.uint8)
     for classes in (2, 3, 5):
         kinds = np.append(0, rng.integers(1, classes + 1, int(labels.max()))).astype(np.uint8)
         yield "classes", kinds[labels]

@@ -242,6 +242,12 @@ def discs(count):
     return image
 
 
+def bordered(mask):
+    """Give an object of class 15 with a border of 255, two pixels wide, as Pascal VOC has it in large images."""
+    grown = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    return np.where(cv2.erode(mask, np.ones((3, 3), np.uint8)) > 0, 15, np.where(grown > 0, 255, 0)).astype(np.uint8)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("how", [cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC])
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.5, 2.1])
@@ -257,6 +263,11 @@ def test_masks_of_few_objects_that_were_resized_with_blurred_edges_are_refused(t
     [
         (squares([128] * 3, inside=255), "has the values 128, 255, of which most lie along larger ones as at blurred"),
         (squares([255, 128, 255, 128, 255, 128]), "has the values 128, 255, in 6 places far apart as of classes"),
+        (
+            np.where(squares([1] * 6, inside=2) == 1, 255, squares([1, 2, 3, 4, 5, 6])).astype(np.uint8),
+            "has .* all around",
+        ),
+        (bordered(discs(1)), "has the values 15, 255, of which one lies all around most others, as a border does"),
         (squares([1, 2, 1, 1, 1, 1]), "has the values 1, 2, in 6 places far apart as of classes"),
         (squares([1, 2, 3, 3, 2, 1]), "has the values 1, 2, 3, in 6 places far apart as of classes"),
     ],
@@ -282,6 +293,14 @@ def test_an_object_in_parts_is_one_object_of_a_label_image(tmp_path):
     cross[8:12, 2:18] = 3
     cross[2:18, 8:12] = 7
     assert np.array_equal(read_labels(save(tmp_path, cross), None), cross // 3)
+
+
+def test_an_object_within_another_is_an_object(tmp_path):
+    inner = squares([1, 2, 3, 4, 5, 6]).astype(np.uint16)
+    inner[7:9, 7:9] = 7
+    assert np.array_equal(read_labels(save(tmp_path, inner), None), inner)
+    nested = np.where(inner == 1, inner, 0) + np.where(inner == 7, 2, 0).astype(np.uint16)
+    assert read_labels(save(tmp_path, nested), None).max() == 2
 
 
 def test_jpeg_holds_no_label_image(tmp_path):

@@ -66,6 +66,30 @@ def test_a_row_of_groups_names_an_image_with_or_without_its_suffix(table):
     assert summary.left_out["rows of groups.csv whose images are left out"] == 1
 
 
+def test_a_row_of_groups_with_a_path_is_of_the_image_in_that_folder():
+    pair("in/w1/a", "in/w1/b", "in/x/c", "in/y/c")
+    png(Path("in/w0/a.png"), IMAGE)
+    png(Path("in/z/images/d.ome.tif"), IMAGE)
+    png(Path("in/z/masks/d.png"), MASK)
+    rows = {"w0/a.png": 0, "w1/a.png": 1, "in/w1/b": 2, "x/c": 3, "y\\c.png": 4, "z/d.ome": 5}
+    Path("in/groups.csv").write_text("id,group\n" + "".join(f"{name},{group}\n" for name, group in rows.items()))
+    _, groups, summary = imported("in")
+    assert groups == "id,group\na,1\nb,2\nd,5\nx_c,3\ny_c,4\n"
+    assert summary.problems == []
+    assert summary.left_out["rows of groups.csv whose images are left out"] == 1
+
+
+def test_masks_without_a_pixel_are_counted_and_are_no_word_that_an_image_is_empty():
+    for name in "ab":
+        png(Path(f"in/images/{name}.png"), IMAGE)
+        for number, pixels in enumerate([MASK * 0, MASK * (name == "a")]):
+            png(Path(f"in/masks/{name}/{number}.png"), pixels)
+    names, _, summary = imported("in")
+    assert (names, summary.left_out["masks without a pixel"]) == (["a"], 1)
+    (line,) = summary.problems
+    assert line == "in/images/b.png: has objects, of which none can be used: 2 masks without a pixel"
+
+
 def test_rows_of_groups_without_an_image_are_a_problem_and_images_without_a_row_a_warning():
     pair("in/a", "in/b", "in/c")
     Path("in/groups.csv").write_text("id,group\na,1\na.png,1\nB,1\nd.png,1\n")
@@ -283,6 +307,25 @@ def test_a_result_of_predict_that_is_gone_is_a_problem_unless_another_was_edited
     (line,) = summary.problems
     assert names == (["c"] if options else ["a", "c"])
     assert line.startswith("out/b.labels.tif: was written and is gone; predict again to have it back, or for an image")
+
+
+def test_without_what_predict_noted_no_edit_can_be_told():
+    for name in "ab":
+        png(Path(f"raw/{name}.png"), IMAGE)
+    predicted(Path("out"), Path("raw/a.png"), Path("raw/b.png"))
+    Path("out/.unetseg/a.json").unlink()
+    png(Path("out/b.png"), MASK * 0)
+    names, _, summary = imported("out")
+    rule = "copy it from where it was predicted, or keep one of labels and mask"
+    assert names == ["b"]
+    assert summary.problems == [f"out: a: without out/.unetseg/a.json no edit can be told; {rule}"]
+    names, _, summary = imported("out", only_changed=True)
+    assert names == ["b"]
+    assert summary.problems == [
+        f"out: a: without out/.unetseg/a.json no edit can be told; {rule} and import without --only-changed"
+    ]
+    Path("out/a.png").unlink()
+    assert imported("out")[0] == ["a", "b"]
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"files": 1}'])

@@ -40,7 +40,7 @@ def test_of_a_table_that_is_named_no_other_table_is_read(tmp_path, write, suffix
     write(tmp_path / f"val.{suffix}", "c.png", "d.png")
     found = find_items(train)
     assert ([item.name for item in found.items], found.problems) == (["a", "b"], [])
-    assert found.left_out["images that the table does not name"] == 2
+    assert found.left_out == {"images that no table names, such as c.png, d.png": 2}
     assert len(find_items(tmp_path).items) == 4
 
 
@@ -114,7 +114,26 @@ def test_a_mask_is_no_image_of_an_entry_whose_image_is_missing(tmp_path, write, 
     assert [item.image.name for item in found.items] == ["a.tif"]
     told = f"there is no file of its name but {tmp_path}/{place}/b.png, in a folder of objects"
     assert found.problems == [f"{table}: b.jpg: {told}"]
-    assert found.left_out["images that the table does not name"] == 0
+    assert list(found.left_out.values()) == [2]
+    assert next(iter(found.left_out)).endswith(f"were taken, such as {place}/a.png, {place}/b.png")
+
+
+def test_what_a_table_does_not_name_is_told(tmp_path):
+    for name in ("a.png", "b.png", "masks/b.png"):
+        png(tmp_path / name, IMAGE)
+    for name in ("c.webp", "e.gif", "notes.txt", "b.geojson"):
+        (tmp_path / name).touch()
+    table = coco(tmp_path / "t.json", "a.png", "c.webp")
+    found = find_items(tmp_path)
+    assert found.problems == [
+        f"{table}: c.webp: {tmp_path}/c.webp is of a format that is not read",
+        f"{tmp_path}: 2 files are of a format that is not read, such as c.webp, e.gif",
+    ]
+    assert found.left_out == {
+        "images that no table names, such as b.png": 1,
+        "files not looked at, as COCO instances were taken, such as b.geojson, masks/b.png": 2,
+        "files of no known form, such as notes.txt": 1,
+    }
 
 
 @pytest.mark.parametrize("names", [["gt/a.jpg", "b.jpg"], ["a.png", "b.png"]])

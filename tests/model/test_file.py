@@ -183,7 +183,7 @@ def pointwise(activation, size=16, channels=3):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (pointwise(None), "it gives 0 to 765, no probabilities"),
+        (pointwise(None), "it gives 0 to 7.., no probabilities"),
         (pointwise("sigmoid", channels=1), "a model takes images"),
         (pointwise("sigmoid", size=None), "a model takes images"),
         (keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "a model takes images"),

@@ -224,8 +224,11 @@ def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str 
         return "which change from pixel to pixel as in a grey picture"
     if parts.all():
         return BARE
-    if objects == 1:
-        return None
+    return _of_edges_or_classes(parts, objects) if objects > 1 else None
+
+
+def _of_edges_or_classes(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
+    """Say why values stand for the edges of objects or their classes; see `_no_labels`."""
     placed = label(parts, background=0, connectivity=1)
     places = int(placed.max())
     if places > 4 * objects + 8:
@@ -235,6 +238,8 @@ def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str 
     pixels, edges = (np.bincount(parts[each], minlength=objects + 1)[1:] for each in (there, along))
     if 2 * np.count_nonzero(edges >= 0.9 * pixels) > objects - 1:
         return "of which most lie along larger ones as at blurred edges"
+    if _surrounds(parts, objects):
+        return "of which one lies all around most others, as a border does"
     clumps, clump = cv2.connectedComponents(there.view(np.uint8), connectivity=8)
     value_of, clump_of = np.zeros((2, places + 1), np.int64)
     value_of[placed], clump_of[placed] = parts, clump
@@ -242,6 +247,24 @@ def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str 
     apart = np.bincount(pairs // clumps) > 1  # parts of an object that another one cuts are in one clump
     many = 2 * np.count_nonzero(apart) > objects or len(pairs) >= 2 * objects
     return f"in {len(pairs):,} places far apart as of classes" if many else None
+
+
+def _surrounds(parts: Integer[np.ndarray, "height width"], objects: int) -> bool:
+    """Tell whether one value lies between more than half of the others and the background, as 255 does in Pascal VOC.
+
+    Of two values the inner one has to be the larger: small objects may lie within others.
+    """
+    meeting = [(parts[1:], parts[:-1]), (parts[:, 1:], parts[:, :-1])]
+    pairs = [one.astype(np.int64) * (objects + 1) + other for each in meeting for one, other in (each, each[::-1])]
+    first, second = np.divmod(np.unique(np.concatenate([each.ravel() for each in pairs])), objects + 1)
+    open_ = np.zeros(objects + 1, np.bool_)
+    open_[second[first == 0]] = True  # beside the background
+    inner = (first != second) & (first > 0) & ~open_[second]
+    around = np.bincount(first[inner], minlength=objects + 1)
+    if objects == 2:
+        sizes = np.bincount(parts.ravel())
+        return bool(around.max() and sizes[around.argmax()] < sizes[3 - around.argmax()])
+    return bool(2 * around.max() > objects - 1)
 
 
 def _mismatch(mask: Stored, image: Stored) -> str | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import FoundItems, Item, Kinds, flat, kind_of, such_as
-from unetseg.dataset.layout import TABLES, is_clutter_here, nfc
+from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
-from unetseg.images.names import ZARR, as_text, without_ome
+from unetseg.images.names import ZARR
 from unetseg.images.walking import walk
 
 
@@ -60,8 +60,8 @@ def find_items(
                 found.problems, found.tables = walked.problems, walked.tables
                 found.left_out += walked.left_out
                 found.warnings = [*walked.warnings, *found.warnings]
-                stems = {_stem(file) for file, kind in kinds.items() if kind == "raster"}
-                found.others = stems - {_stem(item.image) for item in found.items}
+                used = {item.image for item in found.items}
+                found.others = [file for file, kind in kinds.items() if kind == "raster" and file not in used]
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
                     rule = "archives are not unpacked; name them as sources, too"
                     found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
@@ -71,10 +71,6 @@ def find_items(
     wanted = f"of the form {form}" if form else "with images and masks that belong together"
     rule = f"nothing there {wanted}; it holds {holds}. docs/formats.md shows every form"
     raise InputError(*walked.problems, *walked.warnings, f"{root}: {rule}")
-
-
-def _stem(file: Path) -> str:
-    return as_text(nfc(without_ome(file.stem)))
 
 
 def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path, str | None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
 from unetseg.dataset.groups import ALL_COLUMNS, read_rows
-from unetseg.dataset.items import FoundItems, Item, stem_of
+from unetseg.dataset.items import FoundItems, Item
 from unetseg.dataset.layout import GROUPS, SOURCES, id_faults, nfc
 from unetseg.dataset.members import name_faults
 from unetseg.dataset.packing import Packed, pack
@@ -156,9 +156,8 @@ class _Import:
                     self._write(item.name, sample)
                     taken.add(item.name)
                     self.tables[SOURCES][item.name] = {"source": source_name(source)}
-            known = {item.name for item in found.items} | found.others
             for path in found.tables:
-                self.summary.problems += map(named, self._add_rows(path, taken, known))
+                self.summary.problems += map(named, self._add_rows(path, taken, found.named))
             bare = taken - self.tables[GROUPS].keys()
             if bare and bare != taken:
                 line = f"{source}: {len(bare)} of {len(taken)} images have no row in {GROUPS}, such as {min(bare)}"
@@ -200,10 +199,10 @@ class _Import:
                 self.names[key] = source
                 yield item
 
-    def _add_rows(self, path: Path, taken: Collection[str], known: Collection[str]) -> list[str]:
+    def _add_rows(self, path: Path, taken: Collection[str], named: Callable[[str], str | None]) -> list[str]:
         """Take over a table's rows of the images that were taken from its source; tell which cannot be used.
 
-        A row names an image with or without its suffix; `known` are the source's images, those not taken included.
+        What a row calls an image, `named` tells as `FoundItems.named` does.
         """
         table = path.name.lower()  # spreadsheets and people may write it with capitals
         try:
@@ -215,15 +214,15 @@ class _Import:
         rows, strange = self.tables[table], list[str]()
         for row in found:
             given = row.pop("id")
-            name = given if given in known else stem_of(given)
-            if name in taken and rows.get(name, {}).keys() <= {"source"}:
-                rows[name] = rows.get(name, {}) | row
-            elif name in taken:
-                problems[name] = f"{path}: {name}: has several rows, here or in another {table}; keep one"
-            elif name in known or table != GROUPS:
-                self.summary.left_out[f"rows of {table} whose images are left out"] += 1
-            else:
+            name = named(given)
+            if name is None and table == GROUPS:
                 strange.append(given)
+            elif name is None or name not in taken:
+                self.summary.left_out[f"rows of {table} whose images are left out"] += 1
+            elif rows.get(name, {}).keys() <= {"source"}:
+                rows[name] = rows.get(name, {}) | row
+            else:
+                problems[name] = f"{path}: {name}: has several rows, here or in another {table}; keep one"
         if strange:
             lost = f"{len(strange)} rows are of no image, such as {', '.join(strange[:3])}"
             return [*problems.values(), f"{path}: {lost}; names of images are such as {min(taken, default='')}"]

@@ -2,9 +2,10 @@
 
 import csv
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path, PurePath
 
@@ -66,7 +67,7 @@ class FoundItems:
         problems: a line for each file that should be of use and is not.
         warnings: a line for files that may be meant to be of use.
         tables: groups.csv and sources.csv, those nearest to the folder.
-        others: names of images that are not among the items.
+        others: files of images that are not among the items.
     """
 
     form: str
@@ -75,7 +76,41 @@ class FoundItems:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
-    others: set[str] = field(default_factory=set)
+    others: list[Path] = field(default_factory=list)
+
+    def named(self, given: str) -> str | None:
+        """Find the item that a table means by its name, or by its image's name or path, with or without the suffix.
+
+        Of a path each folder has to be one of the image's, in their order, as that of the images may stand between.
+
+        Returns:
+            The item's name; empty for an image that is not among them, and None for none at all.
+        """
+        *folders, name = given.replace("\\", "/").split("/")
+        for whole in (given, *([] if folders else [stem_of(name)])):
+            if whole in self._names:
+                return whole
+        fitting = {item for image, item in self._by_stem.get(stem_of(name), ()) if _in_order(folders, image.parts)}
+        items = fitting - {""}
+        return next(iter(items or fitting), None) if len(items) <= 1 else None
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {item.name for item in self.items}
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[tuple[Path, str]]]:
+        """The images by what their names are without a suffix, each with the name of its item, empty for the others."""
+        images = [*((item.image, item.name) for item in self.items), *((image, "") for image in self.others)]
+        by_stem = defaultdict[str, list[tuple[Path, str]]](list)
+        for image, name in images:
+            by_stem[as_text(nfc(without_ome(image.stem)))].append((image, name))
+        return by_stem
+
+
+def _in_order(wanted: Sequence[str], parts: Sequence[str]) -> bool:
+    left = iter(parts)
+    return all(each in left for each in wanted)
 
 
 def kind_of(file: Path) -> str | None:
@@ -150,7 +185,7 @@ def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:
 def stem_of(name: str) -> str:
     """Take the suffix of an image, and no other, from a name: that of `slide.1` is part of it."""
     path = PurePath(name)
-    return without_ome(path.stem) if path.suffix.lower() in SUFFIXES else path.name
+    return without_ome(path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def such_as(files: Sequence[Path], root: Path) -> str:

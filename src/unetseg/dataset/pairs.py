@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
@@ -68,8 +68,8 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItem
         paired = (file for key, each in pairs.items() for some in (images[key], *each.values()) for file in some)
         names = {part.name for file in paired if (part := part_of(file, folder, parts))}
         found.form += f", of the folders {' and '.join(sorted(names))}"
-    bare = [files[0] for key, files in images.items() if key not in pairs]
-    _tell_unused(found, folder, bare, alone, [file for file, kind in kinds.items() if kind is None])
+    _tell_unpaired(found, folder, [files[0] for key, files in images.items() if key not in pairs], alone)
+    tell_unknown(found, folder, kinds)
     unused = list[Path]()
     known = {nfc(file.name) for files in images.values() for file in files}
     for name, kind, (key, each) in zip(names_of(list(pairs), folder), taken, pairs.items(), strict=True):
@@ -82,9 +82,35 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItem
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
     reasons = {"as another one of their image was taken": unused, "as --from names another form": others}
     for reason, files in reasons.items():
-        if files:
-            found.left_out[f"files not looked at, {reason}, {such_as(files, folder)}"] = len(files)
+        count_unread(found, folder, reason, files)
     return found
+
+
+def _tell_unpaired(found: FoundItems, folder: Path, images: Sequence[Path], objects: Sequence[Path]) -> None:
+    if images:
+        found.warnings.append(f"{folder}: {len(images)} images have no file of objects, {such_as(images, folder)}")
+    if objects:
+        rename = "; rename RoiSet.zip to IMAGE.roi.zip" if any(file.stem == ROI_SET for file in objects) else ""
+        line = f"{len(objects)} files of objects have no image, {such_as(objects, folder)}{rename}"
+        found.problems.append(f"{folder}: {line}")
+
+
+def count_unread(found: FoundItems, folder: Path, reason: str, files: Sequence[Path]) -> None:
+    """Count files that may hold objects and are not looked at, and name the first few."""
+    if files:
+        found.left_out[f"files not looked at, {reason}, {such_as(files, folder)}"] = len(files)
+
+
+def tell_unknown(found: FoundItems, folder: Path, kinds: Kinds) -> None:
+    """Name the images of a format that is not read, and count what is of no known form."""
+    unknown = [file for file, kind in kinds.items() if kind is None]
+    unread = [file for file in unknown if file.suffix.lower() in UNREAD]
+    other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name.lower() not in TABLES]
+    if other:
+        found.left_out[f"files of no known form, {such_as(other, folder)}"] = len(other)
+    if unread:
+        rule = "are of a format that is not read"
+        found.problems.append(f"{folder}: {len(unread)} files {rule}, {such_as(unread, folder)}")
 
 
 def _beside_objects(kinds: Kinds, root: Path) -> set[Path]:
@@ -120,20 +146,6 @@ def _sorted(
         for kind, files in objects.pop((image[0], ROI_SET), {}).items():
             objects[image][kind] += files
     return images, objects, others
-
-
-def _tell_unused(found: FoundItems, folder: Path, bare: list[Path], alone: list[Path], unknown: list[Path]) -> None:
-    """Name the images without objects, the objects without an image, and what is of no known form."""
-    unread = [file for file in unknown if file.suffix.lower() in UNREAD]
-    other = [file for file in unknown if file.suffix.lower() not in UNREAD and file.name.lower() not in TABLES]
-    if other:
-        found.left_out[f"files of no known form, {such_as(other, folder)}"] = len(other)
-    if bare:
-        found.warnings.append(f"{folder}: {len(bare)} images have no file of objects, {such_as(bare, folder)}")
-    for files, rule in ((alone, "of objects have no image"), (unread, "are of a format that is not read")):
-        if files:
-            rename = "; rename RoiSet.zip to IMAGE.roi.zip" if any(file.stem == ROI_SET for file in files) else ""
-            found.problems.append(f"{folder}: {len(files)} files {rule}, {such_as(files, folder)}{rename}")
 
 
 def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) -> tuple[_Key, bool]:
@@ -179,7 +191,8 @@ def _swapped(file: Path, image: Path, known: Collection[str]) -> Iterator[str]:
 def _read_pair(kind: str, files: list[Path], height: int, width: int) -> Annotations:
     if kind == "raster" and len(files) > 1:
         masks = [read_mask(file, blank(height, width)) for file in files]
-        return Annotations([region for region in masks if region.mask.size], Counter(), Counter())
+        regions = [region for region in masks if region.mask.size]
+        return Annotations(regions, Counter({"masks without a pixel": len(masks) - len(regions)}), Counter())
     read = READERS["labels" if kind == "raster" else kind]
     found = [read(file, height, width) for file in files]
     regions = [region for each in found for region in each.regions]

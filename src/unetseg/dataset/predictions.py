@@ -64,7 +64,7 @@ def _tell_unknown(found: FoundItems, folder: Path, kinds: Kinds, images: Sequenc
 def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: FoundItems) -> Item | None:
     try:
         folder, name = listing.parent, image["image"]
-        there, changed, gone = _files(folder, name, kinds)
+        there, changed, gone = _files(folder, name, kinds, only_changed)
         if gone and not changed:
             rule = "was written and is gone; predict again to have it back, or for an image without objects save"
             empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"
@@ -86,21 +86,29 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
 
 
-def _files(folder: Path, name: str, kinds: Any) -> tuple[dict[str, Path], dict[str, Path], list[Path]]:
+def _files(
+    folder: Path, name: str, kinds: Any, only_changed: bool
+) -> tuple[dict[str, Path], dict[str, Path], list[Path]]:
     """Find the files of an image; `kinds` are what the last run wrote, though no empty file of some.
 
     Returns:
         The files that hold objects, by their kinds: all, and those edited since; and the paths of those gone.
 
     Raises:
-        InputError: for a file of another kind: it may be of an earlier run, with other objects.
+        InputError: for a file of another kind: it may be of an earlier run, with other objects. Also if nothing tells
+            what was predicted, and what was edited has to be known: of several files, or with `only_changed`.
     """
     paths = {kind: folder / f"{name}{FORMATS[kind].name}" for kind in KINDS}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
     seal = folder / ".unetseg" / f"{name}.json"
-    written = load_json(seal)["files"] if seal.is_file() else None
-    if written is None:
+    if not seal.is_file():
+        if only_changed or len(there) > 1:
+            rules = [f"keep one of {' and '.join(there)}"] * (len(there) > 1)
+            rules += ["import without --only-changed"] * only_changed
+            rule = f"copy it from where it was predicted, or {' and '.join(rules)}"
+            raise InputError(f"{folder}: {name}: without {seal} no edit can be told; {rule}")
         return there, {}, []
+    written = load_json(seal)["files"]
     known = {*written, *(kind for kind in kinds if FORMATS[kind].needs_objects)}
     if other := next((kind for kind in there if kind not in known), None):
         rule = f"the last run wrote no {other} of this image; remove it if it is of an earlier run"

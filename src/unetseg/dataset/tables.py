@@ -20,8 +20,10 @@ from unetseg.dataset.items import (
     names_of,
     part_of,
     stem_of,
+    such_as,
 )
 from unetseg.dataset.layout import nfc
+from unetseg.dataset.pairs import UNREAD, count_unread, tell_unknown
 from unetseg.dataset.problems import attempt
 
 Value = TypeVar("Value")
@@ -55,12 +57,18 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     images = _without_masks(entries, rasters, folder)
     placed = _with_folder(entries, images, folder)
     joined = _join(entries, images, folder, placed)
-    masks = {_stem(file): file for file in sorted({*rasters} - {*images})}
-    found.problems += _unjoined(entries, images, joined, placed, masks)
+    of_objects = sorted({*rasters} - {*images})
+    masks = {_stem(file): file for file in of_objects}
+    unread = {nfc(file.name): file for file in kinds if file.suffix.lower() in UNREAD}
+    found.problems += _unjoined(entries, images, joined, placed, masks, unread)
     keys = [(group_of(file, folder), _stem(file)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
-    found.left_out["images that the table does not name"] = len({*images} - {*joined.values()})
+    if bare := sorted({*images} - {*joined.values()}):
+        found.left_out[f"images that no table names, {such_as(bare, folder)}"] = len(bare)
+    others = [file for file, each in kinds.items() if each not in (kind, "raster", "archive", None)]
+    count_unread(found, folder, f"as {FORMATS[kind].purpose} were taken", sorted([*others, *of_objects]))
+    tell_unknown(found, folder, kinds)
     return found
 
 
@@ -111,6 +119,7 @@ def _unjoined(
     joined: Mapping[_Entry, Path],
     placed: Collection[_Entry],
     masks: Mapping[str, Path],
+    unread: Mapping[str, Path],
 ) -> Iterator[str]:
     """Say for each entry without a file why it has none."""
     used = {*joined.values()}
@@ -122,6 +131,8 @@ def _unjoined(
         there = [] if entry in placed else files.get(key, [])
         if entry in placed:
             reason += f" in a folder {entry.path.parent}"
+        elif not there and (file := unread.get(nfc(entry.path.name))):
+            reason = f"{file} is of a format that is not read"
         elif not there and key in masks:
             reason += f" but {masks[key]}, in a folder of objects"
         if len(there) > 1:

@@ -82,7 +82,7 @@ def _unusable(model: keras.Model) -> str | None:
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         return "its weights hold NaN or infinity"
     noise = np.random.default_rng(0).uniform(0, 255, (size, size, 3))
-    images = np.stack([noise, np.zeros_like(noise), np.full_like(noise, 255)]).astype(np.float32)
+    images = np.stack([noise, np.zeros_like(noise)]).astype(np.float32)  # of an even image the deviation is 0
     try:
         given = keras.ops.convert_to_numpy(model(images, training=False))
     except Exception as error:
