@@ -181,6 +181,7 @@ def test_several_sources_are_merged_with_where_each_image_came_from_and_their_gr
     assert err == [
         f"{tmp_path}/first/groups.csv: 1 rows are of no image, such as gone; names of images are such as cell_0",
         f"{tmp_path}/second: 'cell_7' is the name of an image of {tmp_path}/first too; rename one",
+        "warning: 1 of 9 images have no row in groups.csv, such as cell_é",
     ]
     assert "9 images" in out[2]
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:

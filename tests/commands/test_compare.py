@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from pipeline import Project
 
@@ -51,6 +53,10 @@ def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
     assert code == 1
     assert err.startswith("nowhere: its metrics/per_image.csv cannot be read")
     assert err.count("\n") == 1
+    shutil.rmtree(tmp_path / ".dvc" / "cache")
+    err = project.unetseg("compare", "--rev", "first", "second")[2]
+    rule = "DVC's cache does not hold it; `dvc pull` it, or check the revision out and `dvc repro`"
+    assert err == f"first: its metrics/per_image.csv cannot be read: {rule}\n"
 
 
 @pytest.mark.usefixtures("programs")

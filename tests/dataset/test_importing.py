@@ -99,7 +99,13 @@ def test_rows_of_groups_without_an_image_are_a_problem_and_images_without_a_row_
         "in/groups.csv: a: has several rows, here or in another groups.csv; keep one",
         "in/groups.csv: 2 rows are of no image, such as B, d.png; names of images are such as a",
     ]
-    assert summary.warnings == ["in: 2 of 3 images have no row in groups.csv, such as b"]
+    assert summary.warnings == ["2 of 3 images have no row in groups.csv, such as b"]
+
+
+def test_a_source_without_groups_beside_one_with_them_is_a_warning():
+    pair("one/a", "one/b", "two/c")
+    Path("one/groups.csv").write_text("id,group\na,1\nb,2\n")
+    assert imported("one", "two")[2].warnings == ["1 of 3 images have no row in groups.csv, such as c"]
 
 
 def test_a_name_of_two_images_in_groups_stands_for_neither():

@@ -30,6 +30,12 @@ def test_samples_that_share_a_patient_or_a_slide_are_one_group():
     assert joined(rows, "abcdef") == {"a": "a", "b": "a", "c": "a", "d": "d", "e": "e", "f": "f"}
 
 
+def test_samples_that_the_table_puts_in_no_group_are_grouped_by_pairs():
+    rows = [{"id": name, "group": group} for name, group in [("a", "1"), ("b", "1"), ("c", "2"), ("d", "")]]
+    pairs = [("b", "c"), ("d", "e"), ("c", "f")]
+    assert joined(rows, "abcdef", pairs) == {"a": "a", "b": "a", "c": "c", "d": "d", "e": "d", "f": "c"}
+
+
 def test_case_tells_no_groups_apart_and_rows_of_unused_samples_are_passed_over():
     rows = [{"id": "a", "group": "Plate 1"}, {"id": "bad", "group": "x"}, {"id": "b", "group": "plate 1"}]
     assert joined(rows, ["a", "b"]) == {"a": "a", "b": "a"}

@@ -4,13 +4,15 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from unetseg.commands.compare import not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import DICE, Sweep, read_sweep, summary, varied
+from unetseg.evaluation.sweeps import DICE, Sweep, named_experiments, read_sweep, summary, varied
 from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
@@ -41,12 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if not options.values and (options.name or options.jobs > 1):
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
+    earlier = set[str]()
     if options.values:
+        earlier = {name for name, _ in named_experiments(_shown())}
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]
         _dvc("exp", "run", "--queue", *named, *values)
         _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
-    sweep = read_experiments()
+    sweep = read_experiments(earlier)
     print("\n".join(summary(sweep.runs)))
     names = varied(sweep.runs)
     scores = [name for name in sweep.runs[0].scores if all(name in each.scores for each in sweep.runs)]
@@ -65,20 +69,24 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(sweep.unfinished))
 
 
-def read_experiments() -> Sweep:
-    """Read the experiments of the commit that is checked out; name those that are not scored on stderr.
+def read_experiments(but: Collection[str] = ()) -> Sweep:
+    """Read the experiments of the commit that is checked out, `but` some; name those that are not scored on stderr.
 
     Raises:
         InputError: if DVC cannot list them.
     """
+    sweep = read_sweep(_shown(), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but)
+    for name, state in sweep.unfinished.items():
+        print(f"left out, not scored: {name}: {state}", file=sys.stderr)
+    return sweep
+
+
+def _shown() -> list[dict[str, Any]]:
     asked = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
     shown = subprocess.run(asked, capture_output=True, text=True, check=False)
     if shown.returncode:
         raise InputError(git_problem(Path()) or f"dvc exp show failed: {shown.stderr.strip()}")
-    sweep = read_sweep(json.loads(shown.stdout), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE))
-    for name, state in sweep.unfinished.items():
-        print(f"left out, not scored: {name}: {state}", file=sys.stderr)
-    return sweep
+    return list(json.loads(shown.stdout))
 
 
 def _dvc(*words: str) -> None:

@@ -158,13 +158,13 @@ class _Import:
                     self.tables[SOURCES][item.name] = {"source": source_name(source)}
             for path in found.tables:
                 self.summary.problems += map(named, self._add_rows(path, taken, found.named))
-            bare = taken - self.tables[GROUPS].keys()
-            if bare and bare != taken:
-                line = f"{source}: {len(bare)} of {len(taken)} images have no row in {GROUPS}, such as {min(bare)}"
-                self.summary.warnings.append(line)
 
     def write_tables(self) -> None:
-        """Write groups.csv and sources.csv, with a row for each image."""
+        """Write groups.csv and sources.csv, with a row for each image; warn of those that groups.csv does not name."""
+        names = self.tables[SOURCES].keys()
+        if self.tables[GROUPS] and (bare := names - self.tables[GROUPS].keys()):
+            line = f"{len(bare)} of {len(names)} images have no row in {GROUPS}, such as {min(bare)}"
+            self.summary.warnings.append(line)
         for table, rows in self.tables.items():
             if columns := list(dict.fromkeys(column for row in rows.values() for column in row)):
                 text = io.StringIO()

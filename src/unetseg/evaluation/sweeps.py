@@ -5,7 +5,7 @@ running and failed work, and for experiments that ran only some stages. `unfinis
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ def read_sweep(
     metrics: str,
     *,
     scored: Callable[[str], bool] = lambda _revision: True,
+    but: Collection[str] = (),
 ) -> Sweep:
     """Read the experiments of a commit.
 
@@ -48,11 +49,13 @@ def read_sweep(
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
         scored: tells of a finished experiment's revision whether the metrics are its own.
+        but: names of experiments to pass over.
     """
     runs, unfinished = [], {}
-    for experiment in (each for revision in shown for each in revision.get("experiments") or []):
+    for name, experiment in named_experiments(shown):
+        if name in but:
+            continue
         newest = (experiment.get("revs") or [{}])[0]
-        name = experiment.get("name") or newest.get("rev", "")[:7]
         state, data = (experiment.get("executor") or {"state": "success"})["state"], newest.get("data")
         if state != "success" or not data:
             unfinished[name] = state if state != "success" else "failed"
@@ -67,6 +70,13 @@ def read_sweep(
         else:
             unfinished[name] = f"has no {metrics} of its own"
     return Sweep(runs, unfinished)
+
+
+def named_experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give each experiment that `dvc exp show --json` prints, with its name."""
+    for experiment in (each for revision in shown for each in revision.get("experiments") or []):
+        newest = (experiment.get("revs") or [{}])[0]
+        yield experiment.get("name") or newest.get("rev", "")[:7], experiment
 
 
 def varied(runs: Sequence["Run | Folds"]) -> list[str]:

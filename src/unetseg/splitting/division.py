@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
 from unetseg.splitting.experiments import Rows, describe_experiments, find_experiments, given_experiments
-from unetseg.splitting.groups import connected, joined, names_groups
+from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
 
@@ -34,7 +34,7 @@ def divide(
     Args:
         settings: the section `split`.
         rows: what samples.csv says of each.
-        given: the user's table of groups; without rows, images of one field are found by their `fingerprints`.
+        given: the user's table of groups; images that it puts in none are grouped by the fields that are found.
         fingerprints: what `unetseg.images.fingerprint` says of each.
         appearances: gives what `unetseg.images.appearance` says of each, for experiments that nobody named.
 
@@ -44,7 +44,7 @@ def divide(
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
     relatives = find_relatives(list(strata), fingerprints)
     named = names_groups(given)
-    groups = joined(given, strata) if named else connected(strata, relatives.pairs)
+    groups = joined(given, strata, relatives.pairs)
     wanted, told = settings.model_dump(), dict[str, Any]()
     if settings.method == "experiment":
         experiments, origin = given_experiments(rows, given) or (

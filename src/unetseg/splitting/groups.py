@@ -17,8 +17,10 @@ def names_groups(rows: Sequence[Mapping[str, str]]) -> bool:
     return any(row.get(column) for row in rows for column in COLUMNS)
 
 
-def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, str]:
-    """Group samples that share a value in any column; an empty field connects its sample to no other.
+def joined(
+    rows: Iterable[Mapping[str, str]], ids: Iterable[str], pairs: Iterable[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """Group samples that share a value in any column, and those without any value by the pairs that they are in.
 
     `rows` are those of the user's table, see `unetseg.dataset.groups.read_groups`; only the samples `ids` are in use.
 
@@ -28,7 +30,9 @@ def joined(rows: Iterable[Mapping[str, str]], ids: Iterable[str]) -> dict[str, s
     used, first = set(ids), dict[tuple[str, str], str]()
     cells = [(row["id"], column, row.get(column, "").casefold()) for row in rows for column in COLUMNS]
     named = [(name, (column, value)) for name, column, value in cells if value and name in used]
-    return connected(used, [(name, first.setdefault(key, name)) for name, key in named])
+    known = {name for name, _ in named}
+    found = [pair for pair in pairs if not known.issuperset(pair)]
+    return connected(used, [*((name, first.setdefault(key, name)) for name, key in named), *found])
 
 
 def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
