@@ -214,6 +214,12 @@ def test_a_full_disk_is_known_by_what_libraries_say_of_it_too(error, full):
     assert is_full(error) is full
 
 
+def test_a_full_disk_of_which_a_library_gives_no_number_is_told_with_the_output():
+    with pytest.raises(OSError, match=r"No space left on device: 'a\.tif'") as told, atomic_path(Path("a.tif")):
+        raise OSError("65536 requested and 42976 written")
+    assert told.value.errno == errno.ENOSPC
+
+
 def test_a_disk_that_fails_while_it_syncs_is_told_with_the_output(monkeypatch):
     def fsync(_descriptor):
         raise OSError(errno.EIO, "Input/output error")

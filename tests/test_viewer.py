@@ -2,6 +2,7 @@ import importlib
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -68,6 +69,14 @@ def test_the_widget_numbers_the_objects_at_the_size_of_the_image(model, zoom):
     found = viewer.label(spots(80, 100), model, zoom)
     assert found.shape == (80, 100)
     assert set(np.unique(found)) == {0, 1, 2}
+
+
+def test_the_widget_takes_the_full_size_of_a_pyramid_and_lies_where_the_image_lies(model):
+    big, place = spots(80, 100), {"scale": np.array([0.5, 0.5]), "translate": np.array([100.0, 200.0])}
+    image = SimpleNamespace(data=[big, big[::2, ::2]], multiscale=True, rgb=False, name="a", **place)
+    found, shown, kind = viewer.find_objects(image, model, zoom=1.0)
+    assert (found.shape, kind, shown["name"]) == ((80, 100), "labels", "a objects")
+    assert all(np.array_equal(shown[name], place[name]) for name in place)
 
 
 def test_a_stack_without_a_chosen_plane_is_refused_in_a_line(model):

@@ -89,8 +89,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         beside.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        if error.errno and (not error.filename or str(workspace) in str(error.filename)):  # no name, or of no meaning
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        number = error.errno or (errno.ENOSPC if is_full(error) else None)  # NumPy gives none
+        if number and (not error.filename or str(workspace) in str(error.filename)):  # no name, or of no meaning
+            raise OSError(number, error.strerror or os.strerror(number), str(path)) from error
         raise
     finally:
         if old.exists() and not path.exists():  # stopped in between

@@ -48,13 +48,14 @@ def find_objects(
         zoom: enlarges the image before the model sees it, so that objects have the size that the model was trained on;
             0: found automatically.
     """
-    pixels = np.asarray(image.data)
+    pixels = np.asarray(image.data[0] if image.multiscale else image.data)  # of a pyramid the full size
     if channel >= 0:
         planes = np.moveaxis(pixels, -1, 0) if image.rgb else pixels
         if channel >= len(planes):
             raise InputError(f"channel {channel}: the layer has those from 0 to {len(planes) - 1}")
         pixels = planes[channel]
-    return label(pixels, model, zoom), {"name": f"{image.name} objects", "scale": image.scale[-2:]}, "labels"
+    shown = {"name": f"{image.name} objects", "scale": image.scale[-2:], "translate": image.translate[-2:]}
+    return label(pixels, model, zoom), shown, "labels"
 
 
 def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[np.ndarray, "height width"]:

@@ -124,6 +124,15 @@ def test_an_older_export_is_replaced(tmp_path, model, monkeypatch):
     assert [(each.name, each.read_text()) for each in (tmp_path / "model").iterdir()] == [("saved_model.pb", "new")]
 
 
+def test_what_a_runtime_cannot_take_is_told_in_a_line(tmp_path, model, monkeypatch):
+    def export(*_, **__):
+        raise RuntimeError("Select TensorFlow op(s) are needed\nhere is how")
+
+    monkeypatch.setattr(model, "export", export)
+    with pytest.raises(InputError, match=r"^--to litert cannot take this model: Select TensorFlow op\(s\) are needed$"):
+        export_model(model, tmp_path / "m.tflite", to="litert", precision="float32", images=IMAGES)
+
+
 def test_a_full_disk_is_told_as_one(tmp_path, model, monkeypatch):
     def export(path, **_):
         Path(path).mkdir()

@@ -77,6 +77,7 @@ def test_images_of_two_folders_with_one_name_are_refused_and_the_others_are_foun
     (line,) = found.failed
     assert line.endswith("both would be written to 'a.png'; predict them into two folders")
     assert str(other / "a.png") in line
+    assert str(found) == "files found: 6, to predict: 2; left out: 1 hidden, 1 .txt; cannot be used: 2"
 
 
 def test_a_file_that_two_paths_lead_to_is_predicted_once(folder):

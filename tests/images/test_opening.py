@@ -213,6 +213,15 @@ def test_each_plane_is_scaled_by_its_own_range(tmp_path):
         assert (image.min(), image.max()) == (0, 255)
 
 
+def test_a_plane_that_cannot_be_used_is_named(tmp_path):
+    planes = np.stack([GREY, GREY]).astype(np.float32)
+    planes[1, 0, 0] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack")
+    read_image(tmp_path / "a.tif", 0)
+    with pytest.raises(InputError, match=r"a\.tif, plane 1: has 1 values that are NaN"):
+        read_image(tmp_path / "a.tif", 1)
+
+
 def test_one_colour_of_an_rgb_file_can_be_chosen(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), COLOUR)
     assert np.array_equal(read_image(tmp_path / "a.png", channel=2), np.dstack([COLOUR[..., 0]] * 3))

@@ -175,8 +175,8 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, model, value):
         load_model(tmp_path / "m.keras")
 
 
-def pointwise(activation, size=16, channels=3):
-    image = keras.Input((size, size, channels))
+def pointwise(activation, size=16, channels=3, dtype="float32"):
+    image = keras.Input((size, size, channels), dtype=dtype)
     return keras.Model(image, keras.layers.Conv2D(1, 1, activation=activation, kernel_initializer="ones")(image))
 
 
@@ -185,6 +185,7 @@ def pointwise(activation, size=16, channels=3):
     [
         (pointwise(None), "it gives 0 to 7.., no probabilities"),
         (pointwise("sigmoid", channels=1), "a model takes images"),
+        (pointwise("sigmoid", dtype="uint8"), "a model takes float32; this one takes uint8"),
         (pointwise("sigmoid", size=None), "a model takes images"),
         (keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "a model takes images"),
     ],

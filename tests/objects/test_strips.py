@@ -87,3 +87,14 @@ def test_a_component_that_never_ends_is_cut_so_that_memory_stays_flat():
     strips = strips_of(np.ones((200, 10), np.float32), connected, piece=50, most=200)
     assert max(strip.labels.size for strip in strips) <= 250
     assert np.array_equal(np.unique(joined(strips)), np.arange(1, 11))
+    assert sum(strip.cut for strip in strips) == 9
+
+
+def test_beside_a_component_that_is_cut_all_others_stay_whole():
+    probability = blobs(200, 50)
+    probability[:, 24:26] = [0, 1]
+    probability[:, 26] = 0
+    strips = strips_of(probability, connected, piece=100, most=2000)
+    cut = sum(strip.cut for strip in strips)
+    assert cut > 1
+    assert joined(strips).max() == connected(probability).max() + cut

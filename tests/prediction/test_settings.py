@@ -70,6 +70,8 @@ def test_the_folders_file_is_left_aside_where_it_was_written_for_another_model(m
     tuning, source = find_tuning(model, {})
     assert tuning == Tuning()
     assert source.endswith("tuning.json is of another model")
+    write(model.with_suffix(".json"), threshold=0.4, model="0" * 64)
+    assert find_tuning(model, {}) == (Tuning(), f"the defaults, as {model.with_suffix('.json')} is of another model")
 
 
 @pytest.mark.parametrize(

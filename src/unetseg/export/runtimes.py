@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from unetseg.errors import InputError
+from unetseg.errors import InputError, first_line
 from unetseg.files import atomic_path, check_output
 from unetseg.model import keras
 
@@ -56,8 +56,8 @@ def export_model(
         The largest difference in probability, and the mean Dice of the export's masks against those of Keras.
 
     Raises:
-        InputError: if a package is missing, the suffix is another, the runtime has no such precision, the difference
-            at 32 bits is over 1e-4, or fewer bits cost more Dice than 0.005.
+        InputError: if a package is missing, the suffix is another, the runtime has no such precision or cannot take
+            the model, the difference at 32 bits is over 1e-4, or fewer bits cost more Dice than 0.005.
         OSError: if the disk is full.
     """
     export = EXPORTS[to]
@@ -72,14 +72,15 @@ def export_model(
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the converters warn about themselves
                 model.export(str(beside), format=export.format, verbose=False, **_quantised(precision, images))
-            runtime = export.runtime(beside)
+            difference, dice = _compare(model, export.runtime(beside), images)
         except ImportError as error:
             raise InputError(f"--to {to} needs another package: pip install 'unetseg[export]' ({error})") from error
         except Exception as error:
-            if type(error).__name__ != "ResourceExhaustedError" or "OOM" in str(error):
+            if type(error).__name__ == "ResourceExhaustedError" and "OOM" not in str(error):  # TensorFlow's words
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error
+            if isinstance(error, (OSError, MemoryError)):
                 raise
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error  # in TensorFlow's words
-        difference, dice = _compare(model, runtime, images)
+            raise InputError(f"--to {to} cannot take this model: {first_line(error)}") from error
         if precision != "float32" and not (dice >= LEAST_DICE or allow_loss):
             lost = f"its masks have Dice {dice:.4f} against those of Keras, under {LEAST_DICE}"
             raise InputError(f"{out}: {lost}; give more --images, or --allow-loss to keep it")

@@ -59,22 +59,26 @@ class FoundImages:
         images: to predict.
         failed: a line for each link or folder that cannot be read, and for two images that would have one result.
         left_out: how many files are no images to predict, by the reason.
+        clashing: for each of these pairs of images their files.
     """
 
     images: list[Input] = field(default_factory=list)
+    clashing: list[tuple[Place, Place]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         """Count what was found, used and left out, and why, in one line."""
-        files = len({each.path for each in self.images})
+        paths = {each.path for each in self.images}
+        clashing = {path for pair in self.clashing for path in pair}
+        files, unusable = len(paths), len(self.failed) - len(self.clashing) + len(clashing - paths)
         planes = f" with {len(self.images)} planes" if len(self.images) > files else ""
-        parts = [f"files found: {files + self.left_out.total() + len(self.failed)}, to predict: {files}{planes}"]
+        parts = [f"files found: {files + self.left_out.total() + unusable}, to predict: {files}{planes}"]
         if self.left_out:
             reasons = [f"{count} {printable(reason)}" for reason, count in self.left_out.most_common(9)]
             parts.append(f"left out: {', '.join(reasons)}{', …' * (len(self.left_out) > 9)}")
-        if self.failed:
-            parts.append(f"cannot be used: {len(self.failed)}")
+        if unusable:
+            parts.append(f"cannot be used: {unusable}")
         return "; ".join(parts)
 
 
@@ -125,6 +129,7 @@ def find_inputs(
             if other is not each:
                 rule = f"both would be written to {each.name!r}; predict them into two folders"
                 found.failed.append(f"{other.path} and {each.path}: {rule}")
+                found.clashing.append((other.path, each.path))
                 clashing.add(each.name)
     found.images = [each for name, each in named.items() if name not in clashing]
     return found

@@ -85,8 +85,9 @@ def read_stored(
         rows = choose(stack, plane, channel, project)
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
+    with _naming(path, plane):
         check_values(pixels)
-        return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel)
+    return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel)
 
 
 @contextmanager
@@ -129,7 +130,7 @@ def open_image(
 
         def shown(start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
             stored = named(start, stop)
-            with _naming(path):
+            with _naming(path, plane):
                 return to_rgb(stored, span or find_span())
 
         yield Opened(stack.height, stack.width, stack.pixel, named, shown, find_span)
@@ -212,11 +213,11 @@ def _raster(data: bytes) -> Stack:
 
 
 @contextmanager
-def _naming(path: Path | str) -> Iterator[None]:
-    """Name the file in what is told of it."""
+def _naming(path: Path | str, plane: int | None = None) -> Iterator[None]:
+    """Name the file in what is told of it, and the plane where it is one's own values."""
     try:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path if plane is None else f'{path}, plane {plane}'}: {error}") from error

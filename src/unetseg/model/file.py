@@ -79,6 +79,8 @@ def _unusable(model: keras.Model) -> str | None:
     size = shapes[0][1] if shapes and len(shapes[0]) == 4 else None
     if not isinstance(size, int) or shapes != [(None, size, size, 3), (None, size, size, 1)]:
         return f"a model takes images (size, size, 3) and gives (size, size, 1); this one has {shapes}"
+    if (dtype := str(model.inputs[0].dtype)) != "float32":
+        return f"a model takes float32; this one takes {dtype}"
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         return "its weights hold NaN or infinity"
     noise = np.random.default_rng(0).uniform(0, 255, (size, size, 3))

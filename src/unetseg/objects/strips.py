@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Int32
 from scipy import ndimage
 
 PIECE = 2**22  # pixels of rows processed together
-MOST = 2**24  # a component that spans rows of more pixels than this is cut, so that memory stays bounded
+MOST = 2**24  # a component that spans rows of half to all of so many pixels is cut, so that memory stays bounded
 BLOCK = 2048  # columns whose components are numbered together; a watershed takes about 70 bytes per pixel
 
 Number = Callable[[Float32[np.ndarray, "height width"]], Int32[np.ndarray, "height width"]]
@@ -28,12 +28,13 @@ class FoundObject:
 
 @dataclass(frozen=True)
 class Strip:
-    """Consecutive finished rows of an image, and the objects completed with them."""
+    """Consecutive finished rows of an image, the objects completed with them, and how many components are cut below."""
 
     top: int
     probability: Float32[np.ndarray, "rows width"]
     labels: Int32[np.ndarray, "rows width"]
     objects: list[FoundObject]
+    cut: int = 0
 
 
 def number_objects(
@@ -54,7 +55,7 @@ def number_objects(
             of at least `threshold`) may depend on that component alone.
         threshold: probability from which a pixel may be in an object, over 0.
         piece: pixels to number together.
-        most: components that hold back more pixels than this are cut.
+        most: when more pixels than this wait, components that began in the upper half of them are cut.
     """
     top = last = 0
     objects: list[FoundObject] = []
@@ -63,16 +64,16 @@ def number_objects(
     for rows in _pieces(probabilities, piece):
         probability = np.concatenate([*waiting, rows])
         done = np.concatenate([*numbered, np.zeros(rows.shape, np.int32)])
-        complete = top + len(probability) == height or probability.size > most
         mask = (probability >= np.float32(threshold)) & (done == 0)
-        blocks, ready = _blocks(mask, complete)
+        ends = top + len(probability) == height
+        blocks, ready, cut = _blocks(mask, len(mask) if ends else len(mask) // 2 if probability.size > most else 0)
         for columns, inside in blocks:
             labels = number(np.where(inside, probability[:, columns], np.float32(0)))
             found = list(_cut_out(labels, probability[:, columns], top, columns.start, last))
             done[:, columns] += np.where(labels, labels + np.int32(last), np.int32(0))
             objects, last = objects + found, last + len(found)
         if ready:
-            yield Strip(top, probability[:ready], done[:ready], objects)
+            yield Strip(top, probability[:ready], done[:ready], objects, 0 if ends else cut)
             objects = []
         waiting, numbered, top = [probability[ready:]], [done[ready:]], top + ready
 
@@ -93,22 +94,24 @@ def _pieces(strips: Iterable[Float32[np.ndarray, "_ width"]], piece: int) -> Ite
 
 
 def _blocks(
-    mask: Bool[np.ndarray, "height width"], complete: bool
-) -> tuple[Iterator[tuple[slice, Bool[np.ndarray, "height columns"]]], int]:
+    mask: Bool[np.ndarray, "height width"], closed: int
+) -> tuple[Iterator[tuple[slice, Bool[np.ndarray, "height columns"]]], int, int]:
     """Divide the components that can be numbered into blocks, by their first column.
 
     Args:
         mask: the pixels of components without a number.
-        complete: whether those that touch the last row end there.
+        closed: those that begin above this row are taken to end where they touch the last row.
 
     Returns:
-        Columns and the pixels in them that are to be numbered together; and the first row of all other components.
+        Columns and the pixels in them that are to be numbered together; the first row of all other components; and how
+        many touch the last row and are taken to end there.
     """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     left, top, width = (boxes[:, each] for each in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH))
-    open_ended = np.zeros(count, bool)
-    open_ended[parts[-1]] = not complete
-    open_ended[0] = False
+    touching = np.zeros(count, bool)
+    touching[parts[-1]] = True
+    touching[0] = False
+    open_ended = touching & (top >= closed)
     ready = int(top[open_ended].min()) if open_ended.any() else len(mask)
     usable = ~open_ended
     usable[0] = False
@@ -119,7 +122,7 @@ def _blocks(
             columns = slice(int(left[members].min()), int((left + width)[members].max()))
             yield columns, members[parts[:, columns]]
 
-    return blocks(), ready
+    return blocks(), ready, int(np.count_nonzero(touching & ~open_ended))
 
 
 def _cut_out(

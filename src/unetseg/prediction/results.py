@@ -1,6 +1,7 @@
 """The folder of results: what each image's files are called, written whole or not at all, and gathered in tables."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
@@ -168,7 +169,7 @@ class Results:
         about = ImageInfo(source, found_at, height, width, self._settings.threshold, smallest, known.pixel)
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
-        objects = 0
+        objects = cut = 0
         with ExitStack() as stack:
             enter = stack.enter_context
             record = enter(atomic_path(self._record_path(source)))
@@ -177,12 +178,16 @@ class Results:
                 adds.append(enter(self._writers[kind][1](enter(atomic_path(path)), about)))
             for strip in self._numbered(strips, height, known.zoom):
                 objects += len(strip.objects)
+                cut += strip.cut
                 for add in adds:
                     add(strip)
             self._seal_path(source).unlink(missing_ok=True)  # killed from here on, the files may be of two runs
         for kind, path in self.files(source).items():
             if not objects and FORMATS[kind].needs_objects:
                 path.unlink()
+        if cut:
+            rule = "so many rows of the image are held in memory; their parts are listed as objects"
+            print(printable(f"{source.path}: cut {cut} objects that are taller than {rule}"), file=sys.stderr)
         key = self._keys.pop(source, None) or self._key(source)
         write_json(self._seal_path(source), {"key": key, "files": self._hashes(source)})
 

@@ -152,23 +152,21 @@ def seen_by(
 def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
     """Read the values that belong to a model, and describe where they come from.
 
-    They stand in <name>.json beside <name>.keras, or in tuning.json in the same folder unless that was written for
-    another file; else they are what the model's own facts say (see `unetseg.model.facts.read_facts`), or the defaults.
+    They stand in <name>.json beside <name>.keras, or else in tuning.json in the same folder, unless that was written
+    for another model; or they are what the model's own facts say (see `unetseg.model.facts.read_facts`), or defaults.
 
     Raises:
         InputError: naming the file of values and what is wrong with it.
     """
-    own, shared = model.with_suffix(".json"), model.with_name(NAME)
     known = _of_facts(facts)
-    if own.is_file():
-        return _joined(known, read_tuning(own)), str(own)
     source = "the model" if known.model_fields_set else "the defaults"
-    if not shared.is_file():
+    file = next((each for each in (model.with_suffix(".json"), model.with_name(NAME)) if each.is_file()), None)
+    if not file:
         return known, source
-    found = read_tuning(shared)
+    found = read_tuning(file)
     if found.model in (None, sha256(model)):
-        return _joined(known, found), str(shared)
-    return known, f"{source}, as {shared} is of another model"
+        return _joined(known, found), str(file)
+    return known, f"{source}, as {file} is of another model"
 
 
 def _joined(known: Tuning, found: Tuning) -> Tuning:
