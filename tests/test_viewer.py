@@ -79,6 +79,13 @@ def test_the_widget_takes_the_full_size_of_a_pyramid_and_lies_where_the_image_li
     assert all(np.array_equal(shown[name], place[name]) for name in place)
 
 
+@pytest.mark.parametrize("shape", [(40, 50), (2, 3, 40, 50)])
+def test_a_channel_is_chosen_of_layers_with_three_axes(model, shape):
+    image = SimpleNamespace(data=np.zeros(shape, np.uint8), multiscale=False, rgb=False)
+    with pytest.raises(InputError, match=r"channel 0: needs a layer of three axes; this one has the shape \("):
+        viewer.find_objects(image, model, channel=0)
+
+
 def test_a_stack_without_a_chosen_plane_is_refused_in_a_line(model):
     with pytest.raises(InputError, match=r"shape \(9, 40, 50\): choose one plane of it with `channel`"):
         viewer.label(np.zeros((9, 40, 50), np.uint8), model, 1.0)

@@ -51,6 +51,8 @@ def find_objects(
     pixels = np.asarray(image.data[0] if image.multiscale else image.data)  # of a pyramid the full size
     if channel >= 0:
         planes = np.moveaxis(pixels, -1, 0) if image.rgb else pixels
+        if planes.ndim != 3:
+            raise InputError(f"channel {channel}: needs a layer of three axes; this one has the shape {pixels.shape}")
         if channel >= len(planes):
             raise InputError(f"channel {channel}: the layer has those from 0 to {len(planes) - 1}")
         pixels = planes[channel]
