@@ -59,6 +59,16 @@ def test_the_objects_of_an_earlier_run_are_not_shown(tmp_path, model):
     np.testing.assert_array_equal(found > 0, cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_GRAYSCALE) > 0)
 
 
+def test_an_image_without_the_label_image_that_others_have_opens_as_its_mask(tmp_path, model):
+    cv2.imwrite(str(tmp_path / "a.png"), spots(40, 50))
+    common = ["predict", "--model", str(model), "--out", str(tmp_path / "out"), str(tmp_path / "a.png")]
+    assert main(common) == 0
+    cv2.imwrite(str(tmp_path / "out" / "a.png"), np.full((40, 50), 255, np.uint8))
+    assert main([*common, "--write", "labels,coco", "--resume"]) == 0
+    ((found, _, _),) = viewer.read_predictions(str(tmp_path / "out"))
+    assert found.min() == 1
+
+
 def test_other_files_and_folders_are_left_to_other_plugins(tmp_path):
     assert viewer.get_reader(str(tmp_path)) is None
     assert viewer.get_reader([str(tmp_path)]) is None

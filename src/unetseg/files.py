@@ -194,6 +194,11 @@ def sha256(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def hash_all(path: Path) -> str:
+    """Hash a file, or all files of a folder that is one image."""
+    return sha256(*(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]))
+
+
 def is_empty_zip(path: Path) -> bool:
     """Tell a zip without any member, which stands for no archive where params.yaml has to name one."""
     return path.is_file() and path.stat().st_size == NOTHING

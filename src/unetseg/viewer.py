@@ -77,8 +77,9 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
 
 
 def _labels(folder: Path, image: dict[str, Any], labelled: bool) -> np.ndarray:
-    if labelled:
-        return tifffile.imread(folder / f"{image['image']}.labels.tif")
+    labels = folder / f"{image['image']}.labels.tif"
+    if labelled and labels.is_file():  # an image that was kept as edited may lack it
+        return tifffile.imread(labels)
     mask = cv2.imread(str(folder / image["mask"]), cv2.IMREAD_GRAYSCALE)
     return np.asarray(mask) // np.uint8(255)
 

@@ -19,6 +19,7 @@ from unetseg.files import read_csv
 from unetseg.model.file import save_model
 from unetseg.prediction import api
 from unetseg.prediction.results import Results
+from unetseg.prediction.stored import StoredResults
 
 TWO_PARTS = small_unet(32, depth=1, normalization="none")
 
@@ -93,6 +94,27 @@ def test_a_result_that_was_edited_is_kept_and_told(capsys):
     assert tifffile.imread("out/b.labels.tif").max() == 2
 
 
+def test_a_result_is_known_as_edited_after_a_run_that_wrote_others_whatever_kinds_are_asked_for(capsys):
+    predict("--write", "labels", "images")
+    predict("--write", "geojson", "images")
+    tifffile.imwrite("out/b.labels.tif", np.ones((40, 50), np.uint16))
+    for kind in ("labels", "geojson", "roi"):
+        assert predict("--write", kind, "--threshold", "0.6", "images") == 2
+        assert "such as out/b.labels.tif; --resume keeps them" in capsys.readouterr().err
+        assert predict("--write", kind, "--threshold", "0.6", "--resume", "images") == 0
+        assert "edited since and kept: 1 images, such as out/b.labels.tif" in capsys.readouterr().err
+    assert tifffile.imread("out/b.labels.tif").min() == 1
+
+
+def test_a_table_that_lacks_an_edited_image_is_named(capsys):
+    predict("--objects", "none", "images")
+    cv2.imwrite("out/b.png", np.full((40, 50), 255, np.uint8))
+    assert predict("--write", "roi,rle", "--resume", "images") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert "rle.csv: lacks 1 images, such as b, kept from a run that did not note what it needs" in told
+    assert [row["objects"] for row in read_csv(Path("out/images.csv")) if row["name"] == "b"] == [""]
+
+
 def test_without_resume_an_edited_result_is_not_written_over(capsys):
     predict("--write", "labels", "images")
     tifffile.imwrite("out/b.labels.tif", np.ones((40, 50), np.uint16))
@@ -117,6 +139,14 @@ def test_files_of_kinds_that_are_not_written_again_are_named(capsys):
     predict("--write", "labels", "--threshold", "0.6", "images")
     told = "files of an earlier run stay, and may show other objects: 3 images, such as out/a.geojson"
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["out", "memory://earlier"])
+def test_images_of_an_earlier_run_that_leave_the_tables_are_named(out, capsys):
+    assert predict("--out", out, "images/a.png", "images/b.png") == 0
+    assert "no longer" not in capsys.readouterr().err
+    assert predict("--out", out, "images/a.png") == 0
+    assert "1 images of earlier runs are no longer in the tables, such as b; predict all in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -342,9 +372,37 @@ def test_images_and_results_may_be_on_other_storage(capsys):
     memory.pipe("/out/d_0000.labels.tif", edited.getvalue())
     assert predict("--resume", "--threshold", "0.6", *words) == 0
     told = capsys.readouterr().err
-    assert "edited since and kept: 1 images, such as " in told
+    assert "edited since and kept: 1 images, such as memory:///out/d_0000.labels.tif;" in told
     assert "predict: 4 images in " in told
     assert memory.cat("/out/d_0000.labels.tif") == edited.getvalue()
+
+
+def test_files_of_somebody_else_at_a_url_are_not_replaced_and_a_run_without_results_can_be_repeated(capsys):
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/theirs/b.png", b"mine")
+    assert predict("--out", "memory://theirs", "images") == 2
+    told = "memory:///theirs/b.png: is there already and not of an earlier run; move it or name another output"
+    assert told in capsys.readouterr().err
+    assert memory.find("/theirs") == ["/theirs/b.png"]
+    Path("images/d.png").write_text("no image")
+    for _ in range(2):
+        assert predict("--out", "memory://none", "images/d.png") == 1
+
+
+def test_images_whose_results_cannot_be_sent_are_in_no_table(capsys, monkeypatch):
+    send = StoredResults._send
+
+    def fail(self, paths):
+        if any(path.suffix == ".jsonl" for path in paths):
+            raise OSError("no space")
+        send(self, paths)
+
+    monkeypatch.setattr(StoredResults, "_send", fail)
+    assert predict("--out", "memory://full", "images") == 1
+    told = capsys.readouterr().err
+    assert told.count("memory://full: cannot be used: no space\n") == 3
+    assert "look fine" not in told
+    assert len(fsspec.filesystem("memory").cat("/full/images.csv").splitlines()) == 1
 
 
 def test_a_size_of_pixels_that_is_given_is_that_of_the_areas_too():

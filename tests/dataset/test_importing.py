@@ -315,6 +315,22 @@ def test_a_result_of_predict_that_is_gone_is_a_problem_unless_another_was_edited
     assert line.startswith("out/b.labels.tif: was written and is gone; predict again to have it back, or for an image")
 
 
+@pytest.mark.parametrize("options", [{}, {"only_changed": True}])
+def test_objects_that_were_predicted_on_another_image_of_the_same_name_are_refused(options):
+    for name in "ab":
+        png(Path(f"raw/{name}.png"), IMAGE)
+    predicted(Path("out"), Path("raw/a.png"), Path("raw/b.png"))
+    for name in "ab":
+        seal = Path(f"out/.unetseg/{name}.json")
+        seal.write_text(json.dumps({**json.loads(seal.read_text()), "image": sha256(Path(f"raw/{name}.png"))}))
+        png(Path(f"out/{name}.png"), MASK * 0)
+    png(Path("raw/a.png"), IMAGE // 2)
+    names, _, summary = imported("out", **options)
+    assert names == ["b"]
+    rule = "is not the image that was predicted; put that one back or predict this one again"
+    assert summary.problems == [f"out/../raw/a.png: {rule}"]
+
+
 def test_without_what_predict_noted_no_edit_can_be_told():
     for name in "ab":
         png(Path(f"raw/{name}.png"), IMAGE)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -117,6 +118,43 @@ def test_a_kind_that_an_edited_image_lacks_is_not_listed():
     assert "probability" not in first
     assert second["probability"] == "deep/b.probability.tif"
     read_predictions(Path("out"))
+
+
+def test_a_table_lacks_an_edited_image_whose_run_did_not_note_what_it_needs_and_names_it():
+    first, second = sources()
+    for options, kinds, tables in (
+        ({}, ("labels",), ["coco.json", "rle.csv"]),
+        ({"objects": "none"}, (), ["objects.csv", "coco.json", "rle.csv"]),
+    ):
+        write(results(kinds, **options), first)
+        cv2.imwrite("out/a.png", np.zeros((20, 30), np.uint8))
+        to = results(("coco", "rle"))
+        assert to.edited(first)
+        write(to, second)
+        assert ["objects" in image for image in to.gather([first, second])] == [not options, True]
+        assert to.lacking([first, second]) == {table: ["a"] for table in tables}
+        listed = json.loads(Path("out/coco.json").read_text())["images"]
+        assert [image["file_name"] for image in listed] == ["deep/b.png"]
+
+
+def test_an_edited_image_whose_mask_is_gone_is_refused():
+    to, source = results(("labels",)), sources()[0]
+    write(to, source)
+    tifffile.imwrite("out/a.labels.tif", np.ones((20, 30), np.uint8))
+    Path("out/a.png").unlink()
+    with pytest.raises(InputError, match=r"^out/a\.labels\.tif: was edited, but out/a\.png is gone; put it back"):
+        to.check_edited({source: to.edited(source)})
+
+
+def test_what_was_edited_of_another_image_of_the_same_name_is_refused_and_a_copy_is_the_same_image():
+    to, source = results(("labels",)), sources()[0]
+    write(to, source)
+    tifffile.imwrite("out/a.labels.tif", np.ones((20, 30), np.uint8))
+    shutil.copy("images/a.png", "images/deep/a.png")
+    to.check_edited({replace(source, path=Path("images/deep/a.png")): to.edited(source)})
+    cv2.imwrite("images/a.png", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match=r"^out/a\.labels\.tif: was edited, but images/a\.png is not the image that"):
+        to.check_edited({source: to.edited(source)})
 
 
 def test_a_run_that_begins_removes_the_tables_of_the_run_before():
@@ -256,13 +294,13 @@ def test_an_image_whose_seal_is_damaged_is_not_done(how):
 
 def test_killed_between_two_files_of_other_settings_an_image_is_not_done_for_either(monkeypatch):
     write(results(threshold=0.5), sources()[0])
-    replace, renamed = Path.replace, []
+    rename, renamed = Path.replace, []
 
     def killed(self, target):
         if len(renamed) == 1:
             raise KeyboardInterrupt
         renamed.append(target)
-        return replace(self, target)
+        return rename(self, target)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "replace", killed)

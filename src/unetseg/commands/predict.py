@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ from unetseg.annotations.formats import FORMATS, WRITABLE
 from unetseg.commands.values import PROJECTIONS, TUNED, channel, number, over_zero, share, told_values, whole
 from unetseg.errors import InputError, printable
 from unetseg.images.inputs import Input, find_inputs
-from unetseg.images.storage import place
+from unetseg.images.storage import Place, place
 from unetseg.model import PRETRAINED
 from unetseg.model.facts import read_facts
 from unetseg.prediction.results import Results
 from unetseg.prediction.settings import LEAST, MOST, Objects, Scale, Settings, Tuning, find_tuning, seen_by
-from unetseg.prediction.stored import find_earlier, open_results
+from unetseg.prediction.stored import find_earlier, open_results, recorded
 from unetseg.progress import progress
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
             sources = [each for each in inputs.images if each not in refused]
             left = [each for each in sources if not (options.resume and results.is_done(each))]
             edited = {each: changed for each in left if (changed := results.edited(each))}
+            results.check_edited(edited)
             if edited and not options.resume:
                 rule = "--resume keeps them, or name another --out"
                 raise InputError(f"edited since they were predicted: {_some(edited)}; {rule}")
@@ -110,9 +111,12 @@ def run(options: argparse.Namespace) -> int:
             if failure:
                 failed = 1
                 print(failure, file=sys.stderr)
-        if earlier := results.of_earlier_runs(sources):
-            print(f"files of an earlier run stay, and may show other objects: {_some(earlier)}", file=sys.stderr)
-        for line in _summary(results.gather(sources), options.write):
+        images = results.gather(sources)
+        gone = recorded(options.out) - {each.name for each in inputs.images}
+        for table, names in results.lacking(sources).items():
+            line = f"{len(names)} images, such as {names[0]}, kept from a run that did not note what it needs"
+            print(printable(f"{table}: lacks {line}"), file=sys.stderr)
+        for line in (*_of_earlier_runs(results.of_earlier_runs(sources), gone), *_summary(images, options.write)):
             print(line, file=sys.stderr)
         return failed
 
@@ -138,8 +142,18 @@ def _start(
     return open_predictor(file, settings, tuned).predict
 
 
-def _some(files: Mapping[Input, list[Path]]) -> str:
+def _some(files: Mapping[Input, Sequence[Place]]) -> str:
     return f"{len(files)} images, such as {printable(str(next(iter(files.values()))[0]))}"
+
+
+def _of_earlier_runs(files: Mapping[Input, Sequence[Place]], gone: Collection[str]) -> Iterator[str]:
+    """Say what stays of earlier runs: files of present images, and images that are not among those of this run."""
+    if files:
+        yield f"files of an earlier run stay, and may show other objects: {_some(files)}"
+    if gone:
+        rule = "predict all in one run, with --resume, to have them there, or others into another folder"
+        line = f"{len(gone)} images of earlier runs are no longer in the tables, such as {min(gone)}; {rule}"
+        yield printable(line)
 
 
 def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
@@ -147,7 +161,7 @@ def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
     if not images:
         return
     for kind in kinds:
-        empty = [image["image"] for image in images if FORMATS[kind].needs_objects and not image["objects"]]
+        empty = [image["image"] for image in images if FORMATS[kind].needs_objects and image.get("objects") == 0]
         if empty:
             yield printable(f"no objects, so no {FORMATS[kind].name}: {len(empty)} images, such as {empty[0]}")
     zooms = Counter(round(image["zoom"], 2) for image in images).most_common()

@@ -13,6 +13,7 @@ from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.files import sha256
 from unetseg.images.names import from_text
+from unetseg.images.storage import content
 
 KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
 NOT_CHANGED = "not changed since they were predicted"
@@ -64,7 +65,9 @@ def _tell_unknown(found: FoundItems, folder: Path, kinds: Kinds, images: Sequenc
 def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: FoundItems) -> Item | None:
     try:
         folder, name = listing.parent, image["image"]
-        there, changed, gone = _files(folder, name, kinds, only_changed)
+        seal = folder / ".unetseg" / f"{name}.json"
+        noted = load_json(seal) if seal.is_file() else None
+        there, changed, gone = _files(folder, name, kinds, only_changed, noted)
         if gone and not changed:
             rule = "was written and is gone; predict again to have it back, or for an image without objects save"
             empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"
@@ -80,16 +83,23 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         seen = {name: image[name] for name in ("plane", "channel", "project") if name in image}
         path = folder / image["path"]
         path = path if path.exists() else folder / from_text(image["path"])
+        _check_image(path, noted and noted.get("image"))
         return Item(flat(name), path, partial(READERS[kind], file), **seen)
     except (TypeError, KeyError, AttributeError) as error:
         rule = f"does not list an image as predict does ({type(error).__name__}: {error})"
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
 
 
+def _check_image(path: Path, predicted: Any) -> None:
+    """Refuse an image that is not the one that was predicted; earlier versions noted none, and of a URL no hash."""
+    if isinstance(predicted, str) and path.exists() and content(path) != predicted:
+        raise InputError(f"{path}: is not the image that was predicted; put that one back or predict this one again")
+
+
 def _files(
-    folder: Path, name: str, kinds: Any, only_changed: bool
+    folder: Path, name: str, kinds: Any, only_changed: bool, noted: Any
 ) -> tuple[dict[str, Path], dict[str, Path], list[Path]]:
-    """Find the files of an image; `kinds` are what the last run wrote, though no empty file of some.
+    """Find the files of an image; `kinds` are what the last run wrote, though no empty file of some, `noted` its seal.
 
     Returns:
         The files that hold objects, by their kinds: all, and those edited since; and the paths of those gone.
@@ -100,15 +110,14 @@ def _files(
     """
     paths = {kind: folder / f"{name}{FORMATS[kind].name}" for kind in KINDS}
     there = {kind: path for kind, path in paths.items() if path.is_file()}
-    seal = folder / ".unetseg" / f"{name}.json"
-    if not seal.is_file():
+    if noted is None:
         if only_changed or len(there) > 1:
             rules = [f"keep one of {' and '.join(there)}"] * (len(there) > 1)
             rules += ["import without --only-changed"] * only_changed
             rule = f"copy it from where it was predicted, or {' and '.join(rules)}"
-            raise InputError(f"{folder}: {name}: without {seal} no edit can be told; {rule}")
+            raise InputError(f"{folder}: {name}: without {folder}/.unetseg/{name}.json no edit can be told; {rule}")
         return there, {}, []
-    written = load_json(seal)["files"]
+    written = noted["files"]
     known = {*written, *(kind for kind in kinds if FORMATS[kind].needs_objects)}
     if other := next((kind for kind in there if kind not in known), None):
         rule = f"the last run wrote no {other} of this image; remove it if it is of an earlier run"

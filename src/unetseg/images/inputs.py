@@ -118,7 +118,7 @@ def find_inputs(
             rule = f"supported are files named {' '.join(sorted(SUFFIXES))}{f'; {found}' if found.left_out else ''}"
             raise InputError(f"{word}: no image found; {rule}")
         files |= below
-    files = dict({(_real(path), image): (path, image) for path, image in files.items()}.values())
+    files = dict({(real(path), image): (path, image) for path, image in files.items()}.values())
     stems = Counter(map(without_suffix, files.values()))
     named, clashing = dict[str, Input](), set[str]()
     for path, image in files.items():
@@ -186,7 +186,7 @@ class _Search:
                 yield path
 
 
-def _real(path: Place) -> Place:
+def real(path: Place) -> Place:
     """Give a file's one path, whatever links lead to it."""
     return path.resolve() if isinstance(path, Path) else path
 

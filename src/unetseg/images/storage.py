@@ -4,12 +4,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from unetseg.errors import InputError
+from unetseg.files import hash_all
 from unetseg.images.names import SUFFIXES, ZARR, is_clutter, is_named_mask
 
 # what storages call the mark or the time of a file's last change; the last three: Azure, HTTP, WebHDFS
@@ -87,17 +89,36 @@ def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> 
     return kept
 
 
-def state(url: str) -> list[str]:
-    """Describe the present content of a file, to tell when it has changed.
+def state(image: Place) -> list[Any]:
+    """Describe the present content of an image, to tell when it has changed.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if what is at a URL cannot be read.
+        OSError: if a file cannot.
     """
-    system, path = storage(url)
-    with told(url):
+    if isinstance(image, Path):  # a folder that is one image changes with each file in it
+        found = [each.stat() for each in (image, *image.rglob("*"))]
+        last = [max(getattr(each, name) for each in found) for name in ("st_mtime_ns", "st_ctime_ns")]
+        return [sum(each.st_size for each in found), *last]
+    system, path = storage(image)
+    with told(image):
         known = system.info(path)
     changed = next((known[name] for name in CHANGED if known.get(name)), None)
     return [str(known.get("size")), str(changed)]
+
+
+def content(image: Place) -> str | list[Any]:
+    """Hash an image, so that a copy of it is known wherever it lies; at a URL its state has to do.
+
+    Raises:
+        InputError, OSError: as `state` does.
+    """
+    return _hash(image, *state(image)) if isinstance(image, Path) else state(image)
+
+
+@lru_cache(maxsize=64)  # once for all planes of a stack
+def _hash(image: Path, *_state: int) -> str:
+    return hash_all(image)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unetseg.errors import InputError
 from unetseg.files import check_output
-from unetseg.images.inputs import Input
+from unetseg.images.inputs import Input, real
 from unetseg.images.names import ZARR
 from unetseg.images.storage import Place
 
@@ -16,6 +16,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+NOT_OURS = "is there already and not of an earlier run; move it or name another output"
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def check_results(
         InputError: naming the file.
     """
     too_long, limit = dict[Input, str](), _longest_name(out)
-    images = {source.path.resolve() if isinstance(source.path, Path) else source.path for source in results}
+    images = {real(source.path) for source in results}
     written = set[Path]()
     for source, paths in results.items():
         if (length := max(len(os.fsencode(path.name)) for path in paths)) > limit:
@@ -63,10 +65,10 @@ def check_results(
             continue
         for path in paths:
             check_output(path, "zarr.json" if path.suffix == ZARR else None)
-            if final(path) in images:
-                raise InputError(f"{path}: is an image and would be replaced by a result; choose another folder")
+            if real(final(path)) in images:
+                raise InputError(f"{final(path)}: is an image and would be replaced by a result; choose another folder")
             if path in written:
-                raise InputError(f"{path}: would be the result of two images; predict them into two folders")
+                raise InputError(f"{final(path)}: would be the result of two images; predict them into two folders")
             written.add(path)
     for folder in {parent for path in written for parent in path.parents}:
         if folder in written or (folder.exists() and not folder.is_dir()):
@@ -83,7 +85,7 @@ def check_ours(folder: Path, mark: str, outputs: Iterable[Path]) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is no folder; name one to write to")
     if not (folder / mark).exists() and (path := next((path for path in outputs if path.exists()), None)):
-        raise InputError(f"{path}: is there already and not of an earlier run; move it or name another output")
+        raise InputError(f"{path}: {NOT_OURS}")
 
 
 def _longest_name(folder: Path) -> int:

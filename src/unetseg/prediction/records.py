@@ -33,6 +33,11 @@ class Record:
             file.readline()
             yield from (line for line in map(json.loads, file) if "label" in line)
 
+    def has(self, *, runs: bool) -> bool:
+        """Tell whether objects were looked for, with `runs` also whether their pixels were kept."""
+        kept = not runs or "runs" in next(self.objects(), {"runs": None})
+        return kept and self.header.get("objects") != "none"
+
     def certainty(self) -> dict[str, float]:
         """Read the certainty of the model: `uncertainty` and `stability`; see `unetseg.prediction.quality`."""
         with self.path.open(encoding="utf-8") as file:
@@ -108,7 +113,7 @@ def list_image(
 ) -> dict[str, Any]:
     """Describe an image as predict.json lists it and `unetseg report` reads it, with paths from the folder `out`.
 
-    `objects` says whether any were looked for; `sent`, that the folder is a temporary one: the image's path is whole.
+    `objects` says whether to count any; `sent`, that the folder is a temporary one: the image's path is whole.
     """
     certainty = record.certainty()
     return {
@@ -117,7 +122,7 @@ def list_image(
         "plane": source.plane,
         "channel": source.channel,
         "project": source.project,
-        **({"objects": sum(1 for _ in record.objects())} if objects else {}),
+        **({"objects": sum(1 for _ in record.objects())} if objects and record.has(runs=False) else {}),
         "zoom": record.header["zoom"],
         "estimated_dice": round(estimate.dice_of(certainty["stability"]), 4),
         "verdict": estimate.verdict(certainty["stability"]),

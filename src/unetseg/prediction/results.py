@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from unetseg.annotations.formats import FORMATS
+from unetseg.annotations.formats import FORMATS, READERS
 from unetseg.annotations.writing import ImageInfo
 from unetseg.errors import InputError, ModelError, printable
-from unetseg.files import atomic_path, check_output, is_full, sha256, write_json
+from unetseg.files import atomic_path, check_output, hash_all, is_full, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.images.opening import LARGE
-from unetseg.images.storage import Place, state
+from unetseg.images.storage import Place, content, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.parallel import prefetch
 from unetseg.prediction.conflicts import check_ours, check_results, locked
 from unetseg.prediction.plan import Plan
-from unetseg.prediction.records import list_image, read_record, write_images, write_objects, write_record
+from unetseg.prediction.records import Record, list_image, read_record, write_images, write_objects, write_record
 from unetseg.prediction.settings import Settings, Tuning
 from unetseg.progress import progress
 from unetseg.provenance import digest
@@ -66,7 +66,7 @@ class Results:
         self._writers = {kind: (each.name, each.write) for kind, each in wanted.items() if each.write}
         self._tables = [(each.name, each.write_all) for each in wanted.values() if each.write_all]
         self._run = {**asdict(settings), "write": sorted(kinds), "model": model.name, "sha256": sha256(model)}
-        self._keys, self._done = dict[Input, str](), set[Input]()
+        self._begun, self._done = dict[Input, dict[str, Any]](), set[Input]()
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes out of the folder; see `unetseg.prediction.conflicts.locked`."""
@@ -80,8 +80,12 @@ class Results:
         for path in self._shared():
             check_output(path)
         files = [path for each in sources for path in self.files(each).values()]
-        check_ours(self._out, RECORDS, [*self._shared(), *files])
+        self._check_ours([*self._shared(), *files])
         return too_long
+
+    def _check_ours(self, outputs: Iterable[Path]) -> None:
+        """Refuse to replace files of somebody else; see `unetseg.prediction.conflicts.check_ours`."""
+        check_ours(self._out, RECORDS, outputs)
 
     def begin_all(self, sources: Sequence[Input]) -> None:
         """Before any is predicted, remove the tables of an earlier run: after a kill they would be of other results."""
@@ -108,20 +112,50 @@ class Results:
         return done
 
     def _is_sealed(self, source: Input) -> bool:
-        seal = json.loads(self._seal_path(source).read_bytes())
-        return bool(seal == {"key": self._key(source), "files": self._hashes(source)})
+        seal = json.loads(self._read(self._seal_path(source)))
+        return bool((seal["key"], seal["files"]) == (self._key(source), self._hashes(source)))
 
-    def edited(self, source: Input) -> list[Path]:
-        """List an image's files of objects that were changed since they were written; the image then counts as done."""
-        try:
-            written = json.loads(self._seal_path(source).read_bytes())["files"]
-            files = {kind: path for kind, path in self.files(source).items() if FORMATS[kind].read and kind in written}
-            changed = [path for kind, path in files.items() if path.is_file() and sha256(path) != written[kind]]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            return []
+    def edited(self, source: Input) -> list[Place]:
+        """List an image's files of objects that were changed since a run wrote them; the image then counts as done."""
+        written = {self._out / f"{source.name}{FORMATS[kind].name}": known for kind, known in self._known(source)}
+        changed = [self._final(path) for path, known in written.items() if self._digest(path) not in (known, None)]
         if changed:
             self.mark(source)
         return changed
+
+    def check_edited(self, edited: Mapping[Input, Sequence[Place]]) -> None:
+        """Refuse files that were edited of another image than the present one of that name, or that lack the mask.
+
+        Raises:
+            InputError: with a line for each.
+        """
+        rule = "is not the image that was predicted; move the edited file away or predict into another folder"
+        gone = "is gone; put it back, or move the edited file away to predict the image again"
+        lines = []
+        for source, (path, *_) in edited.items():
+            image, mask = json.loads(self._read(self._seal_path(source))).get("image"), self.files(source)["mask"]
+            if image not in (None, content(source.path)):
+                lines.append(f"{path}: was edited, but {source.path} {rule}")
+            elif self._digest(mask) is None:
+                lines.append(f"{path}: was edited, but {self._final(mask)} {gone}")
+        if lines:
+            raise InputError(*lines)
+
+    def _known(self, source: Input) -> list[tuple[str, str]]:
+        """Give kind and hash of each file of objects that this run or one before it, of other kinds, wrote."""
+        try:
+            seal = json.loads(self._read(self._seal_path(source)))
+            hashes = {**seal.get("earlier", {}), **seal["files"]}
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return []  # no seal, or one that is damaged
+        return [(kind, hashes[kind]) for kind in READERS if kind in hashes]
+
+    def _read(self, path: Path) -> bytes:
+        return path.read_bytes()
+
+    def _digest(self, path: Path) -> str | None:
+        """Hash a file; None if it is not there."""
+        return sha256(path) if path.is_file() else None
 
     def of_earlier_runs(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
         """List by image the files that this run did not write: of other kinds, and all of an image that failed."""
@@ -142,7 +176,7 @@ class Results:
             InputError: if it is gone.
         """
         try:
-            self._keys[source] = self._key(source)
+            self._begun[source] = self._state(source)
         except OSError as error:
             raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
 
@@ -169,7 +203,8 @@ class Results:
         about = ImageInfo(source, found_at, height, width, self._settings.threshold, smallest, known.pixel)
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
-        objects = cut = 0
+        header["objects"] = self._settings.objects
+        objects, cut, earlier = 0, 0, {kind: known for kind, known in self._known(source) if kind not in self._writers}
         with ExitStack() as stack:
             enter = stack.enter_context
             record = enter(atomic_path(self._record_path(source)))
@@ -188,8 +223,8 @@ class Results:
         if cut:
             rule = "so many rows of the image are held in memory; their parts are listed as objects"
             print(printable(f"{source.path}: cut {cut} objects that are taller than {rule}"), file=sys.stderr)
-        key = self._keys.pop(source, None) or self._key(source)
-        write_json(self._seal_path(source), {"key": key, "files": self._hashes(source)})
+        state_then = self._begun.pop(source, None) or self._state(source)
+        write_json(self._seal_path(source), {**state_then, "files": self._hashes(source), "earlier": earlier})
 
     def _numbered(self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, zoom: float) -> Iterator[Strip]:
         if self._settings.objects == "none":
@@ -198,13 +233,11 @@ class Results:
 
     def gather(self, sources: Sequence[Input]) -> list[dict[str, Any]]:
         """Write the tables and other files of all images, and predict.json, whose list of images is returned."""
-        objects, estimate = self._settings.objects != "none", self._tuning.estimate
-        done = [source for source in sources if source in self._done]
-        records = {source: record for source in done if (record := read_record(self._record_path(source)))}
+        objects, estimate, records = self._settings.objects != "none", self._tuning.estimate, self._records(sources)
         if objects:
             write_objects(self._out / "objects.csv", list(records.values()))
         for name, write in self._tables:
-            write(self._out / name, list(records.values()))
+            write(self._out / name, [record for record in records.values() if record.has(runs=True)])
         images = [
             list_image(source, record, self._out, self._listed(source), estimate, objects=objects, sent=self.sent)
             for source, record in records.items()
@@ -213,42 +246,50 @@ class Results:
         write_json(self._out / "predict.json", {**self._run, "images": images})
         return images
 
+    def lacking(self, sources: Sequence[Input]) -> dict[str, list[str]]:
+        """Name by table the images that are not in it: kept from a run that did not note what the table needs."""
+        tables = [*["objects.csv"] * (self._settings.objects != "none"), *(name for name, _ in self._tables)]
+        records = self._records(sources).values()
+        lists = {
+            table: [str(record.header["name"]) for record in records if not record.has(runs=table != "objects.csv")]
+            for table in tables
+        }
+        return {table: names for table, names in lists.items() if names}
+
+    def _records(self, sources: Sequence[Input]) -> dict[Input, Record]:
+        """Read the records of the images that are done."""
+        records = {source: read_record(self._record_path(source)) for source in sources if source in self._done}
+        return {source: record for source, record in records.items() if record}
+
     def _listed(self, source: Input) -> dict[str, Path]:
         """Name the files of an image that are there; an edited one keeps those of its own run."""
         return {kind: path for kind, path in self.files(source).items() if self.sent or path.exists()}
 
     def _final(self, path: Path) -> Place:
         """Tell where a file of the results ends up."""
-        return path.resolve()
+        return path
 
     def _record_path(self, source: Input) -> Path:
         return self._out / RECORDS / f"{source.name}.jsonl"
 
     def _seal_path(self, source: Input) -> Path:
-        """Name the file that is written last: it holds the hashes of all the others."""
+        """Name the file that is written last: it holds the hashes of all the others, and of those of earlier runs."""
         return self._out / RECORDS / f"{source.name}.json"
 
     def _hashes(self, source: Input) -> dict[str, str]:
         files = {**self.files(source), "record": self._record_path(source)}
         optional = {kind for kind in self._writers if FORMATS[kind].needs_objects}
-        return {kind: _hash(path) for kind, path in files.items() if kind not in optional or path.exists()}
+        return {kind: hash_all(path) for kind, path in files.items() if kind not in optional or path.exists()}
+
+    def _state(self, source: Input) -> dict[str, Any]:
+        """Describe what is predicted: by a key that tells it from all else, and the image's content alone."""
+        return {"key": self._key(source), "image": content(source.path)}
 
     def _key(self, source: Input) -> str:
         """Tell this run, and this state of the image's file, from any other."""
-        if isinstance(source.path, Path):  # a folder that is one image changes with each file in it
-            found = [each.stat() for each in (source.path, *source.path.rglob("*"))]
-            last = [max(getattr(each, name) for each in found) for name in ("st_mtime_ns", "st_ctime_ns")]
-            file: list[int] | list[str] = [sum(each.st_size for each in found), *last]
-        else:
-            file = state(source.path)
         chosen = {name: getattr(source, name) for name in ("plane", "channel", "project")}
         zooming = self._tuning.model_dump(include={"scale", "sizes", "zoom", "doubt", "pixel_size"})
-        return digest({**self._run, "file": file, "zooming": zooming, **chosen})
-
-
-def _hash(path: Path) -> str:
-    """Hash a file, or a folder that is one image."""
-    return sha256(*(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]))
+        return digest({**self._run, "file": state(source.path), "zooming": zooming, **chosen})
 
 
 def write_strips(

@@ -1,6 +1,5 @@
 """Results on any storage that fsspec knows, such as `s3://…`."""
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -13,8 +12,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from unetseg.annotations.formats import FORMATS
+from unetseg.errors import InputError
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, storage, told
+from unetseg.prediction.conflicts import NOT_OURS
 from unetseg.prediction.results import RECORDS, Known, Results
 from unetseg.prediction.settings import Settings, Tuning
 
@@ -40,39 +41,48 @@ class StoredResults(Results):
 
     def _is_sealed(self, source: Input) -> bool:
         """See `Results`; that the files were sent is enough."""
-        seal = json.loads(self._system.cat_file(self._at(self._seal_path(source))))
+        seal = json.loads(self._read(self._seal_path(source)))
         paths = {**self.files(source), "record": self._record_path(source)}
         there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
         return bool(there and seal["key"] == self._key(source))
 
-    def edited(self, source: Input) -> list[Path]:
-        """See `Results`; the files are fetched to be compared."""
-        paths = [path for kind, path in self.files(source).items() if FORMATS[kind].read]
-        with contextlib.suppress(FileNotFoundError):
-            self._fetch(self._seal_path(source))
-            for path in paths:
-                if self._system.isfile(self._at(path)):
-                    self._fetch(path)
-        changed = super().edited(source)
-        for path in paths:
-            path.unlink(missing_ok=True)
-        return changed
+    def _read(self, path: Path) -> bytes:
+        return bytes(self._system.cat_file(self._at(path)))
+
+    def _digest(self, path: Path) -> str | None:
+        """See `Results`; the file is fetched to be hashed."""
+        if not self._system.isfile(self._at(path)):
+            return None
+        self._fetch(path)
+        digest = super()._digest(path)
+        path.unlink()
+        return digest
 
     def of_earlier_runs(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
         """Look for none: each would be a request."""
         del sources
         return {}
 
-    def begin_all(self, sources: Sequence[Input]) -> None:
+    def _check_ours(self, outputs: Iterable[Path]) -> None:
         """See `Results`."""
         with told(self._url):
+            self._system.invalidate_cache()
+            ours = not self._system.exists(self._root) or self._system.exists(self._at(self._out / RECORDS))
+            there = set() if ours else set(self._system.find(self._root, withdirs=True))
+        if path := next((path for path in outputs if self._at(path) in there), None):
+            raise InputError(f"{self._final(path)}: {NOT_OURS}")
+
+    def begin_all(self, sources: Sequence[Input]) -> None:
+        """See `Results`; the folder is marked as one of results before any is there."""
+        with told(self._url):
+            self._send([self._out / RECORDS / "lock"])
             for path in map(self._at, self._shared() if sources else ()):
                 if self._system.exists(path):
                     self._system.rm_file(path)
 
-    def write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
+    def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """See `Results`; then send the files, last the one that says that all others are there."""
-        super().write(known, strips)
+        super()._write(known, strips)
         files, seal = [*self.files(known.source).values()], self._seal_path(known.source)
         with told(self._url):
             for path in (seal, *(path for path in files if not path.exists())):  # an image may lose its objects
@@ -118,17 +128,26 @@ def open_results(out: Place, settings: Settings, kinds: Sequence[str], model: Pa
     return Results(out, settings, kinds, model, tuning)
 
 
+def recorded(out: Place) -> set[str]:
+    """Name the images that runs so far predicted into a folder or a URL."""
+    if isinstance(out, Path):
+        folder = out / RECORDS
+        paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*.jsonl")]
+    else:
+        system, root = storage(out)
+        with told(out):
+            system.invalidate_cache()
+            records = f"{root}/{RECORDS}/"
+            found = system.find(records) if system.exists(records) else []
+        paths = [path.removeprefix(records) for path in found if path.endswith(".jsonl")]
+    return {path.removesuffix(".jsonl") for path in paths}
+
+
 def find_earlier(out: Place) -> set[Place]:
     """List the files that earlier runs wrote, absolute or as URLs: they are no images to predict."""
-    kinds = [each.name for each in FORMATS.values() if each.write]
+    files = [f"{name}{each.name}" for name in recorded(out) for each in FORMATS.values() if each.write]
     if isinstance(out, Path):
-        folder, real = out / RECORDS, out.resolve()
-        names = [path.relative_to(folder).as_posix().removesuffix(".jsonl") for path in folder.rglob("*.jsonl")]
-        return {real / f"{name}{kind}" for name in names for kind in kinds}
+        real = out.resolve()
+        return {real / file for file in files}
     system, root = storage(out)
-    with told(out):
-        system.invalidate_cache()
-        records = f"{root}/{RECORDS}/"
-        found = system.find(records) if system.exists(records) else []
-    names = [path.removeprefix(records).removesuffix(".jsonl") for path in found if path.endswith(".jsonl")]
-    return {system.unstrip_protocol(f"{root}/{name}{kind}") for name in names for kind in kinds}
+    return {system.unstrip_protocol(f"{root}/{file}") for file in files}
