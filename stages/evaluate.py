@@ -6,6 +6,7 @@ from typing import Any
 
 from unetseg import stage
 from unetseg.config import Params
+from unetseg.dataset.checking import unlike_pixel_size
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive, seen_before
@@ -45,15 +46,19 @@ def main(
             natives = scratch / f"native_{name}" if predictor.scale == "tiles" else None
             return predict_subset(predictor, arrays, split, name=name, out=to, natives=natives)
 
-        chosen, curve = choose(predict("validation", scratch / "validation"), asked.threshold)
-        known: dict[str, Any] = {"model": sha256(model), "scale": params.image.mode, "tta": asked.tta}
+        truth = Truth(arrays)
+        chosen, curve = choose(predict("validation", scratch / "validation"), truth, asked.threshold)
+        known: dict[str, Any] = {"model": sha256(model), "tta": asked.tta}
         known |= {"pixel_size": params.image.pixel_size or None} | trained_sizes(arrays / "samples.csv", predictor)
+        rows = read_csv(arrays / "samples.csv")
+        for line in unlike_pixel_size(rows, params.image.pixel_size, predictor.size, params.image.mode):
+            print(f"warning: {line}", file=sys.stderr)
         values = chosen.model_copy(update=known)
         if predictor.scale == "tiles":  # which sees pixels of the images, not of the arrays that it was chosen on
             values = values.at_zoom(1 / arrays_zoom(arrays / "samples.csv", predictor.size))
         found, scores = [], {}
         if any(row["subset"] == "test" for row in read_csv(split)):
-            found.append(score(predict("test", out), Truth(arrays), chosen, **chance))
+            found.append(score(predict("test", out), truth, chosen, **chance))
         if not is_empty_zip(external):
             found.append(evaluate_archive(predictor, values, external, out / "external", data=params.data, **chance))
             if seen := seen_before(arrays, split, out / "external" / "arrays"):

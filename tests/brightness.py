@@ -38,8 +38,9 @@ def write_samples(folder, subsets):
             path = samples / f"s{index}" / kind / "1.png"
             path.parent.mkdir(parents=True)
             assert cv2.imwrite(str(path), pixels)
-        rows.append({"index": index, "id": f"s{index}", "height": SIZE, "width": 2 * SIZE, "channels": 3, "objects": 1,
-                     "foreground": 49 / 256, "modality": "dark_grey", "image": "x"})  # fmt: skip
+        rows.append({"index": index, "id": f"s{index}", "height": SIZE, "width": 2 * SIZE, "channels": 3,
+                     "pixel_size": "", "objects": 1, "foreground": 49 / 256, "modality": "dark_grey",
+                     "image": "x"})  # fmt: skip
         split.append({"id": f"s{index}", "subset": subset, "group": f"g{index}", "stratum": "a"})
     images = np.repeat((labels > 0)[..., None], 3, axis=3).astype(np.uint8) * 255
     for name, array in (("images", images), ("masks", (labels > 0).astype(np.uint8)), ("labels", labels)):

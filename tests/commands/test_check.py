@@ -1,11 +1,13 @@
 import os
 import signal
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from unetseg.cli import main
 
@@ -76,6 +78,24 @@ def test_check_fails_where_the_archive_from_elsewhere_is_wrong(capsys):
     assert "data/sample/elsewhere.zip: no such file; set evaluate.external" in capsys.readouterr().err
 
 
+def test_check_fails_where_images_from_elsewhere_lack_the_channel_to_train_on(capsys):
+    archive = pack("mine.zip", **{f"{number:02}": SPOT for number in range(40)})
+    external = pack("data/sample/elsewhere.zip", a=SPOT)
+    assert check(capsys, archive)[0] == 0
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("channel: all", "channel: 1"))
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(40):
+            for part, pixels in (("images", np.dstack([GREY, GREY + number, GREY])), ("masks", SPOT)):
+                file.writestr(f"{number}/{part}/1.png", cv2.imencode(".png", pixels)[1].tobytes())
+    status, _, err = check(capsys, archive)
+    assert status == 1
+    assert err[-3:] == [
+        f"{external}: a/images/i.png: has no channel 1; it has 1 channel, counted from 0",
+        f"{external}: 1 of 1 samples cannot be used: fix or remove them",
+        f"{external}: name another archive in evaluate.external, or data/sample/none.zip for none",
+    ]
+
+
 @pytest.mark.parametrize(("sources", "status"), [(["a", "b"], 1), (["a", "b", "c", "d", "e"], 0)])
 def test_check_fails_where_there_are_fewer_experiments_than_folds(capsys, sources, status):
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("method: grouped", "method: experiment"))
@@ -109,6 +129,18 @@ def test_check_counts_the_objects_that_vanish_at_the_size_of_the_model(capsys):
                 archive.writestr(f"{number}/{part}/1.png", cv2.imencode(".png", pixels)[1].tobytes())
     _, _, err = check(capsys, "tiny.zip")
     assert any("20 of 40 objects vanish at image.size, in 20 images" in line for line in err)
+
+
+def test_check_warns_of_a_size_of_pixels_that_is_not_that_of_the_input(capsys):
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("pixel_size: 0.0", "pixel_size: 0.5"))
+    with zipfile.ZipFile("sized.zip", "w") as archive:
+        for number in range(20):
+            file, image = BytesIO(), np.random.default_rng(number).integers(0, 90, (8, 12), np.uint8)
+            tifffile.imwrite(file, image, resolution=(20000, 20000), resolutionunit=3)
+            archive.writestr(f"{number}/images/i.tif", file.getvalue())
+            archive.writestr(f"{number}/masks/m.png", cv2.imencode(".png", SPOT)[1].tobytes())
+    _, _, err = check(capsys, "sized.zip")
+    assert any(line.startswith("warning: image.pixel_size: 0.5: by 20 files") for line in err)
 
 
 def test_a_flat_layout_is_named_before_any_parameter(capsys):

@@ -1,8 +1,9 @@
 import cv2
 import numpy as np
+import pytest
 from values import PARAMS
 
-from unetseg.dataset.checking import check_samples
+from unetseg.dataset.checking import check_samples, unlike_pixel_size
 
 IMAGE = np.arange(96, dtype=np.uint8).reshape(8, 12)
 
@@ -38,3 +39,14 @@ def test_a_kind_of_one_image_and_objects_of_two_magnifications_are_warned_of(tmp
     warnings = list(check_samples(tmp_path, PARAMS.data, PARAMS.image).warnings())
     assert any("mixed magnifications?" in line for line in warnings)
     assert any(line.startswith("s3: is the only image of the kind colour") for line in warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "told"),
+    [(0.5, "resize", "1"), (0.95, "resize", None), (0.0, "resize", None), (0.5, "tiles", None), (1.0, "tiles", "0.5")],
+)
+def test_a_size_of_pixels_that_is_not_that_of_the_input_is_warned_of(given, mode, told):
+    row = {"height": "256", "width": "1024", "pixel_size": "0.5"}
+    lines = list(unlike_pixel_size([row, row | {"pixel_size": ""}], given, 256, mode))
+    rule = f"by 1 files the pixels of the model's input are {told} µm, in the median; give that, or 0"
+    assert [line.startswith(f"image.pixel_size: {given:g}: {rule}") for line in lines] == [True] * bool(told)

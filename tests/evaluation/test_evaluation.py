@@ -19,7 +19,7 @@ def subsets(folder, kinds):
 
 
 def evaluate(test, validation, truth, threshold=0.5):
-    chosen, curve = choose(validation, threshold)
+    chosen, curve = choose(validation, truth, threshold)
     found = score(test, truth, chosen, bootstrap=100, seed=0)
     return found._replace(thresholds=[*curve, *found.thresholds])
 

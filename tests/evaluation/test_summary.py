@@ -59,6 +59,13 @@ def test_images_predicted_all_background_or_all_foreground_are_counted():
     assert (summary["all_background"], summary["all_foreground"]) == (2, 1)
 
 
+def test_images_without_anything_predicted_do_not_count_in_the_score_of_the_estimate():
+    with_negative = [scored(4, 4), scored(4, 6), scored(0, 0)]
+    assert with_negative[2].row["dice"] == 1
+    assert summarise(with_negative, 100, 0)["estimate"] == summarise(with_negative[:2], 100, 0)["estimate"]
+    assert set(summarise(with_negative[2:], 100, 0)["estimate"].values()) == {None}
+
+
 def test_every_kind_of_image_has_its_count_and_its_own_mean():
     images = [scored(4, 4, group="g"), scored(4, 4, group="h"), scored(4, 0, group="i", modality="colour")]
     kinds = summarise(images, 100, 0)["by_kind"]

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from unetseg.dataset.subsets import TRUTH, Truth, packed
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import Separation, best_separation, best_threshold, threshold_curve
+from unetseg.evaluation.evaluation import Separation, best_separation, best_threshold, choose, threshold_curve
 from unetseg.evaluation.predicted import PredictedSubset
+from unetseg.files import write_csv
 from unetseg.objects.separation import separated_objects
 
 
@@ -52,6 +56,9 @@ def two_disks(radius, distance):
     return np.where(disks[0], 1, np.where(disks[1], 2, 0))
 
 
+LABELS = np.stack([two_disks(9, 30)] * 8)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_separation_that_finds_as_many_objects_as_the_labels_hold_is_chosen(number):
     labels = np.minimum(two_disks(9, 10), number)
@@ -69,3 +76,30 @@ def test_specks_that_are_no_objects_raise_the_smallest_size():
 
 def test_without_validation_images_the_separation_is_the_default():
     assert best_separation(NOTHING, 0.5) == Separation(1.0, 8)
+
+
+def truth(folder, labels):
+    np.save(folder / TRUTH, np.concatenate([packed(each) for each in labels]))
+    write_csv(folder / "samples.csv", [{"height": 60, "width": 60}] * len(labels), ("height", "width"))
+    return Truth(folder)
+
+
+UNSURE = np.where(LABELS, np.linspace(0.55, 0.95, 60), 0.1).astype(np.float32)
+UNSURE[:, :20] = 0.1
+
+
+def test_images_without_anything_predicted_do_not_count_in_the_calibration_of_the_estimate(tmp_path):
+    alone = choose(subset(LABELS, UNSURE), truth(tmp_path, LABELS), 0.5)[0].estimate
+    empty = np.zeros_like(LABELS), np.full_like(UNSURE, 0.1)
+    labels, probabilities = (np.concatenate(pair) for pair in zip((LABELS, UNSURE), empty, strict=True))
+    assert choose(subset(labels, probabilities), truth(tmp_path, labels), 0.5)[0].estimate == alone
+    assert (alone.factor > 1, alone.unlike > 0) == (True, True)
+
+
+def test_the_estimate_is_calibrated_at_the_size_at_which_images_are_predicted(tmp_path):
+    for index, probability in enumerate(UNSURE):
+        np.save(tmp_path / f"{index}.npy", probability)
+    small = replace(subset(LABELS[:, ::2, ::2], np.ones((8, 30, 30))), natives=tmp_path)
+    at_own_size = choose(subset(LABELS, UNSURE), truth(tmp_path, LABELS), 0.5)[0].estimate
+    chosen = choose(small, truth(tmp_path, LABELS), 0.5)[0]
+    assert (chosen.estimate, chosen.scale) == (at_own_size, "tiles")

@@ -113,6 +113,14 @@ def test_the_area_of_an_object_is_its_share_of_the_image_in_own_pixels(figure):
     np.testing.assert_array_equal(area, [0.25 * 20 * 40 / 4, np.nan])
 
 
+@pytest.mark.parametrize("foreground", ["0.25", "0.0"])
+def test_what_dice_depends_on_is_drawn_if_an_image_has_foreground(foreground):
+    images = [row(objects="0", foreground="0.0"), row(foreground=foreground)]
+    scores = {"dice": score(), "threshold": 0.5, "calibration": {"ece": 0.1}}
+    drawn = figures.charts([], images, scores, [], [])
+    assert ("dependence" in drawn) == (foreground != "0.0")
+
+
 def test_an_empty_bin_of_probability_has_no_point(figure):
     bins = [
         {"low": "0.0", "high": "0.5", "count": "7", "confidence": "0.2", "frequency": "0.1"},
@@ -122,6 +130,20 @@ def test_an_empty_bin_of_probability_has_no_point(figure):
 
     np.testing.assert_array_equal(lines(figure.axes[0], "model").get_xydata(), [[0.2, 0.1], [np.nan, np.nan]])
     assert [bar.get_height() for bar in figure.axes[1].patches] == [7, 0]
+
+
+@pytest.mark.parametrize("most", ["30000", "80000", "400000", "9000000"])
+def test_some_count_of_pixels_has_a_label_and_none_covers_another(tmp_path, most):
+    bins = [
+        {"low": low, "high": "1.0", "count": count, "confidence": low, "frequency": low}
+        for low, count in (("0.0", "23000"), ("0.5", most))
+    ]
+    with picture(tmp_path / "a.png") as figure:
+        figures.draw_reliability(figure, bins, 0.1)
+    axis = figure.axes[1].yaxis
+    bottom, top = figure.axes[1].get_ylim()
+    assert [at for at in axis.get_majorticklocs() if bottom <= at <= top]
+    assert not any(label.get_text() for label in axis.get_ticklabels(minor=True))
 
 
 @pytest.mark.parametrize("scored", ["test", "other lab"])

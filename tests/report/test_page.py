@@ -385,6 +385,21 @@ def test_scores_parameters_and_curves_are_there(page):
     assert dict(pair.text.split("\n") for pair in page.all("details[open] dl div"))["train.loss"] == "bce_dice"
 
 
+def test_a_number_stands_in_one_line_however_long_its_name(tmp_path, visit):
+    metrics = {"external": {"another_laboratory_of_ours": {"by_kind": {"bright_grey": {"dice": 0.721}}}}}
+    page = visit(write(tmp_path / "page.html", [entry(0)], metrics=metrics))
+    page.all("summary")[1].click()
+    lines = "const text = new Range(); text.selectNode(arguments[0].firstChild); return text.getClientRects().length"
+    assert {page.driver.execute_script(lines, value) for value in page.all("details[open] dd")} == {1}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_uncertain_pixels_are_explained_where_an_image_has_a_probability(tmp_path, visit, known):
+    entries = [entry(0, truth=False, probability=False), entry(1, truth=False, probability=known)]
+    page = visit(write(tmp_path / "page.html", entries))
+    assert ("uncertain" in page.all(".legend")[0].text) == known
+
+
 def test_a_name_is_shown_and_never_run(tmp_path, visit):
     page = visit(
         write(

@@ -48,6 +48,15 @@ def test_an_example_shows_four_pictures_with_its_dice_and_its_id():
     figure.canvas.draw()  # an id that looks like a formula is drawn as it is
 
 
+def test_long_names_that_differ_at_their_end_are_told_apart():
+    figure = Figure()
+    panels.draw_worst(figure, [case(f"2024-03 Plate 3 Well {well} dapi.tif") for well in ("A01", "A02")])
+    panels.draw_examples(figure, [case("c" * 26), case("c" * 27)], "Examples")
+
+    assert titles(figure)[::2][:2] == ["0.500  2024-03…l A01 dapi.tif", "0.500  2024-03…l A02 dapi.tif"]
+    assert titles(figure)[-8::4] == ["c" * 26, "c" * 8 + "…" + "c" * 17]
+
+
 def test_pictures_that_do_not_fill_their_grid_leave_it_empty():
     worst, outlines = Figure(), Figure()
     panels.draw_worst(worst, [case("a"), case("b"), case("c"), case("d")])

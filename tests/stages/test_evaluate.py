@@ -15,7 +15,7 @@ from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.evaluation.scores import count, dice
-from unetseg.files import read_csv
+from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
 from unetseg.prediction.api import load_model, predict
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
@@ -118,8 +118,18 @@ def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored
         sample = read_sample(paths["arrays"].with_name("samples") / row["id"])
         found = predict(sample.image, model, scale="tiles", threshold=PARAMS.evaluate.threshold)
         assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
+        assert float(row["estimated_dice"]) == found.estimated_dice
         place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
         np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))
+
+
+def test_a_size_of_pixels_that_is_not_that_of_the_input_is_warned_of(paths, capsys):
+    samples = paths["arrays"] / "samples.csv"
+    rows = [row | {"pixel_size": 1.0} for row in read_csv(samples)]
+    write_csv(samples, rows, list(rows[0]))
+    STAGE["main"](params(image={"pixel_size": 1.0}, evaluate=NONE), **paths)  # images of 16 by 32 in arrays of 16
+    told = "warning: image.pixel_size: 1: by 4 files the pixels of the model's input are 1.41 µm, in the median; give"
+    assert told in capsys.readouterr().err
 
 
 def test_an_external_archive_is_scored_whole_by_source_and_kept_to_be_looked_at(paths, tmp_path):
@@ -174,5 +184,24 @@ def test_an_external_archive_that_cannot_be_used_is_named_with_each_problem(path
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a/images/a.png", b"no image")
         file.writestr("a/masks/a.png", b"no mask")
-    with pytest.raises(InputError, match=f"^{archive}: a/images/a.png"):
+    with pytest.raises(InputError, match=f"^{archive}: a/images/a.png") as told:
         STAGE["main"](params(evaluate={"external": str(archive)}), **paths)
+    assert str(told.value).splitlines()[-2:] == [
+        f"{archive}: 1 of 1 samples cannot be used: fix or remove them",
+        f"{archive}: name another archive in evaluate.external, or data/sample/none.zip for none",
+    ]
+
+
+def test_what_is_skipped_of_an_external_archive_and_what_is_odd_in_it_is_told(paths, tmp_path, capsys):
+    archive = tmp_path / "other lab.zip"
+    write_archive(archive, make_tiles(TWO))
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("bad/images/a.png", b"no image")
+        file.writestr("bad/masks/a.png", b"no mask")
+        names = [name for name in file.namelist() if "/masks/" in name and "bad" not in name]
+        file.writestr(names[0].replace("/masks/", "/masks/again "), file.read(names[0]))
+    STAGE["main"](params(data={"on_bad_sample": "skip"}, evaluate={"external": str(archive)}), **paths)
+    told = capsys.readouterr().err
+    assert f"\n{archive}: bad/images/a.png: " in f"\n{told}"
+    assert f"\n{archive}: warning: {names[0].partition('/')[0]}" in told
+    assert "/samples/" not in told

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from unetseg.config import Params, check_against_data, check_batch_size
-from unetseg.dataset.archive import check_external, extract, opened
+from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import read_sources, unfit_sources
-from unetseg.dataset.checking import Checked, check_samples
+from unetseg.dataset.checking import Checked, check_samples, unlike_pixel_size
 from unetseg.dataset.groups import Rows, find_groups
-from unetseg.dataset.problems import attempt
+from unetseg.dataset.problems import ANOTHER, attempt, of_archive
 from unetseg.errors import InputError
+from unetseg.files import is_empty_zip
 from unetseg.params_file import load_params
 from unetseg.splitting.division import divide
 
@@ -38,10 +39,12 @@ def run(options: argparse.Namespace) -> int:
         for row in checked.rows:
             row["source"] = (sources or {}).get(row["id"], "")
         stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
+        stopping += attempt(_check_external, params, Path(folder) / "external")[1]
     findings = checked.findings
     left_out = [f"{options.archive}: {line}" for line in contents.told_left_out()]
     unfit = unfit_sources(samples, sources or {}, {*contents.ids})
-    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings()]
+    size = unlike_pixel_size(checked.rows, params.image.pixel_size, params.image.size, params.image.mode)
+    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings(), *size]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
     unusable = [line for lines in findings.unusable.values() for line in lines]
     for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):
@@ -57,8 +60,20 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
     if not checked.findings.foreground:
         return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
     _, lines = attempt(check_against_data, params, packed)
-    lines = lines or attempt(_split, params, checked, given)[1]
-    return [*lines, *attempt(check_external, Path(params.evaluate.external), params.data)[1]]
+    return lines or attempt(_split, params, checked, given)[1]
+
+
+def _check_external(params: Params, samples: Path) -> None:
+    """Look through the archive `evaluate.external`, whose samples are else read once the training is over."""
+    external, data = Path(params.evaluate.external), params.data
+    if is_empty_zip(external):
+        return
+    with opened(external, data, "evaluate.external") as contents:
+        extract(contents, samples)
+    findings = check_samples(samples, data, params.image).findings
+    _, lines = attempt(findings.raise_unusable, data.on_bad_sample == "skip")
+    if lines:
+        raise InputError(*of_archive(external, samples, [*lines, ANOTHER]))
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:

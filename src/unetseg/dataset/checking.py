@@ -1,7 +1,8 @@
 """Look through a data set before it is trained on: what cannot be used, and what would spoil the result."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from unetseg.dataset.samples import count_objects, find_samples
 from unetseg.images.appearance import appearance
 
 INVERTED = 0.9  # share of images with more foreground than background from which masks look inverted
+NEAR = 0.1  # share by which image.pixel_size may differ from what files state
 SPREAD = 4.0  # between the 10th and 90th percentile of object diameters: one magnification stays below
 
 
@@ -68,6 +70,19 @@ class Checked:
             spread = f"{objects[0]} to {objects[-1]}" if objects[0] < objects[-1] else f"{objects[0]}"
             foreground = np.mean([row["foreground"] for row in rows])
             yield f"{kind:12} {f'{height}x{width}':>11} {len(rows):7} {spread:>17} {foreground:11.1%}"
+
+
+def unlike_pixel_size(rows: Iterable[Mapping[str, Any]], pixel_size: float, size: int, mode: str) -> Iterator[str]:
+    """Tell an `image.pixel_size` that is not that of the model's input, by the files of samples.csv that state theirs.
+
+    It is taken for what the camera's pixels measure, though resizing to `image.size` changes that.
+    """
+    stated = [row for row in rows if row["pixel_size"]]
+    sides = [math.sqrt(int(row["height"]) * int(row["width"])) if mode == "resize" else size for row in stated]
+    seen = [float(row["pixel_size"]) * side / size for row, side in zip(stated, sides, strict=True)]
+    if pixel_size and seen and abs((median := float(np.median(seen))) / pixel_size - 1) > NEAR:
+        told = f"by {len(seen)} files the pixels of the model's input are {median:.3g} µm, in the median"
+        yield f"image.pixel_size: {pixel_size:g}: {told}; give that, or 0 if the files are wrong"
 
 
 def diameter(row: dict[str, Any]) -> float:

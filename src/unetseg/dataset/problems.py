@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from unetseg.errors import InputError
@@ -10,6 +11,7 @@ from unetseg.parallel import in_processes
 from unetseg.progress import progress
 
 MOST_LINES = 50
+ANOTHER = "name another archive in evaluate.external, or data/sample/none.zip for none"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,6 +36,11 @@ def attempt_each(
     results = in_processes(partial(attempt, function), items)
     for item, (result, problems) in zip(items, progress(results, title, len(items)), strict=True):
         yield item, result, problems
+
+
+def of_archive(archive: Path, samples: Path, lines: Sequence[str]) -> list[str]:
+    """Name the archive in each line in place of the folder to which its samples were extracted."""
+    return [f"{archive}: {line.replace(f'{samples}/', '')}" for line in lines]
 
 
 @dataclass
@@ -82,8 +89,8 @@ class Findings:
         lines = self.first_lines()
         if self.unusable:
             count = f"{len(self.unusable)} of {self.used + len(self.unusable)} samples cannot be used"
-            remedy = "fix or remove them, or set data.on_bad_sample to skip (unetseg evaluate: --skip-bad)"
-            lines.append(f"{count}: {remedy}")
+            skip = ", or set data.on_bad_sample to skip (unetseg evaluate: --skip-bad)" if self.foreground else ""
+            lines.append(f"{count}: fix or remove them{skip}")
         raise InputError(*lines)
 
     def as_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import growing, write_arrays
 from unetseg.dataset.groups import Rows, read_groups
 from unetseg.dataset.layout import GROUPS
-from unetseg.dataset.problems import attempt
+from unetseg.dataset.problems import ANOTHER, attempt, of_archive
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Evaluation, arrays_zoom, pixel_of, predict_subset, score
@@ -53,7 +53,7 @@ def evaluate_archive(
         ids, own = contents.ids, samples / GROUPS
     try:
         together = read_groups(own, ids) if own.is_file() else []
-        write_arrays(
+        findings = write_arrays(
             samples,
             arrays,
             size=predictor.size,
@@ -63,8 +63,10 @@ def evaluate_archive(
             project=data.project,
         )
     except InputError as error:
-        lines = str(error).replace(f"{samples}/", "").splitlines()
-        raise InputError(*(f"{archive}: {line}" for line in lines)) from error
+        lines = [*str(error).splitlines(), *([ANOTHER] if setting else [])]
+        raise InputError(*of_archive(archive, samples, lines)) from error
+    for line in of_archive(archive, samples, findings.first_lines()):
+        print(line, file=sys.stderr)
     zooming = Zooming(tuning.settings(), tuning)
     wrong = _wrong_pixels(arrays, predictor.size, zooming)
     lines = [f"{archive}: {name}: {line}" for name, line in wrong.items()]

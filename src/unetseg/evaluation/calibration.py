@@ -1,6 +1,7 @@
 """Calibration: whether four in five pixels with probability 0.8 are foreground, and the estimated Dice of an image.
 
-The estimate is calibrated on the validation images, and scored on the test images as any other prediction.
+The estimate is calibrated on the validation images, and scored on the test images as any other prediction. Of both
+only those count in which something is predicted: else the estimate is 0, for want of anything to tell from.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def calibrate(stability: Sequence[float], dice: Sequence[float]) -> Estimate:
 
 
 def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Compare "estimated_dice" with "dice", the true one, of at least one image.
+    """Compare "estimated_dice" with "dice", the true one.
 
     Returns:
         The mean absolute error; Spearman's rank correlation; and the area under the ROC curve with which the estimate
@@ -75,9 +76,9 @@ def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     estimated, true = (np.array([row[name] for row in rows], float) for name in ("estimated_dice", "dice"))
     poor = true < FINE
-    ranked = np.ptp(estimated) > 0 and np.ptp(true) > 0
+    ranked = min(len(np.unique(estimated)), len(np.unique(true))) > 1
     return {
-        "mae": float(np.abs(estimated - true).mean()),
+        "mae": float(np.abs(estimated - true).mean()) if rows else None,
         "spearman": float(spearmanr(estimated, true).statistic) if ranked else None,
         "auc_below_0.8": float(roc_auc_score(poor, -estimated)) if 0 < poor.sum() < len(poor) else None,
     }

@@ -26,7 +26,7 @@ from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import stability, steadiness
-from unetseg.prediction.settings import Tuning
+from unetseg.prediction.settings import Trained, Tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
 
@@ -129,9 +129,12 @@ def _sides(samples: Path) -> Int[np.ndarray, "n 2"]:
 
 
 def choose(
-    validation: PredictedSubset, threshold: float | Literal["validation"]
+    validation: PredictedSubset, truth: Truth, threshold: float | Literal["validation"]
 ) -> tuple[Tuning, list[dict[str, Any]]]:
     """Choose the separation of touching objects on the validation subset, and the threshold if asked to.
+
+    The estimated Dice is calibrated at the size at which the model predicts; for that, `truth` holds the masks at their
+    own size.
 
     Returns:
         The values, with lengths in pixels of the arrays, and the scores at each threshold.
@@ -142,10 +145,18 @@ def choose(
     curve = threshold_curve(validation)
     limit = best_threshold(curve) if threshold == "validation" else float(threshold)
     separation = best_separation(validation, limit)
-    stable = [stability(steadiness(image.probability, limit)) for image in validation]
-    counts = (scores.count(image.mask, image.probability >= np.float32(limit)) for image in validation)
-    true = [float(scores.dice(each)) for each in counts]
-    return Tuning(threshold=limit, **separation._asdict(), estimate=calibrate(stable, true)), curve
+    stable, true = [], []
+    for image in validation:
+        probability, mask = image.probability, image.mask
+        if image.native:
+            probability, mask = np.load(image.native), truth[int(image.row["index"])]
+        predicted = probability >= np.float32(limit)
+        if predicted.any():
+            stable.append(stability(steadiness(probability, limit)))
+            true.append(float(scores.dice(scores.count(mask, predicted))))
+    scale: Trained = "tiles" if validation.natives else "resize"
+    estimate = calibrate(stable, true)
+    return Tuning(threshold=limit, **separation._asdict(), scale=scale, estimate=estimate), curve
 
 
 def threshold_curve(subset: PredictedSubset) -> list[dict[str, Any]]:

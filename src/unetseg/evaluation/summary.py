@@ -36,6 +36,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
     counts = scores.count(image.mask, predicted)
     at_native_size = np.load(image.native) if image.native else resize(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
+    seen = at_native_size if tuning.scale == "tiles" else image.probability
     matched = matching.match(image.labels, separated_objects(image.probability, threshold, tuning.depth, min_size))
     connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
     row = {
@@ -44,7 +45,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
-        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(image.probability, threshold))),
+        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(seen, threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),
@@ -86,7 +87,7 @@ def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[s
             "predicted": sum(image.objects.predicted for image in images),
         },
         "calibration": {"ece": expected_calibration_error(np.sum([image.tally for image in images], axis=0))},
-        "estimate": score_estimate(rows),
+        "estimate": score_estimate([row for row, share in zip(rows, shares, strict=True) if share]),
         "all_background": shares.count(0),
         "all_foreground": shares.count(1),
         "by_kind": _by(rows, "modality", resamples, seed),

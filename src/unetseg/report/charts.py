@@ -42,11 +42,12 @@ def charts(
         **({"training": partial(draw_training, history=history)} if history else {}),
         "distribution": partial(draw_distribution, per_image=per_image, dice=evaluation["dice"]),
         "by_kind": partial(draw_by_kind, per_image=per_image, evaluation=evaluation, external=external),
-        "dependence": partial(draw_dependence, per_image=per_image),
         "thresholds": partial(draw_thresholds, thresholds=thresholds, used=evaluation["threshold"]),
         "reliability": partial(draw_reliability, bins=reliability, error=evaluation["calibration"]["ece"]),
     }
-    if "estimate" in evaluation:
+    if any(_column(per_image, "foreground") > 0):
+        drawn["dependence"] = partial(draw_dependence, per_image=per_image)
+    if evaluation.get("estimate", {}).get("mae") is not None:
         drawn["estimate"] = partial(draw_estimate, per_image=per_image, estimate=evaluation["estimate"])
     return drawn
 
@@ -120,7 +121,7 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any],
 def draw_dependence(figure: Figure, per_image: Rows) -> None:
     """Draw Dice against the share of foreground and against the objects' mean area at the images' own size.
 
-    The axes go by ratio, so images without foreground are not shown.
+    The axes go by ratio, so images without foreground are not shown; at least one has some.
     """
     foreground, dice = _column(per_image, "foreground"), _column(per_image, "dice")
     objects = _column(per_image, "objects")
@@ -153,6 +154,9 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
     counts.bar(low, _column(bins, "count"), width=high - low, align="edge", color=BLUE, alpha=0.6)
     figure.set_figheight(4.6)
     counts.set(xlabel="predicted probability of foreground", ylabel="pixels", yscale="log")
+    counts.yaxis.set_minor_formatter(NullFormatter())
+    least, most = counts.get_ylim()
+    counts.set_ylim(min(least, most / 10))  # in any decade is a power of ten, which has a label
 
 
 def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) -> None:

@@ -91,6 +91,7 @@ def _record(entry: Entry, side: int) -> dict[str, Any]:
         "scores": _plain(entry.scores),
         "image": image_uri(resize(entry.image, height, width)),
         "layers": layers,
+        "doubt": entry.probability is not None,
     }
 
 

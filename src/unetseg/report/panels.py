@@ -126,8 +126,8 @@ def outlined(case: Case) -> UInt8[np.ndarray, "zoomed zoomed 3"]:
 
 
 def shortened(name: str, length: int) -> str:
-    """Shorten a name, keeping its beginning."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    """Shorten a name, keeping some of its beginning and more of its end, where the wells of a plate differ."""
+    return name if len(name) <= length else f"{name[: length // 3]}…{name[length // 3 + 1 - length :]}"
 
 
 def _outline(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "zoomed zoomed"]:

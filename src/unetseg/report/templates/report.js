@@ -269,6 +269,7 @@ function main() {
   else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer, `${MEANINGS.uncertainty}; `);
   drawDetails("Parameters", params);
   drawDetails("All metrics", metrics);
+  if (!entries.some((entry) => entry.doubt)) LAYERS.outlines[1] = LAYERS.outlines[1].slice(0, 1);
   listen();
   addControls();
   drawTable(COLUMNS.filter((key) => entries.some((entry) => (entry.scores[key] ?? "") !== "")));
