@@ -295,6 +295,15 @@ def test_an_object_in_parts_is_one_object_of_a_label_image(tmp_path):
     assert np.array_equal(read_labels(save(tmp_path, cross), None), cross // 3)
 
 
+def test_cells_that_touch_are_no_border_of_each_other(tmp_path):
+    cells = np.zeros((16, 16), np.uint8)
+    cells[:, :7], cells[:, 7:11] = 1, 2
+    assert np.array_equal(read_labels(save(tmp_path, cells), None), cells)
+    cells[:5], cells[5:10], cells[10:, :4] = 1, 2, 3
+    cells[3:7, 6:9] = 4
+    assert np.array_equal(read_labels(save(tmp_path, cells), None), cells)
+
+
 def test_an_object_within_another_is_an_object(tmp_path):
     inner = squares([1, 2, 3, 4, 5, 6]).astype(np.uint16)
     inner[7:9, 7:9] = 7

@@ -89,11 +89,25 @@ def test_check_fails_where_images_from_elsewhere_lack_the_channel_to_train_on(ca
                 file.writestr(f"{number}/{part}/1.png", cv2.imencode(".png", pixels)[1].tobytes())
     status, _, err = check(capsys, archive)
     assert status == 1
-    assert err[-3:] == [
+    assert err[-2:] == [
         f"{external}: a/images/i.png: has no channel 1; it has 1 channel, counted from 0",
-        f"{external}: 1 of 1 samples cannot be used: fix or remove them",
         f"{external}: name another archive in evaluate.external, or data/sample/none.zip for none",
     ]
+
+
+def test_check_names_what_is_skipped_of_the_archive_from_elsewhere_and_fails_for_its_tables(capsys):
+    archive = pack("mine.zip", **{f"{number:02}": SPOT for number in range(40)})
+    external = pack("data/sample/elsewhere.zip", a=SPOT, b=SPOT[:, :9])
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("on_bad_sample: error", "on_bad_sample: skip")
+    )
+    status, _, err = check(capsys, archive)
+    told = f"warning: {external}: b/masks/m.png: is 8x9 pixels, its image 8x12; they must be of one size"
+    assert (status, err[-1]) == (0, told)
+    with zipfile.ZipFile(external, "a") as file:
+        file.writestr("sources.csv", "id,source\na,x\na,y\n")
+    status, _, err = check(capsys, archive)
+    assert (status, f"{external}: sources.csv: a: has several rows; keep one" in err) == (1, True)
 
 
 @pytest.mark.parametrize(("sources", "status"), [(["a", "b"], 1), (["a", "b", "c", "d", "e"], 0)])

@@ -43,6 +43,23 @@ def test_a_model_is_scored_on_each_archive_and_one_that_cannot_be_used_is_named(
     assert {"by_kind.png", "examples_worst.png"} <= {path.name for path in (written / "plots").iterdir()}
 
 
+def test_images_in_no_group_of_an_archive_are_grouped_by_their_fields(tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "draw_run", draw)
+    MODEL.save(tmp_path / "m.keras")
+    write_archive(tmp_path / "a.zip", make_tiles(SLIDES))
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        first = archive.namelist()[0].split("/")[0]
+        for name in [each for each in archive.namelist() if each.startswith(f"{first}/")]:
+            archive.writestr(name.replace(first, "copy"), archive.read(name))
+        others = {each.split("/")[0] for each in archive.namelist()} - {first, "copy"}
+        archive.writestr("groups.csv", f"id,group\n{others.pop()},x\n{first},\ncopy,\n")
+    out = tmp_path / "out"
+    assert main(["evaluate", "--model", str(tmp_path / "m.keras"), "--out", str(out), str(tmp_path / "a.zip")]) == 0
+    groups = {row["id"]: row["group"] for row in read_csv(out / "per_image.csv")}
+    assert groups["copy"] == groups[first]
+    assert len(set(groups.values())) == 2
+
+
 def draw(plots, page, **_options):
     """Stand in for `draw_run`, which takes seconds."""
     plots.mkdir()

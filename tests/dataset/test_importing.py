@@ -71,7 +71,7 @@ def test_a_row_of_groups_with_a_path_is_of_the_image_in_that_folder():
     png(Path("in/w0/a.png"), IMAGE)
     png(Path("in/z/images/d.ome.tif"), IMAGE)
     png(Path("in/z/masks/d.png"), MASK)
-    rows = {"w0/a.png": 0, "w1/a.png": 1, "in/w1/b": 2, "x/c": 3, "y\\c.png": 4, "z/d.ome": 5}
+    rows = {"w0/a.png": 0, "./W1/a.png": 1, "any/b": 2, "/far/x/c": 3, "y\\c.png": 4, "z/masks/d.png": 5}
     Path("in/groups.csv").write_text("id,group\n" + "".join(f"{name},{group}\n" for name, group in rows.items()))
     _, groups, summary = imported("in")
     assert groups == "id,group\na,1\nb,2\nd,5\nx_c,3\ny_c,4\n"

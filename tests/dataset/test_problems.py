@@ -34,7 +34,7 @@ def test_the_listing_has_what_is_unusable_first():
 def test_a_long_listing_is_cut_and_says_by_how_much():
     lines = found(1, 40).first_lines()
     assert len(lines) == 51
-    assert lines[-1] == "and 31 lines more: `unetseg check` lists them all"
+    assert lines[-1] == "and 31 lines more: `unetseg check ARCHIVE` lists them all"
 
 
 def test_bad_samples_stop_the_work_unless_they_are_to_be_skipped():

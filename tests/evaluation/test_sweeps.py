@@ -42,6 +42,12 @@ def test_an_experiment_whose_metrics_are_missing_or_not_its_own_does_not_count()
     assert sweep.unfinished == {"a": f"has no {METRICS} of its own", "broken": "failed", "new": "failed"}
 
 
+def test_experiments_of_before_are_passed_over_by_their_revision_as_a_name_may_be_used_again():
+    failed = experiment("a", 0.1, executor={"state": "failed"}) | {"revs": [{"rev": "old", "data": None}]}
+    sweep = read(failed, experiment("a", 0.9), experiment("b", 0.8), but={"old", "b-rev"})
+    assert ([run.name for run in sweep.runs], sweep.unfinished) == (["a"], {})
+
+
 def runs(*values):
     return [
         Run(str(n), {"train.epochs": epochs, "train.seed": seed}, {"dice.mean": dice})

@@ -132,7 +132,7 @@ def test_a_table_lacks_an_edited_image_whose_run_did_not_note_what_it_needs_and_
         assert to.edited(first)
         write(to, second)
         assert ["objects" in image for image in to.gather([first, second])] == [not options, True]
-        assert to.lacking([first, second]) == {table: ["a"] for table in tables}
+        assert to.lacking([first, second], [first]) == {table: ["a"] for table in tables}
         listed = json.loads(Path("out/coco.json").read_text())["images"]
         assert [image["file_name"] for image in listed] == ["deep/b.png"]
 

@@ -250,17 +250,22 @@ def _of_edges_or_classes(parts: Integer[np.ndarray, "height width"], objects: in
 
 
 def _surrounds(parts: Integer[np.ndarray, "height width"], objects: int) -> bool:
-    """Tell whether one value lies between more than half of the others and the background, as 255 does in Pascal VOC.
+    """Tell whether one value lies all around more than half of the others, as 255 does in Pascal VOC.
 
     Of two values the inner one has to be the larger: small objects may lie within others.
     """
-    meeting = [(parts[1:], parts[:-1]), (parts[:, 1:], parts[:, :-1])]
-    pairs = [one.astype(np.int64) * (objects + 1) + other for each in meeting for one, other in (each, each[::-1])]
-    first, second = np.divmod(np.unique(np.concatenate([each.ravel() for each in pairs])), objects + 1)
-    open_ = np.zeros(objects + 1, np.bool_)
-    open_[second[first == 0]] = True  # beside the background
-    inner = (first != second) & (first > 0) & ~open_[second]
-    around = np.bincount(first[inner], minlength=objects + 1)
+    pairs = []
+    for one, other in ((parts[1:], parts[:-1]), (parts[:, 1:], parts[:, :-1])):
+        differ = one != other
+        ends = one[differ].astype(np.int64), other[differ].astype(np.int64)
+        pairs += [np.unique(first * (objects + 1) + second) for first, second in (ends, ends[::-1])]
+    inner, outer = np.divmod(np.unique(np.concatenate(pairs)), objects + 1)
+    closed = np.ones(objects + 1, np.bool_)
+    closed[0] = False
+    closed[inner[outer == 0]] = False  # beside the background
+    for end in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
+        closed[end] = False  # what lies beyond is not known
+    around = np.bincount(outer[closed[inner]], minlength=objects + 1)
     if objects == 2:
         sizes = np.bincount(parts.ravel())
         return bool(around.max() and sizes[around.argmax()] < sizes[3 - around.argmax()])

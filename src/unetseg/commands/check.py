@@ -11,7 +11,8 @@ from unetseg.config import Params, check_against_data, check_batch_size
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import read_sources, unfit_sources
 from unetseg.dataset.checking import Checked, check_samples, unlike_pixel_size
-from unetseg.dataset.groups import Rows, find_groups
+from unetseg.dataset.groups import Rows, find_groups, read_groups
+from unetseg.dataset.layout import GROUPS
 from unetseg.dataset.problems import ANOTHER, attempt, of_archive
 from unetseg.errors import InputError
 from unetseg.files import is_empty_zip
@@ -39,12 +40,13 @@ def run(options: argparse.Namespace) -> int:
         for row in checked.rows:
             row["source"] = (sources or {}).get(row["id"], "")
         stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
-        stopping += attempt(_check_external, params, Path(folder) / "external")[1]
+        elsewhere, lines = attempt(_check_external, params, Path(folder) / "external")
+        stopping += lines
     findings = checked.findings
     left_out = [f"{options.archive}: {line}" for line in contents.told_left_out()]
     unfit = unfit_sources(samples, sources or {}, {*contents.ids})
     size = unlike_pixel_size(checked.rows, params.image.pixel_size, params.image.size, params.image.mode)
-    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings(), *size]
+    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings(), *size, *(elsewhere or [])]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
     unusable = [line for lines in findings.unusable.values() for line in lines]
     for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):
@@ -63,17 +65,27 @@ def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> l
     return lines or attempt(_split, params, checked, given)[1]
 
 
-def _check_external(params: Params, samples: Path) -> None:
-    """Look through the archive `evaluate.external`, whose samples are else read once the training is over."""
+def _check_external(params: Params, samples: Path) -> list[str]:
+    """Look through the archive `evaluate.external`, whose samples are else read once the training is over.
+
+    Returns:
+        What is skipped of it, and its warnings.
+
+    Raises:
+        InputError: if `evaluate` would stop.
+    """
     external, data = Path(params.evaluate.external), params.data
     if is_empty_zip(external):
-        return
+        return []
     with opened(external, data, "evaluate.external") as contents:
         extract(contents, samples)
+        ids, own = contents.ids, samples / GROUPS
     findings = check_samples(samples, data, params.image).findings
-    _, lines = attempt(findings.raise_unusable, data.on_bad_sample == "skip")
-    if lines:
-        raise InputError(*of_archive(external, samples, [*lines, ANOTHER]))
+    tables = attempt(read_sources, samples)[1] + (attempt(read_groups, own, ids)[1] if own.is_file() else [])
+    if tables or not findings.foreground or (findings.unusable and data.on_bad_sample != "skip"):
+        raise InputError(*of_archive(external, samples, [*findings.lines(), *tables, ANOTHER]))
+    unusable = [line for lines in findings.unusable.values() for line in lines]
+    return of_archive(external, samples, [*unusable, *findings.warnings])
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:

@@ -113,8 +113,10 @@ def run(options: argparse.Namespace) -> int:
                 print(failure, file=sys.stderr)
         images = results.gather(sources)
         gone = recorded(options.out) - {each.name for each in inputs.images}
-        for table, names in results.lacking(sources).items():
-            line = f"{len(names)} images, such as {names[0]}, kept from a run that did not note what it needs"
+        for table, names in results.lacking(sources, edited).items():
+            line = (
+                f"{len(names)} images, such as {names[0]}, kept from a run that did not make it or note what it needs"
+            )
             print(printable(f"{table}: lacks {line}"), file=sys.stderr)
         for line in (*_of_earlier_runs(results.of_earlier_runs(sources), gone), *_summary(images, options.write)):
             print(line, file=sys.stderr)

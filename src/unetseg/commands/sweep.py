@@ -12,7 +12,7 @@ from typing import Any
 from unetseg.commands.compare import not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import DICE, Sweep, named_experiments, read_sweep, summary, varied
+from unetseg.evaluation.sweeps import DICE, Sweep, experiments, read_sweep, summary, varied
 from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
     earlier = set[str]()
     if options.values:
-        earlier = {name for name, _ in named_experiments(_shown())}
+        earlier = {newest.get("rev", "") for _, newest in experiments(_shown())}
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]
         _dvc("exp", "run", "--queue", *named, *values)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from unetseg.annotations.formats import TABLE_READERS
-from unetseg.dataset.items import FoundItems, Item, Kinds, flat, kind_of, such_as
+from unetseg.dataset.items import FoundItems, Item, Kinds, flat, folders_of, is_of_objects, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import find_pairs
 from unetseg.dataset.predictions import find_predictions, results_with
@@ -62,6 +62,7 @@ def find_items(
                 found.warnings = [*walked.warnings, *found.warnings]
                 used = {item.image for item in found.items}
                 found.others = [file for file, kind in kinds.items() if kind == "raster" and file not in used]
+                found.others = [file for file in found.others if not any(map(is_of_objects, folders_of(file, folder)))]
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
                     rule = "archives are not unpacked; name them as sources, too"
                     found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")

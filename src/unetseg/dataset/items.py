@@ -81,7 +81,7 @@ class FoundItems:
     def named(self, given: str) -> str | None:
         """Find the item that a table means by its name, or by its image's name or path, with or without the suffix.
 
-        Of a path each folder has to be one of the image's, in their order, as that of the images may stand between.
+        Of images of one name the folders decide, from the first on from which they are all the image's, in their order.
 
         Returns:
             The item's name; empty for an image that is not among them, and None for none at all.
@@ -90,9 +90,12 @@ class FoundItems:
         for whole in (given, *([] if folders else [stem_of(name)])):
             if whole in self._names:
                 return whole
-        fitting = {item for image, item in self._by_stem.get(stem_of(name), ()) if _in_order(folders, image.parts)}
-        items = fitting - {""}
-        return next(iter(items or fitting), None) if len(items) <= 1 else None
+        found, folders = self._by_stem.get(stem_of(name), []), [nfc(each.casefold()) for each in folders]
+        fitting = found if len(found) == 1 or not folders else []
+        for start in () if fitting else range(len(folders)):
+            fitting = fitting or [each for each in found if _in_order(folders[start:], each[0].parts)]
+        items = {item for _, item in fitting} - {""}
+        return next(iter(items or {""} if fitting else ()), None) if len(items) <= 1 else None
 
     @cached_property
     def _names(self) -> set[str]:
@@ -109,7 +112,7 @@ class FoundItems:
 
 
 def _in_order(wanted: Sequence[str], parts: Sequence[str]) -> bool:
-    left = iter(parts)
+    left = iter(nfc(part.casefold()) for part in parts)
     return all(each in left for each in wanted)
 
 

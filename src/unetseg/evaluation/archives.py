@@ -20,7 +20,7 @@ from unetseg.images.fingerprint import FINGERPRINT
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming
-from unetseg.splitting.groups import connected, joined, names_groups
+from unetseg.splitting.groups import joined
 from unetseg.splitting.relatives import BLOCK, find_relatives
 
 
@@ -125,6 +125,4 @@ def _wrong_pixels(arrays: Path, size: int, zooming: Zooming) -> dict[str, str]:
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:
     ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
-    if names_groups(together):
-        return joined(together, ids)
-    return connected(ids, find_relatives(ids, np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs)
+    return joined(together, ids, find_relatives(ids, np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs)

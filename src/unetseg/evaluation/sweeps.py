@@ -49,13 +49,13 @@ def read_sweep(
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
         scored: tells of a finished experiment's revision whether the metrics are its own.
-        but: names of experiments to pass over.
+        but: revisions of experiments to pass over.
     """
     runs, unfinished = [], {}
-    for name, experiment in named_experiments(shown):
-        if name in but:
+    for experiment, newest in experiments(shown):
+        if newest.get("rev") in but:
             continue
-        newest = (experiment.get("revs") or [{}])[0]
+        name = experiment.get("name") or newest.get("rev", "")[:7]
         state, data = (experiment.get("executor") or {"state": "success"})["state"], newest.get("data")
         if state != "success" or not data:
             unfinished[name] = state if state != "success" else "failed"
@@ -72,11 +72,10 @@ def read_sweep(
     return Sweep(runs, unfinished)
 
 
-def named_experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give each experiment that `dvc exp show --json` prints, with its name."""
+def experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Give each experiment that `dvc exp show --json` prints, and its newest revision: a name may be used again."""
     for experiment in (each for revision in shown for each in revision.get("experiments") or []):
-        newest = (experiment.get("revs") or [{}])[0]
-        yield experiment.get("name") or newest.get("rev", "")[:7], experiment
+        yield experiment, (experiment.get("revs") or [{}])[0]
 
 
 def varied(runs: Sequence["Run | Folds"]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ class Results:
         return done
 
     def _is_sealed(self, source: Input) -> bool:
-        seal = json.loads(self._read(self._seal_path(source)))
+        seal = self._seal(source)
         return bool((seal["key"], seal["files"]) == (self._key(source), self._hashes(source)))
 
     def edited(self, source: Input) -> list[Place]:
@@ -133,7 +133,7 @@ class Results:
         gone = "is gone; put it back, or move the edited file away to predict the image again"
         lines = []
         for source, (path, *_) in edited.items():
-            image, mask = json.loads(self._read(self._seal_path(source))).get("image"), self.files(source)["mask"]
+            image, mask = self._seal(source).get("image"), self.files(source)["mask"]
             if image not in (None, content(source.path)):
                 lines.append(f"{path}: was edited, but {source.path} {rule}")
             elif self._digest(mask) is None:
@@ -144,11 +144,14 @@ class Results:
     def _known(self, source: Input) -> list[tuple[str, str]]:
         """Give kind and hash of each file of objects that this run or one before it, of other kinds, wrote."""
         try:
-            seal = json.loads(self._read(self._seal_path(source)))
+            seal = self._seal(source)
             hashes = {**seal.get("earlier", {}), **seal["files"]}
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return []  # no seal, or one that is damaged
         return [(kind, hashes[kind]) for kind in READERS if kind in hashes]
+
+    def _seal(self, source: Input) -> dict[str, Any]:
+        return dict(json.loads(self._read(self._seal_path(source))))
 
     def _read(self, path: Path) -> bytes:
         return path.read_bytes()
@@ -221,8 +224,8 @@ class Results:
             if not objects and FORMATS[kind].needs_objects:
                 path.unlink()
         if cut:
-            rule = "so many rows of the image are held in memory; their parts are listed as objects"
-            print(printable(f"{source.path}: cut {cut} objects that are taller than {rule}"), file=sys.stderr)
+            rule = "taller than the rows that are held in memory; their parts are listed as objects"
+            print(printable(f"{source.path}: made {cut} cuts through objects that are {rule}"), file=sys.stderr)
         state_then = self._begun.pop(source, None) or self._state(source)
         write_json(self._seal_path(source), {**state_then, "files": self._hashes(source), "earlier": earlier})
 
@@ -246,15 +249,24 @@ class Results:
         write_json(self._out / "predict.json", {**self._run, "images": images})
         return images
 
-    def lacking(self, sources: Sequence[Input]) -> dict[str, list[str]]:
-        """Name by table the images that are not in it: kept from a run that did not note what the table needs."""
+    def lacking(self, sources: Sequence[Input], kept: Collection[Input]) -> dict[str, list[str]]:
+        """Name the images that a table, or a kind of file, lacks: `kept` as edited from a run that did not make it."""
         tables = [*["objects.csv"] * (self._settings.objects != "none"), *(name for name, _ in self._tables)]
-        records = self._records(sources).values()
+        records = self._records(sources)
         lists = {
-            table: [str(record.header["name"]) for record in records if not record.has(runs=table != "objects.csv")]
+            table: [each.name for each, record in records.items() if not record.has(runs=table != "objects.csv")]
             for table in tables
         }
+        hashes = {each: {**(seal := self._seal(each)).get("earlier", {}), **seal["files"]} for each in kept}
+        lists |= {
+            kind: [each.name for each in kept if kind not in hashes[each] and not self._needs_none(kind, records[each])]
+            for kind in self._writers
+        }
         return {table: names for table, names in lists.items() if names}
+
+    def _needs_none(self, kind: str, record: Record) -> bool:
+        """Tell whether an image gets no file of a kind for want of objects."""
+        return FORMATS[kind].needs_objects and record.has(runs=False) and not any(record.objects())
 
     def _records(self, sources: Sequence[Input]) -> dict[Input, Record]:
         """Read the records of the images that are done."""

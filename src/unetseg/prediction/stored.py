@@ -1,6 +1,5 @@
 """Results on any storage that fsspec knows, such as `s3://…`."""
 
-import json
 import shutil
 import tempfile
 import weakref
@@ -41,7 +40,7 @@ class StoredResults(Results):
 
     def _is_sealed(self, source: Input) -> bool:
         """See `Results`; that the files were sent is enough."""
-        seal = json.loads(self._read(self._seal_path(source)))
+        seal = self._seal(source)
         paths = {**self.files(source), "record": self._record_path(source)}
         there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
         return bool(there and seal["key"] == self._key(source))

@@ -160,10 +160,11 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
 
 
 def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) -> None:
-    """Draw the true Dice of every image against the one that was estimated from its prediction alone."""
+    """Draw the true Dice of each image against the one that was estimated from its prediction, where there is any."""
+    counted = [row for row in per_image if float(row["estimated_dice"]) or int(row["objects_predicted"])]
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="estimate is right")
-    estimated, true = _column(per_image, "estimated_dice"), _column(per_image, "dice")
+    estimated, true = _column(counted, "estimated_dice"), _column(counted, "dice")
     axes.plot(estimated, true, "o", color=BLUE, alpha=0.7, label="image")
     axes.set(xlabel="estimated Dice", ylabel="true Dice", xlim=(0, 1), ylim=(0, 1), title="Estimated and true Dice")
     axes.annotate(f"mean absolute error {estimate['mae']:.3f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
