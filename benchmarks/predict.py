@@ -49,7 +49,7 @@ def measure_speed(options: argparse.Namespace) -> None:
 
     def predict_all() -> int:
         with tempfile.TemporaryDirectory() as out:
-            results = Results(Path(out), settings, (), options.model, tuning.estimate)
+            results = Results(Path(out), settings, (), options.model, tuning)
             outcomes = list(FilePredictor(predictor, Zooming(settings, tuning)).predict(sources, results))
             results.gather(sources)
         return sum(outcome is not None for outcome in outcomes)
