@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
-from skimage.measure import label
 
+from unetseg.annotations.label_images import no_label_image
 from unetseg.annotations.palettes import read_palette, told_by_palette
 from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
@@ -33,9 +33,6 @@ MAX_OBJECTS = 65_535
 JPEG = b"\xff\xd8\xff"
 OBJECT_VALUES = (255, 1, 65535)
 LONE = 2  # in 16 bit: one object, which may be in parts, as `import` writes it
-BARE = (
-    "none of which is 0, the background; ilastik numbers classes from 1, so save its objects as 255 and the rest as 0"
-)
 RULE = "a mask holds 0 for background and 255 (or 1) for the object"
 LABELS_RULE = f"{RULE}, a label image holds 0 for background and a whole number for each object"
 
@@ -56,7 +53,7 @@ def blank(height: int, width: int) -> Stored:
 def is_label_image(labels: Values, objects: int) -> bool:
     """Tell whether `read_labels` will give back these objects, numbered without gaps from 1, or a single one as 2."""
     found = np.unique(labels[labels > 0])
-    return not objects or (not _holds_parts(found, labels) and _no_labels(labels, objects) is None)
+    return not objects or (not _holds_parts(found, labels) and no_label_image(labels, objects) is None)
 
 
 def read_mask(path: Path, image: Stored | None) -> Region:
@@ -97,7 +94,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
     if _holds_parts(objects, values):
         return number_parts(values > 0, path)
     lossy = path.read_bytes().startswith(JPEG)
-    problem = "which JPEG blurs, so save it as PNG" if lossy else _no_labels(parts, len(objects))
+    problem = "which JPEG blurs, so save it as PNG" if lossy else no_label_image(parts, len(objects))
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
         raise InputError(f"{path}: {wrong}; {LABELS_RULE}")
@@ -210,66 +207,6 @@ def _holds_parts(objects: Shaped[np.ndarray, " found"], values: Values) -> bool:
     if len(objects) != 1 or _is_mask(objects, values.dtype):
         return _is_mask(objects, values.dtype)
     return not (values.dtype == np.uint16 and objects[0] == LONE) and not values.all()
-
-
-def _no_labels(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
-    """Say why values, from 1 without gaps, cannot be objects' numbers but are a grey picture, blurred edges or classes.
-
-    Few values of label images lie along larger ones, or in several clumps of objects; of masks that were resized,
-    blurred or divided into classes, most do. benchmarks/label_images.py counts what is told apart.
-    """
-    left, right = parts[:, :-1], parts[:, 1:]
-    both = (left > 0) & (right > 0)
-    if np.count_nonzero(both & (left != right)) > np.count_nonzero(both) / 2 and both.sum() > 2 * objects:
-        return "which change from pixel to pixel as in a grey picture"
-    if parts.all():
-        return BARE
-    return _of_edges_or_classes(parts, objects) if objects > 1 else None
-
-
-def _of_edges_or_classes(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
-    """Say why values stand for the edges of objects or their classes; see `_no_labels`."""
-    placed = label(parts, background=0, connectivity=1)
-    places = int(placed.max())
-    if places > 4 * objects + 8:
-        return f"in {places:,} places as at blurred edges"
-    there = parts > 0
-    along = there & (cv2.dilate(parts.astype(np.float32), np.ones((3, 3))) > parts)
-    pixels, edges = (np.bincount(parts[each], minlength=objects + 1)[1:] for each in (there, along))
-    if 2 * np.count_nonzero(edges >= 0.9 * pixels) > objects - 1:
-        return "of which most lie along larger ones as at blurred edges"
-    if _surrounds(parts, objects):
-        return "of which one lies all around most others, as a border does"
-    clumps, clump = cv2.connectedComponents(there.view(np.uint8), connectivity=8)
-    value_of, clump_of = np.zeros((2, places + 1), np.int64)
-    value_of[placed], clump_of[placed] = parts, clump
-    pairs = np.unique(value_of[1:] * clumps + clump_of[1:])
-    apart = np.bincount(pairs // clumps) > 1  # parts of an object that another one cuts are in one clump
-    many = 2 * np.count_nonzero(apart) > objects or len(pairs) >= 2 * objects
-    return f"in {len(pairs):,} places far apart as of classes" if many else None
-
-
-def _surrounds(parts: Integer[np.ndarray, "height width"], objects: int) -> bool:
-    """Tell whether one value lies all around more than half of the others, as 255 does in Pascal VOC.
-
-    Of two values the inner one has to be the larger: small objects may lie within others.
-    """
-    pairs = []
-    for one, other in ((parts[1:], parts[:-1]), (parts[:, 1:], parts[:, :-1])):
-        differ = one != other
-        ends = one[differ].astype(np.int64), other[differ].astype(np.int64)
-        pairs += [np.unique(first * (objects + 1) + second) for first, second in (ends, ends[::-1])]
-    inner, outer = np.divmod(np.unique(np.concatenate(pairs)), objects + 1)
-    closed = np.ones(objects + 1, np.bool_)
-    closed[0] = False
-    closed[inner[outer == 0]] = False  # beside the background
-    for end in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
-        closed[end] = False  # what lies beyond is not known
-    around = np.bincount(outer[closed[inner]], minlength=objects + 1)
-    if objects == 2:
-        sizes = np.bincount(parts.ravel())
-        return bool(around.max() and sizes[around.argmax()] < sizes[3 - around.argmax()])
-    return bool(2 * around.max() > objects - 1)
 
 
 def _mismatch(mask: Stored, image: Stored) -> str | None:

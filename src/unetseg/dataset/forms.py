@@ -61,8 +61,8 @@ def find_items(
                 found.left_out += walked.left_out
                 found.warnings = [*walked.warnings, *found.warnings]
                 used = {item.image for item in found.items}
-                found.others = [file for file, kind in kinds.items() if kind == "raster" and file not in used]
-                found.others = [file for file in found.others if not any(map(is_of_objects, folders_of(file, folder)))]
+                unused = (file for file, kind in kinds.items() if kind == "raster" and file not in used)
+                found.others = [file for file in unused if not any(map(is_of_objects, folders_of(file, folder)))]
                 if packed := [file for file, kind in kinds.items() if kind == "archive"]:
                     rule = "archives are not unpacked; name them as sources, too"
                     found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")

@@ -90,12 +90,15 @@ class FoundItems:
         for whole in (given, *([] if folders else [stem_of(name)])):
             if whole in self._names:
                 return whole
-        found, folders = self._by_stem.get(stem_of(name), []), [nfc(each.casefold()) for each in folders]
-        fitting = found if len(found) == 1 or not folders else []
-        for start in () if fitting else range(len(folders)):
-            fitting = fitting or [each for each in found if _in_order(folders[start:], each[0].parts)]
-        items = {item for _, item in fitting} - {""}
-        return next(iter(items or {""} if fitting else ()), None) if len(items) <= 1 else None
+        found = fitting = self._by_stem.get(stem_of(name), [])
+        parts = [nfc(each.casefold()) for each in folders]
+        if parts and len(found) > 1:
+            tried = ([each for each in found if _in_order(parts[start:], each[0])] for start in range(len(parts)))
+            fitting = next(filter(None, tried), [])
+        items = {item for _, item in fitting if item}
+        if len(items) > 1 or not fitting:
+            return None
+        return items.pop() if items else ""
 
     @cached_property
     def _names(self) -> set[str]:
@@ -111,8 +114,8 @@ class FoundItems:
         return by_stem
 
 
-def _in_order(wanted: Sequence[str], parts: Sequence[str]) -> bool:
-    left = iter(nfc(part.casefold()) for part in parts)
+def _in_order(wanted: Sequence[str], image: Path) -> bool:
+    left = iter(nfc(part.casefold()) for part in image.parts)
     return all(each in left for each in wanted)
 
 
