@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 import psutil
+
+from unetseg.files import write_csv
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 256  # image.size in params.yaml
@@ -58,7 +61,12 @@ def run(*command: str | Path) -> tuple[float, float]:
 
 def preprocess(samples: Path, folder: Path) -> float:
     """Run the stage; give its peak memory."""
-    outputs = "--out", folder / "arrays", "--report", folder / "preprocess.json"
+    rows = [
+        {"path": path.relative_to(samples).as_posix(), "bytes": path.stat().st_size}
+        for path in sorted(samples.glob("*/*/*"))
+    ]
+    write_csv(folder / "listing.csv", rows, ["path", "bytes"])
+    outputs = "--listing", folder / "listing.csv", "--out", folder / "arrays", "--report", folder / "preprocess.json"
     return run("stages/preprocess.py", "--samples", samples, *outputs)[1]
 
 
@@ -99,7 +107,7 @@ def compare_memory(samples: Path, folder: Path) -> None:
     again.mkdir()
     for sample in samples.iterdir():
         for copy in range(COPIES):
-            (again / f"{sample.name}-{copy}").symlink_to(sample)
+            shutil.copytree(sample, again / f"{sample.name}-{copy}", copy_function=os.link)
     once, often = preprocess(samples, folder), preprocess(again, folder)
     print(f"peak memory: {once:.0f} MiB; on {COPIES} times as many samples {often:.0f} MiB, {often / once - 1:+.1%}")
 

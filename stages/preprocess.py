@@ -6,10 +6,15 @@ from pathlib import Path
 from unetseg import files, stage
 from unetseg.config import Params
 from unetseg.dataset.arrays import write_arrays
+from unetseg.dataset.listing import check_listed
 
 
-def main(params: Params, samples: Path, out: Path, report: Path) -> None:
-    """Write the arrays of every sample below `samples` into `out`, and what is wrong with samples into `report`."""
+def main(params: Params, samples: Path, listing: Path, out: Path, report: Path) -> None:
+    """Write the arrays of every sample below `samples` into `out`, and what is wrong with samples into `report`.
+
+    `samples` have to be as `unzip` listed them.
+    """
+    check_listed(samples, listing)
     image, data = params.image, params.data
     findings = write_arrays(
         samples,

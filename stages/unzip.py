@@ -7,6 +7,7 @@ from unetseg import stage
 from unetseg.config import Params, check_against_data
 from unetseg.dataset.archive import check_external, extract, opened
 from unetseg.dataset.groups import find_groups
+from unetseg.dataset.listing import write_listing
 from unetseg.files import write_csv
 
 
@@ -22,7 +23,7 @@ def main(params: Params, out: Path, listing: Path, groups: Path) -> None:
         extract(contents, out)
     together = find_groups(params.data, archive, out, contents.ids)
     write_csv(groups, together, list(together[0]) if together else ["id", "group"])
-    write_csv(listing, contents.table, ["path", "bytes", "crc32"])
+    write_listing(listing, contents)
     for line in contents.told_left_out():
         print(f"{archive}: {line}", file=sys.stderr)
 

@@ -164,6 +164,25 @@ def test_an_edited_output_never_alters_the_cache(project):
     assert output.read_bytes() == whole
 
 
+def test_an_edited_copy_of_a_mask_is_told_before_it_is_used_and_unpacked_again_as_told(project):
+    mask = project.folder / "data" / "unzipped" / "00" / "masks" / "0.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(b"edited")
+    project.change({"image": {"size": 48}})
+    status, printed = project.try_run("dvc", "repro", "preprocess")
+    assert status != 0
+    assert "data/unzipped: is not as it was unpacked: 00/masks/0.png has 6 bytes" in printed
+    project.run(*re.search("`(dvc repro [^`]*)`", printed)[1].split())
+    assert mask.read_bytes() == whole
+    assert ran(project.dvc("repro", "preprocess")) == ["preprocess"]
+
+
+def test_unpacked_samples_that_were_removed_are_unpacked_again(project):
+    remove(project.folder / "data" / "unzipped")
+    assert ran(project.dvc("repro", "preprocess")) == ["unzip"]
+    assert (project.folder / "data" / "unzipped" / "00" / "masks" / "0.png").is_file()
+
+
 def test_a_training_that_cannot_start_says_how_to_get_the_last_model_back(project):
     model = project.folder / "models" / "unet_model.keras"
     whole = model.read_bytes()

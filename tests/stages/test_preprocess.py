@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from unetseg.errors import InputError
+from unetseg.files import write_csv
 from unetseg.params_file import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,18 @@ def zoo(root):
     }
 
 
+def listing(root):
+    """List the files of the samples, as `unzip` does."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    rows = [{"path": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, "crc32": ""} for path in files]
+    write_csv(root.with_suffix(".csv"), rows, ["path", "bytes", "crc32"])
+    return root.with_suffix(".csv")
+
+
+def preprocess(params, root, out):
+    STAGE["main"](params, root, listing(root), out / "arrays", out / "report.json")
+
+
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory):
     root = tmp_path_factory.mktemp("broken")
@@ -113,7 +126,7 @@ def broken(tmp_path_factory):
 def test_every_problem_of_a_data_set_is_listed_at_once(broken, tmp_path):
     root, expected = broken
     with pytest.raises(InputError) as caught:
-        STAGE["main"](PARAMS, root, tmp_path / "arrays", tmp_path / "report.json")
+        preprocess(PARAMS, root, tmp_path)
     *lines, last = str(caught.value).splitlines()
     unusable = [line for line in lines if not line.startswith(f"{root}/pixel/masks")]
     assert unusable == [f"{root}/{name}/{problem}" for name, problem in expected.items()]
@@ -123,7 +136,7 @@ def test_every_problem_of_a_data_set_is_listed_at_once(broken, tmp_path):
 
 def test_with_skip_the_good_samples_go_on_and_the_bad_ones_are_reported(broken, tmp_path, capsys):
     root, expected = broken
-    STAGE["main"](SKIP, root, tmp_path / "arrays", tmp_path / "report.json")
+    preprocess(SKIP, root, tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["samples"], report["used"], report["warnings"]) == (17, 1, [])
     assert [skipped["id"] for skipped in report["skipped"]] == list(expected)
@@ -138,7 +151,7 @@ def test_usable_oddities_are_warnings(tmp_path, capsys):
     sample(tmp_path / "in" / "overlapping", masks=[SPOT, SPOT])
     sample(tmp_path / "in" / "empty", masks=[SPOT * 0])
     sample(tmp_path / "in" / "equal", SPOT, [SPOT])
-    STAGE["main"](PARAMS, tmp_path / "in", tmp_path / "arrays", tmp_path / "report.json")
+    preprocess(PARAMS, tmp_path / "in", tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["samples"], report["used"], report["skipped"]) == (3, 3, [])
     errors = capsys.readouterr().err
@@ -152,7 +165,7 @@ def test_sixteen_bit_float_and_palette_images_are_used(tmp_path):
     sample(tmp_path / "in" / "b", GREY.astype(np.float32) / 255, name="i.tif")
     sample(tmp_path / "in" / "c", GREY)
     sample(tmp_path / "in" / "d", GREY, name="i.bmp")
-    STAGE["main"](PARAMS, tmp_path / "in", tmp_path / "arrays", tmp_path / "report.json")
+    preprocess(PARAMS, tmp_path / "in", tmp_path)
     images = np.load(tmp_path / "arrays" / "images.npy").astype(int)
     assert abs(images - images[2]).max() <= 1
 
@@ -160,17 +173,18 @@ def test_sixteen_bit_float_and_palette_images_are_used(tmp_path):
 def test_a_data_set_without_foreground_is_refused(tmp_path):
     sample(tmp_path / "in" / "a", masks=[SPOT * 0])
     with pytest.raises(InputError, match=r"^no mask has any foreground"):
-        STAGE["main"](SKIP, tmp_path / "in", tmp_path / "arrays", tmp_path / "report.json")
+        preprocess(SKIP, tmp_path / "in", tmp_path)
 
 
 def test_a_bad_sample_is_lines_on_stderr_and_exit_status_1(tmp_path):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     sample(tmp_path / "in" / "a", None)
     sample(tmp_path / "in" / "b")
-    command = [sys.executable, ROOT / "stages" / "preprocess.py", "--samples", "in", "--out", "o", "--report", "r.json"]
+    outputs = ["--listing", listing(tmp_path / "in").name, "--out", "o", "--report", "r.json"]
+    command = [sys.executable, ROOT / "stages" / "preprocess.py", "--samples", "in", *outputs]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "\nin/a/images: no image; a sample has exactly one\n1 of 2 samples" in done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "params.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "in.csv", "params.yaml"]

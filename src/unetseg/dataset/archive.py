@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any
 
 from unetseg.config import DataSettings
 from unetseg.dataset.layout import ICON, IMPORT, find_layout
@@ -58,12 +57,6 @@ class Contents:
     ids: list[str]
     members: dict[str, zipfile.ZipInfo]
     left_out: list[str]
-
-    @property
-    def table(self) -> list[dict[str, Any]]:
-        """List the files to be extracted with their sizes and checksums, sorted; equal lists mean equal samples."""
-        files = sorted((path, member) for path, member in self.members.items() if not path.endswith("/"))
-        return [{"path": path, "bytes": file.file_size, "crc32": f"{file.CRC:08x}"} for path, file in files]
 
     def told_left_out(self) -> list[str]:
         """Say in a line, if any, which files belong to no sample."""

@@ -66,15 +66,17 @@ def _unfilter(
 ) -> tuple[tuple[slice, slice], UInt8[np.ndarray, "rows columns"]]:
     """Undo the filters of PNG, each of which makes zeros of zeros below, right of or between zeros.
 
-    So nothing stands above the first row that is not zero as it is stored. Below the last one goes on what its own
-    values and the filters make of the row after it: mostly nothing.
+    So nothing stands above the first row or left of the first column that is not zero as it is stored. Below the last
+    row and right of the last column goes on what the filters make of the one before it: mostly nothing.
     """
-    _, top, _, height = cv2.boundingRect(filtered[:, 1:])
-    for rows in (filtered[top : top + height + 1], filtered[top:]):
-        packed = zlib.compress(rows.tobytes(), 0)  # as in a PNG, whose filters Pillow undoes
-        picture = Image.frombytes("L", (rows.shape[1] - 1, len(rows)), packed, "zip", "L")
-        left, first, right, stop = picture.getbbox() or (0, 0, 0, 0)
-        if stop < len(rows):
+    left, top, width, height = cv2.boundingRect(filtered[:, 1:])
+    numbers, stored = filtered[top:, :1], filtered[top:, 1 + left :]
+    for rows, columns in ((height + 1, width + 1), stored.shape):
+        part = np.hstack([numbers[:rows], stored[:rows, :columns]])
+        packed = zlib.compress(part.data, 0)  # as in a PNG, whose filters Pillow undoes
+        picture = Image.frombytes("L", (part.shape[1] - 1, len(part)), packed, "zip", "L")
+        first, upper, right, lower = picture.getbbox() or (0, 0, 0, 0)
+        if lower < len(part) and right < part.shape[1] - 1:
             break
-    values = np.asarray(picture.crop((left, first, right, stop))).reshape(stop - first, right - left)
-    return (slice(top + first, top + stop), slice(left, right)), values
+    values = np.asarray(picture)[upper:lower, first:right]
+    return (slice(top + upper, top + lower), slice(left + first, left + right)), values

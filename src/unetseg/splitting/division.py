@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
-from unetseg.splitting.experiments import Rows, describe_experiments, find_experiments, given_experiments
 from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
-from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
+from unetseg.splitting.splits import Rows, describe, experiment_split, share_out, stratum
 
 
 class Division(NamedTuple):
@@ -47,6 +46,8 @@ def divide(
     groups = joined(given, strata, relatives.pairs)
     wanted, told = settings.model_dump(), dict[str, Any]()
     if settings.method == "experiment":
+        from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments  # noqa: PLC0415 - scikit-learn takes a second
+
         experiments, origin = given_experiments(rows, given) or (
             find_experiments(rows, appearances(), groups),
             "kind, size, intensity, colour and sharpness",

@@ -10,9 +10,7 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from unetseg.splitting.splits import stratum
-
-Rows = Sequence[Mapping[str, Any]]  # of samples.csv
+from unetseg.splitting.splits import Rows, stratum
 
 MOST = 20  # experiments that are looked for
 

@@ -8,13 +8,13 @@ of the ids does not matter. A split gives the subset of each id.
 import functools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
-
-from sklearn.model_selection import train_test_split
 
 from unetseg.errors import InputError
 from unetseg.splitting.groups import choose_groups, connected
+
+Rows = Sequence[Mapping[str, Any]]  # of samples.csv
 
 SUBSETS = ("train", "validation", "test")
 
@@ -31,6 +31,8 @@ def random_split(ids: Iterable[str], *, validation: float, test: float, seed: in
     Raises:
         InputError: if a subset would be empty; that of test may be, if `test` is 0.
     """
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - takes a second
+
     names = sorted(ids)
     validated, tested = _counts(len(names), validation, test, f"split.test={test:g}")
     rest, test_ids = train_test_split(names, test_size=tested, random_state=seed) if tested else (names, None)
