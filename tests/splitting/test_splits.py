@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from unetseg.errors import InputError
 from unetseg.splitting.splits import SUBSETS, describe, grouped_split, kfold_split, random_split, share_out, stratum
@@ -67,6 +68,16 @@ def test_another_seed_gives_another_split(method):
     groups, strata = _data([2] * 40)
     asked = {"method": method, **SHARES, "folds": 3, "fold": 1}
     assert share_out(groups, strata, seed=1, **asked) != share_out(groups, strata, seed=2, **asked)
+
+
+@pytest.mark.parametrize(("count", "seed"), [(10, 0), (33, 7), (664, 2**32 - 1)])
+def test_a_random_split_is_that_of_scikit_learn(count, seed):
+    names = [f"{number:03}" for number in range(count)]
+    rest, test = train_test_split(names, test_size=round(0.1 * count), random_state=seed)
+    train, validation = train_test_split(rest, test_size=round(0.2 * count), random_state=seed)
+    subsets = random_split(names, validation=0.2, test=0.1, seed=seed)
+    for subset, wanted in (("train", train), ("validation", validation), ("test", test)):
+        assert {name for name, given in subsets.items() if given == subset} == set(wanted)
 
 
 def test_a_random_split_has_the_sizes_that_were_asked_for():

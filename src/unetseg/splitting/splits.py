@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from unetseg.errors import InputError
 from unetseg.splitting.groups import choose_groups, connected
 
@@ -31,12 +33,10 @@ def random_split(ids: Iterable[str], *, validation: float, test: float, seed: in
     Raises:
         InputError: if a subset would be empty; that of test may be, if `test` is 0.
     """
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - takes a second
-
     names = sorted(ids)
     validated, tested = _counts(len(names), validation, test, f"split.test={test:g}")
-    rest, test_ids = train_test_split(names, test_size=tested, random_state=seed) if tested else (names, None)
-    train_ids, validation_ids = train_test_split(rest, test_size=validated, random_state=seed)
+    test_ids, rest = _drawn(names, tested, seed) if tested else (None, names)
+    validation_ids, train_ids = _drawn(rest, validated, seed)
     return _subsets(train_ids, validation_ids, test_ids)
 
 
@@ -167,6 +167,12 @@ def _contents(
         "groups": len({groups[name] for name in members}),
         "kinds": {kind: kinds[kind] for kind in sorted(set(strata.values()))},
     }
+
+
+def _drawn(names: Sequence[str], count: int, seed: int) -> tuple[list[str], list[str]]:
+    """Draw so many names, and give them and the others: what scikit-learn's train_test_split gives after a second."""
+    order = np.random.RandomState(seed).permutation(len(names))
+    return [names[place] for place in order[:count]], [names[place] for place in order[count:]]
 
 
 def _with_validation(
