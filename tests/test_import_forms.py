@@ -365,7 +365,7 @@ def test_two_files_of_rois_of_one_image_are_refused_and_not_added_up(tmp_path, c
             file.write_bytes(content)
     with pytest.raises(SystemExit):
         main(["import", str(tmp_path / "x"), "--out", str(tmp_path / "a.zip")])
-    names = f"{Path(one).name} and {Path(other).name}"
+    names = f"{one} and {other}"
     assert f"{tmp_path}/x/a.png: has two files of objects, {names}; keep one\n" in capsys.readouterr().err
 
 

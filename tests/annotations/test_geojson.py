@@ -7,6 +7,7 @@ from hypothesis import given
 from labelled import in_two_goes, label_images, painted, ring_and_dot
 
 from unetseg.annotations.geojson import read_geojson, write_geojson
+from unetseg.annotations.regions import REGIONS, TOLD
 from unetseg.errors import InputError
 
 
@@ -128,7 +129,7 @@ def test_an_annotation_around_other_objects_is_left_out_and_counted(tmp_path):
     inside = [feature(square(5, 5, 10)), feature(square(30, 30, 10), "annotation")]
     assert read(tmp_path, feature(square(1, 1, 60), "annotation"), *inside) == (
         [100, 100],
-        {"annotations around other objects": 1},
+        {"annotations around other objects": 1, REGIONS: 1},
     )
     old = feature(square(1, 1, 60), id="PathAnnotationObject")
     del old["properties"]
@@ -141,6 +142,13 @@ def test_annotations_that_hold_no_other_object_are_objects(tmp_path):
     assert read(tmp_path, apart[0], apart[0]) == ([100, 100], {})
     pierced = feature([*square(0, 0, 30), *square(5, 5, 12)], "annotation")
     assert read(tmp_path, pierced, apart[0]) == ([900 - 144, 100], {})
+
+
+def test_an_annotation_that_may_be_a_region_is_an_object_and_counted(tmp_path):
+    alone = feature(square(2, 2, 60), "annotation")
+    assert read(tmp_path, alone) == ([3600], {REGIONS: 1})  # the image is of 64x64
+    assert read(tmp_path, feature(square(2, 2, 40), "annotation")) == ([1600], {})
+    assert TOLD[REGIONS].startswith("taken as objects")
 
 
 def test_a_cell_is_its_outline_and_its_nucleus_is_counted(tmp_path):
@@ -163,7 +171,7 @@ def test_objects_below_others_are_read_at_any_depth(tmp_path):
     cell, region, core = feature(square(5, 5, 10)), feature(square(2, 2, 30), "annotation"), feature(square(0, 0, 60))
     core["properties"] = {"objectType": "tmaCore", "childObjects": [region, feature(square(40, 40, 5), "annotation")]}
     region["properties"]["childObjects"] = [cell]
-    left_out = {"tiles, cores and roots of QuPath": 1, "annotations around other objects": 1}
+    left_out = {"tiles, cores and roots of QuPath": 1, "annotations around other objects": 1, REGIONS: 1}
     assert read(tmp_path, core) == ([100, 25], left_out)
 
 

@@ -138,7 +138,7 @@ def test_polygons_of_one_instance_are_parts_of_one_object(tmp_path):
         ({"size": 3, "counts": [0, 168]}, "has the size 3, the image 12x14"),
         ([[10**400, 1, 1, 2, 3, 4]], "its polygon 1 is .*, not x and y of each corner"),
         ([[1, 1, 4, 1, 4, 3], [1, 1, 4, 1, 4]], "its polygon 2 is .*1, 1, 4, 1, 4.*, not x and y of each corner"),
-        ([1, 1, 4, 1, 4, 3], "its polygon 1 is 1, not x and y of each corner"),
+        ([1, 1, 4, 1, 4], "its polygon 1 is .*1, 1, 4, 1, 4.*, not x and y of each corner"),
         ([[[1, 1], [4]]], "its polygon 1 is .*, not x and y of each corner"),
         (None, "its segmentation is None, neither polygons nor run lengths"),
     ],
@@ -208,12 +208,23 @@ def test_annotations_of_no_image_are_a_problem_and_the_others_are_read(tmp_path)
     assert len(found.readers["a.png"](12, 14).regions) == 1
 
 
-def test_a_polygon_written_in_pairs_is_one_and_a_part_without_an_area_is_counted(tmp_path):
-    pairs = [[1, 1], [4, 1], [4, 3], [1, 3]]
-    (tmp_path / "a.json").write_text(coco_of(pairs, [pairs], [[1, 1, 4, 1], [1, 1, 4, 1, 4, 3, 1, 3]]))
+def test_a_polygon_written_alone_or_in_pairs_is_one_and_a_part_without_an_area_is_counted(tmp_path):
+    pairs, alone = [[1, 1], [4, 1], [4, 3], [1, 3]], [1, 1, 4.0, 1, 4, 3, 1, 3]  # alone: VGG Image Annotator
+    (tmp_path / "a.json").write_text(coco_of(pairs, [pairs], alone, [[1, 1, 4, 1], [1, 1, 4, 1, 4, 3, 1, 3]]))
     found = read_coco(tmp_path / "a.json").readers["a.png"](12, 14)
-    assert [region.mask.sum() for region in found.regions] == [6, 6, 6]
+    assert [region.mask.sum() for region in found.regions] == [6, 6, 6, 6]
     assert found.left_out == {"parts of under 3 corners": 1}
+
+
+def test_rows_that_the_bowl_ignored_are_counted_and_an_example_of_a_submission_is_refused(tmp_path):
+    rows = "a,1 2,Private", "b,1 1,Ignored", "c,1 1,Ignored"
+    (tmp_path / "s.csv").write_text("\n".join(["ImageId,EncodedPixels,Usage", *rows, ""]))
+    table = read_bowl(tmp_path / "s.csv")
+    assert ([*table.readers], table.problems) == (["a"], [])
+    assert table.left_out == {"rows of run lengths whose Usage is Ignored": 2}
+    (tmp_path / "s.csv").write_text("ImageId,EncodedPixels\na,1 1\nb,1 1\n")
+    with pytest.raises(InputError, match=r"s\.csv: names the first pixel of each of its 2 images, as an example"):
+        read_bowl(tmp_path / "s.csv")
 
 
 @pytest.mark.parametrize(

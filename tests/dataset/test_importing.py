@@ -529,6 +529,66 @@ def test_two_folders_of_images_beside_one_of_objects_are_problems_that_name_both
         imported("in")
 
 
+def test_each_folder_of_images_is_paired_with_the_folder_of_objects_that_is_named_after_it():
+    for part, names in {"train": "ab", "train_labels": "abc", "val": "a", "val_labels": "a", "test": "c"}.items():
+        for name in names:
+            png(Path(f"in/{part}/{name}.png"), MASK if "labels" in part else IMAGE)
+    names, _, summary = imported("in")
+    assert names == ["b", "train_a", "val_a"]
+    assert summary.problems == ["in: 1 files of objects have no image, such as train_labels/c.png"]
+    assert summary.warnings == ["in: 1 images have no file of objects, such as test/c.png"]
+
+
+def test_several_numbered_masks_of_an_image_are_refused_with_where_files_of_one_object_each_belong():
+    pair("in/a", "in/b")
+    png(Path("in/b_mask_1.png"), MASK)
+    names, _, summary = imported("in")
+    assert names == ["a"]
+    two = (
+        "has two files of objects, b_mask.png and b_mask_1.png; keep one; files of one object each belong into masks/b"
+    )
+    assert (summary.problems, summary.warnings) == ([f"in/b.png: {two}"], [])
+
+
+def test_two_folders_of_masks_are_named_where_they_are_in_each_others_way():
+    pair("in/x/c")
+    for folder in ("images", "masks", "labels"):
+        png(Path(f"in/{folder}/a.png"), IMAGE if folder == "images" else MASK)
+    assert "has two files of objects, labels/a.png and masks/a.png; keep one" in imported("in")[2].problems[0]
+
+
+def test_sample_folders_with_masks_are_taken_before_tables_of_other_images():
+    sample("in/train/a", "in/train/b")
+    png(Path("in/test/c/images/c.png"), IMAGE)
+    Path("in/solution.csv").write_text("ImageId,EncodedPixels\nc,1 2\n")
+    names, _, summary = imported("in")
+    assert (names, summary.problems) == (["a", "b"], ["in/test/c: has no masks"])
+    assert summary.left_out["files not looked at, as sample folders were taken, such as solution.csv"] == 1
+    assert imported("in", form="rle")[0] == ["c"]
+
+
+def test_masks_of_a_format_that_is_not_read_and_archives_are_named_where_nothing_else_is_there():
+    png(Path("in/images/a.png"), IMAGE)
+    Path("in/masks").mkdir()
+    Path("in/masks/a.gif").write_bytes(b"GIF89a")
+    with zipfile.ZipFile("in/more.zip", "w") as archive:
+        archive.writestr("a.png", b"")
+    with pytest.raises(InputError) as caught:
+        imported("in")
+    assert str(caught.value).splitlines()[:2] == [
+        "in: 1 files are of a format that is not read, such as masks/a.gif",
+        "in: 1 archives are not unpacked; name them as sources, too, such as more.zip",
+    ]
+
+
+def test_json_of_other_programs_is_counted_and_no_problem():
+    pair("in/a")
+    Path("in/a.json").write_text('{"version": "2.0", "item": {"name": "a.png"}, "annotations": []}')
+    names, _, summary = imported("in")
+    assert (names, summary.problems) == (["a"], [])
+    assert summary.left_out["files of no known form, such as a.json"] == 1
+
+
 def test_a_folder_of_pairs_may_be_named_after_objects():
     pair("in/my seg/a")
     assert imported("in")[0] == ["a"]

@@ -157,7 +157,7 @@ def test_only_the_suffix_of_an_image_is_taken_from_a_name(tmp_path):
 def test_a_table_that_cannot_be_read_is_named_and_the_pairs_beside_it_are_found(tmp_path):
     png(tmp_path / "x.png", IMAGE)
     png(tmp_path / "x_mask.png", IMAGE * 0)
-    (tmp_path / "old.json").write_text('{"annotations": [')
+    (tmp_path / "old.json").write_text('{"images": [')
     found = find_items(tmp_path)
     assert [item.name for item in found.items] == ["x"]
     assert [line.split(" (")[0] for line in found.problems] == [f"{tmp_path}/old.json: is not JSON"]

@@ -116,7 +116,8 @@ def read_coco(path: Path) -> Table:
         read = partial(_read_instances, where, image, instances[number], categories)
         readers[name] = partial(refuse, f"{where}: {rule}") if rule else read
     lost = f"{path}: {len(strays)} annotations are of no image that it lists"
-    return Table(readers, [f"{lost}, first {each.get('id')}, of image {each.get('image_id')}" for each in strays[:1]])
+    problems = [f"{lost}, first {each.get('id')}, of image {each.get('image_id')}" for each in strays[:1]]
+    return Table(readers, problems, Counter())
 
 
 def _as_text(number: Any) -> str:
@@ -165,13 +166,14 @@ def _class(number: Any, categories: dict[str, str]) -> str | None:
 
 
 def _rings(segmentation: Any) -> list[Float[np.ndarray, "_ 2"]]:
-    """Read the polygons of an instance, which some programs write as a single one in pairs; none for run lengths."""
+    """Read the polygons of an instance, where some programs write a single one, in pairs or not; none for runs."""
     if isinstance(segmentation, dict):
         return []
     if not isinstance(segmentation, list):
         raise ValueError(f"its segmentation is {segmentation!r:.40}, neither polygons nor run lengths")
     pairs = len(segmentation) > 2 and all(isinstance(each, list) and len(each) == 2 for each in segmentation)
-    polygons = [segmentation] if pairs else segmentation
+    alone = pairs or (segmentation and all(isinstance(each, int | float) for each in segmentation))
+    polygons = [segmentation] if alone else segmentation
     return [corners(polygon, f"its polygon {number}") for number, polygon in enumerate(polygons, 1)]
 
 

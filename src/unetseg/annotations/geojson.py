@@ -13,6 +13,7 @@ from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
 from unetseg.annotations.regions import (
     IGNORED,
+    REGIONS,
     Annotations,
     Region,
     corners,
@@ -76,6 +77,10 @@ def read_geojson(path: Path, height: int, width: int) -> Annotations:
     around = surrounding(regions, [drawn for _, drawn in kinds])
     left_out += Counter({"annotations around other objects": len(around)})
     kept = [number for number in range(len(regions)) if number not in around]
+    beside = not all(drawn for _, drawn in kinds)
+    drawn = [regions[number].mask for number in kept if kinds[number][1]]
+    large = [mask for mask in drawn if beside or 2 * np.count_nonzero(mask) >= height * width]
+    left_out += Counter({REGIONS: len(large)})
     return Annotations([regions[number] for number in kept], left_out, Counter(kinds[number][0] for number in kept))
 
 

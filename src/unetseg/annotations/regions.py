@@ -51,7 +51,9 @@ OUTSIDE = "outlines wholly outside the image"
 CROWDS = "crowds of instances"
 SINGLE = "crowds of one connected part"
 PLANES = ("slices", "channels", "frames")
+REGIONS = "annotations that cover half of their image or more, or lie beside detections"
 TOLD = {
+    REGIONS: "taken as objects; if they are regions in which somebody looked, give them the class Ignore*",
     CROWDS: "left out, so that their pixels are background",
     SINGLE: "taken as objects, as CVAT means them",
     OUTSIDE: "left out; they may belong to another size of the image",
@@ -70,10 +72,12 @@ class Table(NamedTuple):
     Attributes:
         readers: by each image's name, as it stands in the file, what reads its objects.
         problems: a line for what belongs to none of these images.
+        left_out: how much is not used, by the reason.
     """
 
     readers: dict[str, Reader]
     problems: list[str]
+    left_out: Counter[str]
 
 
 def refuse(problem: str, _height: int, _width: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """Runs of pixels down the columns, as COCO and the Data Science Bowl have them; the Bowl's table, in and out."""
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,7 @@ CLASS_COLUMNS = {"class", "classid", "classname", "category", "categoryid", "lab
 DIGITS = 19  # from these on a number might not fit 64 bit
 COLUMNS = ("ImageId", "EncodedPixels")
 SIDES = ("height", "width")  # optional columns, which some tables spell with capitals
+EXAMPLE = {"1 1"}  # of every image the first pixel: Kaggle's sample_submission.csv
 
 
 def find_runs(
@@ -79,12 +80,15 @@ def write_bowl(path: Path, images: Sequence[Listed]) -> None:
 def read_bowl(path: Path) -> Table:
     """Read the table of run lengths; images with a row of more or fewer cells than the header are refused.
 
+    Rows whose `Usage` is "Ignored" are counted in place of read: the Bowl did not score them.
+
     Raises:
-        InputError: naming the file, if it has no columns of these names.
+        InputError: naming the file, if it has no columns of these names, or if it is an example of a submission.
     """
     texts: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     sizes: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
     cut: list[tuple[str | None, str]] = []
+    ignored = 0
     limit = csv.field_size_limit(2**31 - 1)  # an object of many runs is one long field
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -99,6 +103,8 @@ def read_bowl(path: Path) -> Table:
                 if None in row or None in row.values():
                     cells = "more" if None in row else "fewer"
                     cut.append((name, f"{path}: line {rows.line_num} has {cells} cells than the header"))
+                elif row.get("Usage") == "Ignored":
+                    ignored += 1
                 else:
                     texts[name].append((rows.line_num, text, " ".join(row[kind] for kind in kinds)))
                     sizes[name].add((row.get(stated[0]) or None, row.get(stated[1]) or None))
@@ -107,11 +113,15 @@ def read_bowl(path: Path) -> Table:
     finally:
         csv.field_size_limit(limit)
 
+    if len(texts) > 1 and {text.strip() for some in texts.values() for _, text, _ in some} == EXAMPLE:
+        rule = f"names the first pixel of each of its {len(texts)} images, as an example of a submission does"
+        raise InputError(f"{path}: {rule}; take it away")
     readers: dict[str, Reader] = {}
     for name, some in texts.items():
         readers[name] = partial(_read_texts, f"{path}: {name}", some, sizes[name])
     readers |= {name: partial(refuse, line) for name, line in cut if name is not None}
-    return Table(readers, [line for name, line in cut if name is None])
+    left_out = Counter({"rows of run lengths whose Usage is Ignored": ignored})
+    return Table(readers, [line for name, line in cut if name is None], left_out)
 
 
 def _read_texts(

@@ -9,7 +9,7 @@ from pathlib import Path
 from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import FoundItems, Item, Kinds, flat, folders_of, is_of_objects, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here
-from unetseg.dataset.pairs import find_pairs
+from unetseg.dataset.pairs import count_unread, find_pairs, tell_unknown
 from unetseg.dataset.predictions import find_predictions, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
@@ -53,6 +53,9 @@ def find_items(
         "predictions": partial(find_predictions, only_changed=only_changed),
         "layout": partial(_find_layout, insist=form == "layout"),
     }
+    if packed := [file for file, kind in kinds.items() if kind == "archive"]:
+        rule = "archives are not unpacked; name them as sources, too"
+        walked.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
     for name in forms:
         if form in (None, name) and (found := finders[name](folder, kinds)):
             walked.problems = list(dict.fromkeys([*walked.problems, *found.problems]))
@@ -63,10 +66,8 @@ def find_items(
                 used = {item.image for item in found.items}
                 unused = (file for file, kind in kinds.items() if kind == "raster" and file not in used)
                 found.others = [file for file in unused if not any(map(is_of_objects, folders_of(file, folder)))]
-                if packed := [file for file, kind in kinds.items() if kind == "archive"]:
-                    rule = "archives are not unpacked; name them as sources, too"
-                    found.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
                 return found
+    tell_unknown(walked, folder, kinds)
     suffixes = Counter(path.suffix.lower() or path.name for path in kinds).most_common(4)
     holds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes) or "nothing"
     wanted = f"of the form {form}" if form else "with images and masks that belong together"
@@ -112,16 +113,19 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems
     for place in sorted(parts.keys() - samples.keys()):
         found.problems.append(f"{place}: has no {'masks' if parts[place]['images'] else 'image'}")
     inside = sum(len(each["images"]) + len(each["masks"]) for each in parts.values())
-    found.left_out["files of no sample"] = sum(file.name.lower() not in TABLES for file in files) - inside
+    tables = [file for file, kind in files.items() if kind in TABLE_READERS]
+    count_unread(found, folder, "as sample folders were taken", tables)
+    known = inside + len(tables)
+    found.left_out["files of no sample"] = sum(file.name.lower() not in TABLES for file in files) - known
     more = found.left_out.total() and not insist and find_pairs(folder, files)
     return None if more and len(more.items) > len(found.items) else found
 
 
 FORMS: dict[str, Callable[[Path, Kinds], FoundItems | None]] = {
     "predictions": find_predictions,
+    "layout": _find_layout,
     "coco": partial(find_tables, "coco"),
     "rle": partial(find_tables, "rle"),
-    "layout": _find_layout,
     "pairs": find_pairs,
     "masks": partial(find_pairs, only="raster"),
     **{kind: partial(find_pairs, only=kind) for kind in ("roi", "geojson", "labelme")},

@@ -30,7 +30,7 @@ BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "ge
 JSON_KINDS = {
     "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
     "geojson": (b'"Feature', b'"features"', b'"geometry"'),
-    "coco": (b'"annotations"', b'"file_name"'),
+    "coco": (b'"images"', b'"image_id"', b'"file_name"'),
 }
 HEAD = 2**16  # bytes of a file that are looked at to see what it is
 
@@ -175,10 +175,14 @@ def is_of_objects(part: Path | None) -> bool:
     return part is not None and OBJECT_WORDS.search(part.name) is not None
 
 
-def group_of(file: Path, root: Path, parts: Collection[Path] = ()) -> Path:
-    """Give the folder that holds an image and its objects, or their folders: the path of both without `part_of`."""
+def group_of(file: Path, root: Path, parts: Mapping[Path, Path] | None = None) -> Path:
+    """Give the folder that holds an image and its objects, or their folders: the path of both without `part_of`.
+
+    `parts` gives what stands in place of each of them.
+    """
+    parts = parts or {}
     part = part_of(file, root, parts)
-    return part.parent / file.parent.relative_to(part) if part else file.parent
+    return parts.get(part, part.parent) / file.parent.relative_to(part) if part else file.parent
 
 
 def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
@@ -11,6 +11,7 @@ from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import (
+    OBJECT_WORDS,
     FoundItems,
     Item,
     Kinds,
@@ -22,10 +23,12 @@ from unetseg.dataset.items import (
     such_as,
 )
 from unetseg.dataset.layout import TABLES, nfc
+from unetseg.errors import printable
 from unetseg.images.names import SUFFIXES, without_ome
 
 MARK = re.compile(
-    r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$", re.IGNORECASE
+    r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)([ ._-]?\d{1,3})?$",
+    re.IGNORECASE,
 )
 ROI_SET = "RoiSet"  # what Fiji calls a zip of ROIs
 TWO = "could both be the image of its objects; keep one, or rename it (of two folders of images, import one at a time)"
@@ -51,7 +54,7 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItem
     it. Where `only` names a kind of `PAIRED`, no other is taken. The result is None if there is no pair, and nothing to
     rename.
     """
-    parts = set[Path]()
+    parts = dict[Path, Path]()
     images, objects, others = _sorted(folder, kinds, only, parts)
     if images.keys().isdisjoint(objects):
         beside = _beside_objects(kinds, folder)
@@ -113,15 +116,24 @@ def tell_unknown(found: FoundItems, folder: Path, kinds: Kinds) -> None:
         found.problems.append(f"{folder}: {len(unread)} files {rule}, {such_as(unread, folder)}")
 
 
-def _beside_objects(kinds: Kinds, root: Path) -> set[Path]:
-    """Find the folders whose name ends with a word for objects, and those beside them."""
+def _beside_objects(kinds: Kinds, root: Path) -> dict[Path, Path]:
+    """Find the folders whose name ends with a word for objects, and those beside them, each with the path of its group.
+
+    `train_labels` belongs to `train` alone, if it is there, else to all folders beside it.
+    """
     folders = {each for file in kinds for each in folders_of(file, root)}
-    holding = {each.parent for each in folders if is_of_objects(each)}
-    return {each for each in folders if each.parent in holding}
+    of_objects = {each for each in folders if is_of_objects(each)}
+    holding = {each.parent for each in of_objects}
+    groups = {each: each.parent for each in folders if each.parent in holding}
+    for each in of_objects:
+        own = each.with_name(OBJECT_WORDS.sub("", each.name) or each.name)
+        if own in folders - of_objects:
+            groups |= {each: own, own: own}
+    return groups
 
 
 def _sorted(
-    folder: Path, kinds: Kinds, only: str | None, parts: Collection[Path]
+    folder: Path, kinds: Kinds, only: str | None, parts: Mapping[Path, Path]
 ) -> tuple[_Images, _Objects, list[Path]]:
     """Give by group and stem the images, and the files of objects by their kinds; and the files of other kinds."""
     bare = [
@@ -148,7 +160,7 @@ def _sorted(
     return images, objects, others
 
 
-def _key(file: Path, rasters: set[_Key], root: Path, parts: Collection[Path]) -> tuple[_Key, bool]:
+def _key(file: Path, rasters: set[_Key], root: Path, parts: Mapping[Path, Path]) -> tuple[_Key, bool]:
     """Give the folder and stem of the image that a file is or belongs to, and whether it holds objects."""
     stem, group, part = _stem(file), group_of(file, root, parts), part_of(file, root, parts)
     base = without_ome(MARK.sub("", stem))
@@ -167,7 +179,7 @@ def _stem(file: Path) -> str:
 
 
 def _pair_problem(
-    key: _Key, images: list[Path], kind: str, files: list[Path], root: Path, parts: Collection[Path]
+    key: _Key, images: list[Path], kind: str, files: list[Path], root: Path, parts: Mapping[Path, Path]
 ) -> str | None:
     if len(images) > 1:
         return f"and {images[1].relative_to(root)} have one name and {TWO}"
@@ -177,7 +189,9 @@ def _pair_problem(
     one_each = all((group.parent, nfc(group.name)) == key for group in groups)
     if len(files) == 1 or (one_each and not any(file.suffix.lower() == ".zip" for file in files)):
         return None
-    return f"has two files of objects, {files[0].name} and {files[1].name}; keep one"
+    both = " and ".join(printable(file.relative_to(root).as_posix()) for file in files[:2])
+    each = f"; files of one object each belong into masks/{key[1]}" if kind == "raster" else ""
+    return f"has two files of objects, {both}; keep one{each}"
 
 
 def _swapped(file: Path, image: Path, known: Collection[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Join the entries of files that describe many images, such as COCO's, to the images' own files."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from unetseg.annotations.formats import FORMATS, TABLE_READERS
-from unetseg.annotations.regions import Reader
+from unetseg.annotations.regions import Reader, Table
 from unetseg.dataset.items import (
     FoundItems,
     Item,
@@ -51,8 +51,9 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     found, entries = FoundItems(FORMATS[kind].purpose), list[_Entry]()
     for table in tables:
         read, problems = attempt(TABLE_READERS[kind], table)
-        readers, lines = read or ({}, [])
+        readers, lines, left_out = read or Table({}, [], Counter())
         found.problems += [*problems, *lines]
+        found.left_out += left_out
         entries += [_Entry(table, name, reader) for name, reader in readers.items()]
     images = _without_masks(entries, rasters, folder)
     placed = _with_folder(entries, images, folder)
