@@ -107,9 +107,10 @@ def zoo(root):
 
 def listing(root):
     """List the files of the samples, as `unzip` does."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    rows = [{"path": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, "crc32": ""} for path in files]
-    write_csv(root.with_suffix(".csv"), rows, ["path", "bytes", "crc32"])
+    files = sorted(path for path in root.rglob("*") if path.is_file() or not any(path.iterdir()))
+    names = [path.relative_to(root).as_posix() + "/" * path.is_dir() for path in files]
+    rows = [{"path": name, "bytes": path.stat().st_size} for name, path in zip(names, files, strict=True)]
+    write_csv(root.with_suffix(".csv"), rows, ["path", "bytes"])
     return root.with_suffix(".csv")
 
 
