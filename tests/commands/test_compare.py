@@ -63,7 +63,8 @@ def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
 def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_before(tmp_path):
     project = Project(tmp_path)
     project.init()
-    scores, stage = tmp_path / "metrics" / "per_image.csv", 'cmd: "true"\n    params: [split]'
+    scores, stage = tmp_path / "metrics" / "per_image.csv", 'cmd: "true"\n    deps: [my.zip]\n    params: [split]'
+    (tmp_path / "my.zip").write_bytes(b"data")
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    {stage}\n    outs: [metrics/per_image.csv]\n")
     (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
     table(scores, one=0.5, two=0.6)
@@ -74,3 +75,9 @@ def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_befo
     code, out, err = project.unetseg("compare", "--rev", "scored", "unfinished")
     assert (code, out) == (1, "")
     assert err.startswith("unfinished: is not yet scored: metrics/per_image.csv is of a run with other split;")
+    (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
+    (tmp_path / "my.zip").write_bytes(b"other")
+    project.commit("replaced")
+    for revision in ("replaced", "workspace"):
+        err = project.unetseg("compare", "--rev", "scored", revision)[2]
+        assert err.startswith(f"{revision}: is not yet scored: metrics/per_image.csv is of a run with other my.zip;")

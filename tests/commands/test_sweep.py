@@ -43,6 +43,12 @@ def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds
     assert (code, err) == (1, "left out, not scored: cv-3: failed\nnot yet scored: split.fold=2\n")
     assert out.splitlines()[0] == "2 of 3 folds"
     assert out.splitlines()[-1].split() == ["dice.mean", "0.85", "0.07071", "0.8", "0.9"]
+    project.dvc("exp", "remove", "cv-1")
+    assert project.unetseg("sweep", "--name", "cv", "-S", "split.fold=0,1")[0] == 1  # cv-1 is queued, cv-2 is there
+    assert "Queued" not in project.dvc("queue", "status")
+    project.dvc("exp", "run", "--queue", "--name", "late", "-S", "split.fold=1")
+    code, _, err = project.unetseg("sweep", "-S", "split.fold=0")
+    assert (code, err.split(":")[0]) == (1, "1 experiments wait in DVC's queue, such as late")
 
 
 @pytest.mark.parametrize(("out", "stem"), [("lr0.1", "lr0.1"), ("a", "a"), ("a.csv", "a"), ("a.png", "a")])

@@ -35,6 +35,11 @@ def test_a_result_is_older_than_an_output_that_it_depends_on_and_that_was_made_a
     assert unfinished({"stages": LOCK["stages"] | {"train": train}}, PARAMS, "scores.csv") == ["model"]
 
 
+@pytest.mark.parametrize(("there", "expected"), [("y", ["src"]), ("x", []), (None, [])])
+def test_a_result_is_older_than_data_that_was_replaced_since(there, expected):
+    assert unfinished(LOCK, PARAMS, "scores.csv", {"src": there}.get) == expected
+
+
 @pytest.mark.parametrize("lock", [{}, {"stages": None}, {"stages": {}}])
 def test_a_result_that_no_stage_makes_is_taken_as_it_is(lock):
     assert unfinished(lock, PARAMS, "scores.csv") == []

@@ -1,7 +1,9 @@
 """`unetseg compare`: tell whether one evaluation is significantly better than another."""
 
 import argparse
+import hashlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import dvc.api
@@ -63,4 +65,12 @@ def not_its_own(rev: str | None, result: str) -> list[str]:
     if not files.exists("dvc.lock"):
         return []  # not a pipeline's: there is nothing to tell by
     lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")
-    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result)
+    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_md5, files))
+
+
+def _md5(files: dvc.api.DVCFileSystem, path: str) -> str | None:
+    """Hash a file of a revision as dvc.lock does; None for code and what lies outside the project."""
+    if path.endswith(".py") or Path(path).is_absolute() or path.startswith("..") or not files.isfile(path):
+        return None
+    known = (files.info(path).get("dvc_info") or {}).get("md5")
+    return known or hashlib.md5(files.read_bytes(path), usedforsecurity=False).hexdigest()

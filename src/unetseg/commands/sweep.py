@@ -17,6 +17,7 @@ from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
 EVALUATE = "metrics/evaluate.json"
+DATA = ("data/unzipped.csv", "data/unzipped_groups.csv", "evaluate.external")  # see `read_sweep`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +46,19 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
     earlier = set[str]()
     if options.values:
-        earlier = {newest.get("rev", "") for _, newest in experiments(_shown())}
+        shown = [*experiments(_shown())]
+        earlier = {newest.get("rev", "") for _, newest in shown}
+        waiting = [each.get("name") or "" for each, _ in shown if (each.get("executor") or {}).get("state") == "queued"]
+        if waiting:
+            rule = "they would run with these; run them first (`dvc queue start`), or `dvc exp remove --queue`"
+            raise InputError(f"{len(waiting)} experiments wait in DVC's queue, such as {min(waiting)}: {rule}")
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]
-        _dvc("exp", "run", "--queue", *named, *values)
+        try:
+            _dvc("exp", "run", "--queue", *named, *values)
+        except InputError:  # one of the names may be in use; those before it would run with the next sweep
+            _dvc("exp", "remove", "--queue")
+            raise
         _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
     sweep = read_experiments(earlier)
     print("\n".join(summary(sweep.runs)))
@@ -75,7 +85,9 @@ def read_experiments(but: Collection[str] = ()) -> Sweep:
     Raises:
         InputError: if DVC cannot list them.
     """
-    sweep = read_sweep(_shown(), EVALUATE, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but)
+    sweep = read_sweep(
+        _shown(), EVALUATE, data=DATA, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but
+    )
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)
     return sweep

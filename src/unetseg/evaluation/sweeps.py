@@ -19,7 +19,10 @@ HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 
 
 class Run(NamedTuple):
-    """A scored experiment; parameters and scores are flat, named with dots as DVC does."""
+    """A scored experiment; parameters and scores are flat, named with dots as DVC does.
+
+    What it was made from counts as parameters, too: files by their path, with the first digits of their hash.
+    """
 
     name: str
     params: dict[str, Any]
@@ -37,6 +40,7 @@ def read_sweep(
     shown: Iterable[Mapping[str, Any]],
     metrics: str,
     *,
+    data: Sequence[str] = (),
     scored: Callable[[str], bool] = lambda _revision: True,
     but: Collection[str] = (),
 ) -> Sweep:
@@ -48,6 +52,7 @@ def read_sweep(
     Args:
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
+        data: files, as dvc.yaml names them, and parameters that name files: runs on others are of other data.
         scored: tells of a finished experiment's revision whether the metrics are its own.
         but: revisions of experiments to pass over.
     """
@@ -56,15 +61,18 @@ def read_sweep(
         if newest.get("rev") in but:
             continue
         name = experiment.get("name") or newest.get("rev", "")[:7]
-        state, data = (experiment.get("executor") or {"state": "success"})["state"], newest.get("data")
-        if state != "success" or not data:
+        state, shows = (experiment.get("executor") or {"state": "success"})["state"], newest.get("data")
+        if state != "success" or not shows:
             unfinished[name] = state if state != "success" else "failed"
             continue
         settings, scores = (
-            dict(flat(data.get(kind, {}).get(file, {}).get("data", {})))
+            dict(flat(shows.get(kind, {}).get(file, {}).get("data", {})))
             for kind, file in (("params", "params.yaml"), ("metrics", metrics))
         )
-        if scores and scored(data["rev"]):
+        files = {**(shows.get("outs") or {}), **(shows.get("deps") or {})}
+        used = [settings.get(name, name) for name in data]
+        settings |= {path: str(files[path].get("hash"))[:7] for path in used if path in files}
+        if scores and scored(shows["rev"]):
             numbers = {key: float(value) for key, value in scores.items() if type(value) in (int, float)}
             runs.append(Run(name, settings, numbers))
         else:
@@ -170,21 +178,34 @@ def flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{key}", value
 
 
-def unfinished(lock: Mapping[str, Any], params: Mapping[str, Any], result: str) -> list[str]:
-    """List parameters and stage outputs of a revision that differ from those its result was made from.
+def unfinished(
+    lock: Mapping[str, Any],
+    params: Mapping[str, Any],
+    result: str,
+    hash_of: Callable[[str], str | None] = lambda _path: None,
+) -> list[str]:
+    """List parameters, data and stage outputs of a revision that differ from those its result was made from.
 
-    `lock` and `params` are the revision's dvc.lock and params.yaml, parsed; `result` is an output as dvc.yaml names it.
+    Args:
+        lock: the revision's dvc.lock, parsed.
+        params: its params.yaml, parsed.
+        result: an output as dvc.yaml names it.
+        hash_of: gives the MD5 of a file that no stage makes, if the revision holds it.
 
     Returns:
         A parameter or a path for each difference in the stages that lead to the result; none where they cannot tell.
     """
     stages: Mapping[str, Any] = lock.get("stages") or {}
     made = {out["path"]: (name, out) for name, stage in stages.items() for out in stage.get("outs", ())}
-    return sorted(set(_differences(stages, made, params, made[result][0]))) if result in made else []
+    return sorted(set(_differences(stages, made, params, made[result][0], hash_of))) if result in made else []
 
 
 def _differences(
-    stages: Mapping[str, Any], made: Mapping[str, tuple[str, Mapping[str, Any]]], params: Mapping[str, Any], name: str
+    stages: Mapping[str, Any],
+    made: Mapping[str, tuple[str, Mapping[str, Any]]],
+    params: Mapping[str, Any],
+    name: str,
+    hash_of: Callable[[str], str | None],
 ) -> Iterator[str]:
     for file in stages[name].get("params", {}).values():
         yield from (key for key, value in file.items() if _lookup(params, key) != value)
@@ -193,7 +214,9 @@ def _differences(
             maker, out = made[dep["path"]]
             if out.get("md5") != dep.get("md5"):
                 yield dep["path"]
-            yield from _differences(stages, made, params, maker)
+            yield from _differences(stages, made, params, maker, hash_of)
+        elif hash_of(dep["path"]) not in (None, dep.get("md5")):
+            yield dep["path"]
 
 
 def _lookup(params: Mapping[str, Any], key: str) -> Any:
