@@ -41,6 +41,7 @@ def times():
     return {path.name: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}
 
 
+@pytest.mark.filterwarnings("ignore:a model that is not from unetseg.load_model")
 def test_masks_and_a_table_are_written_and_the_exit_is_0(capsys):
     assert predict("images") == 0
     assert sorted(path.name for path in Path("out").glob("*.*")) == [
@@ -133,6 +134,18 @@ def test_results_of_before_are_named_where_an_image_fails_now(capsys):
     assert predict("--write", "labels", "images") == 1
     told = "files of an earlier run stay, and may show other objects: 1 images, such as out/b.png"
     assert told in capsys.readouterr().err
+
+
+def test_tables_that_are_not_written_again_are_named(capsys):
+    predict("--write", "rle,coco", "images")
+    assert predict("--write", "coco", "--threshold", "0.6", "images/a.png") == 0
+    assert "of an earlier run, with its images and objects: out/rle.csv\n" in capsys.readouterr().err
+
+
+def test_the_same_fault_of_all_planes_is_told_once(capsys):
+    tifffile.imwrite("images/s.tif", np.zeros((3, 2, 40, 50), np.uint8), imagej=True, metadata={"axes": "ZCYX"})
+    assert predict("images") == 1
+    assert capsys.readouterr().err.count("images/s.tif: has 2 channels") == 1
 
 
 def test_files_of_kinds_that_are_not_written_again_are_named(capsys):
@@ -234,6 +247,7 @@ def test_channel_and_depth_are_those_of_the_models_training_unless_others_are_gi
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:a model that is not from unetseg.load_model")
 def test_views_are_averaged_on_demand():
     save_model(Path("m.keras"), TWO_PARTS, {})
     image = spots(40, 50)
@@ -402,7 +416,7 @@ def test_images_whose_results_cannot_be_sent_are_in_no_table(capsys, monkeypatch
     monkeypatch.setattr(StoredResults, "_send", fail)
     assert predict("--out", "memory://full", "images") == 1
     told = capsys.readouterr().err
-    assert told.count("memory://full: cannot be used: no space\n") == 3
+    assert told.count("memory://full: cannot be used: no space\n") == 1
     assert "look fine" not in told
     assert len(fsspec.filesystem("memory").cat("/full/images.csv").splitlines()) == 1
 

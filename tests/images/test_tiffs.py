@@ -245,6 +245,7 @@ def test_no_other_file_is_read_whatever_the_metadata_name(tmp_path):
             (0.5, 0.25),
         ),
         ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
+        ({"resolution": (236.2, 236.2), "resolutionunit": "CENTIMETER"}, None),  # 600 dots per inch
         ({"extratags": [(282, 11, 1, 2.5, True), (283, 11, 1, 2.5, True)], "resolutionunit": None}, None),
         ({}, None),
     ],

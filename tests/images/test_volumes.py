@@ -130,6 +130,17 @@ def test_a_czi_is_read_through_bioio(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_czi_that_does_not_list_its_scenes_is_refused(tmp_path):
+    pytest.importorskip("bioio_czi")
+    writer = pytest.importorskip("pylibCZIrw.czi")
+    with writer.create_czi(str(tmp_path / "a.czi")) as file:
+        for scene in range(2):
+            file.write(data=VALUES[0, 0, 0, ..., None], plane={"C": 0}, scene=scene, location=(1000 * scene, 0))
+    with pytest.raises(InputError, match="holds 2 scenes but lists 1; save each as a file of its own"):
+        read_stored(tmp_path / "a.czi")
+
+
+@pytest.mark.slow
 def test_a_czi_of_a_camera_is_read_in_colour(tmp_path):
     pytest.importorskip("bioio_czi")
     writer = pytest.importorskip("pylibCZIrw.czi")

@@ -1,4 +1,7 @@
+import copy
 import doctest
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,9 @@ from unetseg.images.resampling import fit, resize
 from unetseg.model.file import save_model
 from unetseg.objects.separation import separated_objects
 from unetseg.prediction.api import predict
+
+UNKNOWN = "a model that is not from unetseg.load_model, or a copy: "
+pytestmark = pytest.mark.filterwarnings(f"ignore:{UNKNOWN}")
 
 
 def test_an_image_is_fitted_predicted_and_restored():
@@ -59,6 +65,45 @@ def test_what_is_no_image_is_told(array):
         predict(array, MODEL)
 
 
+class Lazy:
+    """An array of another library, which NumPy can take."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self._array
+
+
+def test_what_turns_into_an_array_is_one_image():
+    image = spots(20, 30)
+    expected = predict(image, MODEL).probability
+    assert np.array_equal(predict(Lazy(image), MODEL).probability, expected)
+    assert [each.probability.shape for each in predict([Lazy(image), image[:10]], MODEL)] == [(20, 30), (10, 30)]
+
+
+@pytest.mark.parametrize("given", [np.zeros((9, 9)).tolist(), "x.png", Path("x.png"), None, ["x.png"]])
+def test_what_is_no_array_is_told(given):
+    with pytest.raises(InputError, match="is no image: an image is an array"):
+        predict(given, MODEL)
+
+
+@pytest.mark.parametrize("model", ["nuclei.keras", None, Path("nuclei.keras")])
+def test_what_is_no_model_is_told(model):
+    with pytest.raises(InputError, match=r"is no model: pass what unetseg\.load_model gives"):
+        predict(spots(20, 30), model)
+
+
+def test_a_copy_of_a_model_has_lost_its_values_which_is_a_warning(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {})
+    (tmp_path / "m.json").write_text('{"threshold": 0.9}')
+    model = unetseg.load_model(tmp_path / "m.keras")
+    with warnings.catch_warnings(action="error"):
+        assert predict(spots(20, 30), model).threshold == 0.9
+    with pytest.warns(UserWarning, match=UNKNOWN):
+        assert predict(spots(20, 30), copy.copy(model)).threshold == 0.5
+
+
 def test_values_that_are_no_numbers_are_told():
     with pytest.raises(InputError, match=r"an image has 81 values that are NaN, infinite or beyond 1e\+30$"):
         predict(np.full((9, 9), np.nan), MODEL)
@@ -105,6 +150,7 @@ def test_the_path_of_a_model_may_be_text(tmp_path):
     [
         ({"threshold": 2.0}, "threshold 2"), ({"depth": -1.0}, "depth -1"), ({"min_size": -3}, "min_size -3"),
         ({"zoom": -1.0}, "zoom -1: it is from 1/64 to 64"), ({"zoom": 1000.0}, "zoom 1000"),
+        ({"zoom": "2"}, "zoom '2': it is a number"), ({"pixel_size": "a"}, "pixel size 'a': it is a number"),
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_possible_is_told(value, told):

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -107,10 +107,7 @@ def run(options: argparse.Namespace) -> int:
             print(printable(line), file=sys.stderr)
         failed = int(bool(inputs.failed or refused))
         results.begin_all(left)
-        for failure in progress(predicted(left, results), "predict", len(left)):
-            if failure:
-                failed = 1
-                print(failure, file=sys.stderr)
+        failed |= _tell(progress(predicted(left, results), "predict", len(left)))
         images = results.gather(sources)
         gone = recorded(options.out) - {each.name for each in inputs.images}
         for table, names in results.lacking(sources, edited).items():
@@ -118,7 +115,8 @@ def run(options: argparse.Namespace) -> int:
                 f"{len(names)} images, such as {names[0]}, kept from a run that did not make it or note what it needs"
             )
             print(printable(f"{table}: lacks {line}"), file=sys.stderr)
-        for line in (*_of_earlier_runs(results.of_earlier_runs(sources), gone), *_summary(images, options.write)):
+        stay = _of_earlier_runs(results.of_earlier_runs(sources), results.tables_of_earlier_runs(), gone)
+        for line in (*stay, *_summary(images, options.write)):
             print(line, file=sys.stderr)
         return failed
 
@@ -144,12 +142,26 @@ def _start(
     return open_predictor(file, settings, tuned).predict
 
 
+def _tell(outcomes: "Iterable[Outcome]") -> int:
+    """Print what failed as it comes, once where all planes of a stack have the same fault; give 1 if anything did."""
+    told = set[object]()
+    for failure in outcomes:
+        if failure and failure not in told:
+            print(failure, file=sys.stderr)
+            told.add(failure)
+    return int(bool(told))
+
+
 def _some(files: Mapping[Input, Sequence[Place]]) -> str:
     return f"{len(files)} images, such as {printable(str(next(iter(files.values()))[0]))}"
 
 
-def _of_earlier_runs(files: Mapping[Input, Sequence[Place]], gone: Collection[str]) -> Iterator[str]:
-    """Say what stays of earlier runs: files of present images, and images that are not among those of this run."""
+def _of_earlier_runs(
+    files: Mapping[Input, Sequence[Place]], tables: Sequence[Place], gone: Collection[str]
+) -> Iterator[str]:
+    """Say what stays of earlier runs: files of present images, tables, and images that are not among this run's."""
+    if tables:
+        yield printable(f"of an earlier run, with its images and objects: {', '.join(map(str, tables))}")
     if files:
         yield f"files of an earlier run stay, and may show other objects: {_some(files)}"
     if gone:

@@ -17,6 +17,7 @@ MICRONS = {
     "m": 1e6,
 }
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
+PRINTED = 40 / 1e4  # cm; 600 dots per inch are 42 µm: from there on centimetres describe printing, too
 
 
 def is_implausible(xml: str, pages: int) -> bool:
@@ -77,4 +78,5 @@ def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
     if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
         unit = "cm"
     resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
-    return [(below / above if above else 0.0, unit) for above, below in resolutions]
+    sizes = [below / above if above else 0.0 for above, below in resolutions]
+    return [(size if unit != "cm" or size < PRINTED else 0.0, unit) for size in sizes]

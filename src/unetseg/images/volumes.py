@@ -131,6 +131,9 @@ def open_vendor(path: Path) -> Iterator[Stack]:
     czi = path.suffix.lower() == ".czi"
     with in_our_words():
         image: Any = BioImage(path)
+        count = image.metadata.findtext(".//SizeS") if czi else None  # some programs do not list their scenes
+        if count and int(count) != len(image.scenes):
+            raise InputError(f"holds {count} scenes but lists {len(image.scenes)}; save each as a file of its own")
         shapes = set()
         for scene in image.scenes:
             image.set_scene(scene)

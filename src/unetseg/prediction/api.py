@@ -1,10 +1,11 @@
 """The Python API: predict arrays; get probability, mask and labels."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypedDict, Unpack, overload
+from typing import Any, TypedDict, Unpack, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +23,7 @@ from unetseg.prediction.quality import Estimate, stability, steadiness
 from unetseg.prediction.settings import Scale, Tuning, find_tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
+RULE = "an image is an array (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 
 
@@ -100,12 +102,12 @@ def predict(images: Sequence[Image], model: keras.Model, **options: Unpack[Optio
 
 
 def predict(
-    images: Image | Sequence[Image],
-    model: keras.Model,
+    images: Any,
+    model: Any,
     *,
     scale: Scale = "auto",
-    zoom: float | None = None,
-    pixel_size: float | None = None,
+    zoom: Any = None,
+    pixel_size: Any = None,
     tta: bool | None = None,
     threshold: float | None = None,
     depth: float | None = None,
@@ -115,10 +117,11 @@ def predict(
 
     Args:
         images: (height, width) or (height, width, channels), grey, RGB or RGBA with the same alpha everywhere, of any
-            size; several in a list. 8 bit is taken as 0 to 255, any other type is scaled by the image's own
-            percentiles, as in training.
+            size, of NumPy or whatever turns into such an array; several in a list. 8 bit is taken as 0 to 255, any
+            other type is scaled by the image's own percentiles, as in training.
         model: from `unetseg.load_model`; the last four arguments default to what `evaluate` chose for it, as the
-            file of values beside it says, else to False, 0.5, 1 and 8.
+            file of values beside it says, else to False, 0.5, 1 and 8. A copy of a model has lost these values, which
+            is a warning: load it in each process.
         scale: "resize" fits the image to the model's size; "tiles" predicts it at its own size, in tiles; "auto" does
             as in training where the image is of a size that the model was trained on, and else finds the zoom.
         zoom: factor by which the image is enlarged for the model, in tiles; None: as `scale` says.
@@ -146,9 +149,16 @@ def predict(
         >>> [each.probability.shape for each in predict([image, image[:200]], model)]
         [(300, 400), (200, 400)]
     """
-    several = [images] if isinstance(images, np.ndarray) else images
-    pictures = [in_memory(_as_rgb(image)) for image in several]
-    known = _TUNINGS.get(model, Tuning())
+    one = _is_array(images)
+    if isinstance(images, str | bytes) or not (one or isinstance(images, Iterable)):
+        raise InputError(f"{images!r:.80} is no image: {RULE}; unetseg.images.opening.read_image reads a file")
+    pictures = [in_memory(_as_rgb(image)) for image in ([images] if one else images)]
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{model!r:.80} is no model: pass what unetseg.load_model gives")
+    if model not in _TUNINGS:
+        told = "a model that is not from unetseg.load_model, or a copy: its own threshold, zoom and more are unknown"
+        warnings.warn(f"{told}, and defaults are taken", stacklevel=2)
+    known = _TUNINGS.setdefault(model, Tuning())
     tuned = known.changed(tta=tta, threshold=threshold, depth=depth, min_size=min_size)
     settings = tuned.settings(scale=scale, zoom=zoom, pixel_size=pixel_size)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
@@ -156,7 +166,11 @@ def predict(
         Prediction(probability, settings.threshold, settings.number(seen_at), seen_at, tuned.estimate)
         for seen_at, probability in predict_zoomed(predictor, zooming, pictures)
     ]
-    return predictions[0] if isinstance(images, np.ndarray) else predictions
+    return predictions[0] if one else predictions
+
+
+def _is_array(image: Any) -> bool:
+    return any(hasattr(image, name) for name in ("__array__", "__array_interface__"))
 
 
 @lru_cache(maxsize=1)
@@ -165,9 +179,11 @@ def _predictor(model: keras.Model, tta: bool) -> Predictor:
     return Predictor(model, tta=tta)
 
 
-def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:
+def _as_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(image, np.ma.MaskedArray):
         raise InputError("a masked array: the model sees all pixels; pass image.filled(VALUE)")
+    if not _is_array(image):
+        raise InputError(f"{image!r:.80} is no image: {RULE}; pass several as a list of arrays")
     pixels = np.atleast_3d(np.asarray(image))
     if (
         np.ndim(image) not in (2, 3)
@@ -175,13 +191,12 @@ def _as_rgb(image: Image) -> UInt8[np.ndarray, "height width 3"]:
         or not pixels.size
         or pixels.dtype.kind not in "buif"
     ):
-        rule = "an image is (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
         hint = ""
         if np.ndim(image) == 3 and len(image) <= 4:
             hint = "; move channels last: np.moveaxis(image, 0, -1)"
         elif np.ndim(image) == 3:
             hint = "; pass one channel: image[..., 0]"
-        raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {rule}{hint}")
+        raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {RULE}{hint}")
     try:
         if pixels.shape[2] == 4:
             check_alpha(pixels[..., -1], pixels[0, 0, -1])

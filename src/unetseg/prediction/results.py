@@ -168,6 +168,11 @@ class Results:
         named = {each: [self._out / f"{each.name}{suffix}" for suffix in ends] for each, ends in suffixes.items()}
         return {each: there for each, paths in named.items() if (there := [path for path in paths if path.exists()])}
 
+    def tables_of_earlier_runs(self) -> list[Place]:
+        """List the files of all images that this run did not write, as it was not asked for their kind."""
+        others = {each.name for each in FORMATS.values() if each.write_all} - {name for name, _ in self._tables}
+        return [self._final(path) for name in sorted(others) if (path := self._out / name).exists()]
+
     def mark(self, source: Input) -> None:
         """Note that the files of an image are complete, whoever wrote them."""
         self._done.add(source)

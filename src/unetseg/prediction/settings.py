@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -125,6 +126,9 @@ class Tuning(pydantic.BaseModel):
         zoom, pixel_size, scale = (asked.get(name) for name in ("zoom", "pixel_size", "scale"))
         if scale not in (None, *get_args(Scale)):
             raise InputError(f"scale {scale!r}: it is one of {', '.join(get_args(Scale))}")
+        for name, value in (("zoom", zoom), ("pixel size", pixel_size)):
+            if not isinstance(value, Real | None):
+                raise InputError(f"{name} {value!r:.40}: it is a number")
         if zoom is not None and not LEAST <= zoom <= MOST:
             raise InputError(f"zoom {zoom:g}: it is from 1/{1 / LEAST:g} to {MOST:g}")
         if pixel_size is not None and not 0 < pixel_size < inf:
