@@ -102,6 +102,7 @@ def arrays_side(arrays):
     return np.median([(int(row["height"]) * int(row["width"])) ** 0.5 for row in rows])
 
 
+@pytest.mark.filterwarnings("ignore:a model that is not from unetseg.load_model")
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
     model = small_unet(depth=1, normalization="none")
     model.save(paths["model"])
