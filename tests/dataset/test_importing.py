@@ -563,8 +563,23 @@ def test_sample_folders_with_masks_are_taken_before_tables_of_other_images():
     Path("in/solution.csv").write_text("ImageId,EncodedPixels\nc,1 2\n")
     names, _, summary = imported("in")
     assert (names, summary.problems) == (["a", "b"], ["in/test/c: has no masks"])
-    assert summary.left_out["files not looked at, as sample folders were taken, such as solution.csv"] == 1
+    line = "files not looked at, as sample folders were taken (--from takes them), such as solution.csv"
+    assert summary.left_out[line] == 1
     assert imported("in", form="rle")[0] == ["c"]
+
+
+def test_a_table_of_more_images_than_there_are_sample_folders_is_taken():
+    sample("in/example/e")
+    for name in "ab":
+        png(Path(f"in/photos/{name}.png"), IMAGE)
+    Path("in/t.csv").write_text("ImageId,EncodedPixels\na,1 2\nb,1 3\n")
+    assert imported("in")[0] == ["a", "b"]
+
+
+def test_crops_named_after_what_was_cut_out_are_images():
+    png(Path("in/slide.png"), IMAGE)
+    pair("in/slide_roi1", "in/slide_roi2")
+    assert imported("in")[0] == ["slide_roi1", "slide_roi2"]
 
 
 def test_masks_of_a_format_that_is_not_read_and_archives_are_named_where_nothing_else_is_there():
@@ -583,10 +598,12 @@ def test_masks_of_a_format_that_is_not_read_and_archives_are_named_where_nothing
 
 def test_json_of_other_programs_is_counted_and_no_problem():
     pair("in/a")
-    Path("in/a.json").write_text('{"version": "2.0", "item": {"name": "a.png"}, "annotations": []}')
+    item = {"name": "a.png", "slots": [{"source_files": [{"file_name": "a.png"}]}]}
+    Path("in/a.json").write_text(json.dumps({"version": "2.0", "item": item, "annotations": []}))
+    Path("in/b.json").write_text('{"name": "x", "images": 3}')
     names, _, summary = imported("in")
     assert (names, summary.problems) == (["a"], [])
-    assert summary.left_out["files of no known form, such as a.json"] == 1
+    assert summary.left_out["files of no known form, such as a.json, b.json"] == 2
 
 
 def test_a_folder_of_pairs_may_be_named_after_objects():

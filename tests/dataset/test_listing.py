@@ -31,6 +31,7 @@ def test_what_was_unpacked_is_as_it_was_listed(unpacked):
 def test_what_a_file_manager_leaves_is_no_difference(unpacked):
     samples, listing = unpacked
     (samples / "b" / "masks" / ".DS_Store").touch()
+    (samples / "b" / "masks" / "@eaDir" / "1.png").mkdir(parents=True)
     check_listed(samples, listing)
 
 

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from spots import MODEL, SIZE, spots
 
@@ -80,6 +81,15 @@ def test_what_turns_into_an_array_is_one_image():
     expected = predict(image, MODEL).probability
     assert np.array_equal(predict(Lazy(image), MODEL).probability, expected)
     assert [each.probability.shape for each in predict([Lazy(image), image[:10]], MODEL)] == [(20, 30), (10, 30)]
+
+
+def test_pictures_of_pillow_are_taken_as_they_are_seen_or_refused():
+    image = spots(20, 30)
+    picture = PIL.Image.fromarray(image)
+    assert np.array_equal(predict(picture, MODEL).probability, predict(image, MODEL).probability)
+    for mode in ("P", "CMYK"):
+        with pytest.raises(InputError, match=rf"mode {mode}: pass image\.convert\('RGB'\)"):
+            predict(picture.convert(mode), MODEL)
 
 
 @pytest.mark.parametrize("given", [np.zeros((9, 9)).tolist(), "x.png", Path("x.png"), None, ["x.png"]])

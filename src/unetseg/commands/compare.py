@@ -73,4 +73,5 @@ def _md5(files: dvc.api.DVCFileSystem, path: str) -> str | None:
     if path.endswith(".py") or Path(path).is_absolute() or path.startswith("..") or not files.isfile(path):
         return None
     known = (files.info(path).get("dvc_info") or {}).get("md5")
-    return known or hashlib.md5(files.read_bytes(path), usedforsecurity=False).hexdigest()
+    with files.open(path) as file:
+        return known or hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()

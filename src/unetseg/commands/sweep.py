@@ -46,17 +46,15 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
     earlier = set[str]()
     if options.values:
-        shown = [*experiments(_shown())]
-        earlier = {newest.get("rev", "") for _, newest in shown}
-        waiting = [each.get("name") or "" for each, _ in shown if (each.get("executor") or {}).get("state") == "queued"]
-        if waiting:
+        if waiting := _queued():
             rule = "they would run with these; run them first (`dvc queue start`), or `dvc exp remove --queue`"
-            raise InputError(f"{len(waiting)} experiments wait in DVC's queue, such as {min(waiting)}: {rule}")
+            raise InputError(f"{len(waiting)} experiments wait in DVC's queue, such as {waiting[0]}: {rule}")
+        earlier = {newest.get("rev", "") for _, newest in experiments(_shown())}
         named = ["--name", options.name] if options.name else []
         values = [word for value in options.values for word in ("-S", value)]
         try:
             _dvc("exp", "run", "--queue", *named, *values)
-        except InputError:  # one of the names may be in use; those before it would run with the next sweep
+        except InputError:  # one of the names may be in use; those before it, alone in the queue, would wait there
             _dvc("exp", "remove", "--queue")
             raise
         _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
@@ -91,6 +89,13 @@ def read_experiments(but: Collection[str] = ()) -> Sweep:
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)
     return sweep
+
+
+def _queued() -> list[str]:
+    """List the tasks that wait in the queue, of any commit: DVC shows only those of the present one as experiments."""
+    asked = [sys.executable, "-m", "dvc", "queue", "status"]
+    rows = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [" ".join(row.split()[:2]) for row in rows if row.split()[-1:] == ["Queued"]]
 
 
 def _shown() -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path
 
 
 def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems | None:
-    """Find sample folders: <id>/images with one file, and <id>/masks; None also if more is there in pairs."""
+    """Find sample folders: <id>/images with one file, and <id>/masks; None also if pairs or a table give more images."""
     parts: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: {"images": [], "masks": []})
     for file in files:
         if file.parent.name in ("images", "masks") and file.parent.parent != folder:
@@ -114,11 +114,12 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems
         found.problems.append(f"{place}: has no {'masks' if parts[place]['images'] else 'image'}")
     inside = sum(len(each["images"]) + len(each["masks"]) for each in parts.values())
     tables = [file for file, kind in files.items() if kind in TABLE_READERS]
-    count_unread(found, folder, "as sample folders were taken", tables)
+    count_unread(found, folder, "as sample folders were taken (--from takes them)", tables)
     known = inside + len(tables)
     found.left_out["files of no sample"] = sum(file.name.lower() not in TABLES for file in files) - known
-    more = found.left_out.total() and not insist and find_pairs(folder, files)
-    return None if more and len(more.items) > len(found.items) else found
+    others = (find(folder, files) for name, find in FORMS.items() if name in (*TABLE_READERS, "pairs"))
+    more = found.left_out.total() and not insist and any(len(each.items) > len(samples) for each in others if each)
+    return None if more else found
 
 
 FORMS: dict[str, Callable[[Path, Kinds], FoundItems | None]] = {

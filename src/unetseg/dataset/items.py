@@ -28,9 +28,9 @@ OBJECT_WORDS = re.compile(  # at the end of the name of a folder of objects
 )
 BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "geojson"}
 JSON_KINDS = {
-    "labelme": (b'"shapes"', b'"imageData"'),  # with sorted keys, the picture comes before the shapes
-    "geojson": (b'"Feature', b'"features"', b'"geometry"'),
-    "coco": (b'"images"', b'"image_id"', b'"file_name"'),
+    "labelme": re.compile(rb'"shapes"|"imageData"'),  # with sorted keys, the picture comes before the shapes
+    "geojson": re.compile(rb'"Feature|"features"|"geometry"'),
+    "coco": re.compile(rb'"images"\s*:\s*\[|"image_id"|"segmentation"'),
 }
 HEAD = 2**16  # bytes of a file that are looked at to see what it is
 
@@ -141,7 +141,7 @@ def json_kind(file: Path) -> str | None:
     """Tell which program's JSON a file is, by the words at its beginning."""
     with file.open("rb") as stream:
         head = stream.read(HEAD).replace(b"\0", b"")  # of UTF-16, which is refused by name when it is read
-    return next((kind for kind, words in JSON_KINDS.items() if any(word in head for word in words)), None)
+    return next((kind for kind, words in JSON_KINDS.items() if words.search(head)), None)
 
 
 def _may_hold_rois(file: Path) -> bool:

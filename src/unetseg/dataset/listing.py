@@ -62,6 +62,7 @@ def _found(samples: Path, name: str) -> Iterator[str]:
     if (samples / name).is_file():
         yield name
     for folder, inner, files in os.walk(samples / name, followlinks=True):
+        inner[:] = [each for each in inner if not is_clutter_here(each)]
         place = Path(folder).relative_to(samples).as_posix()
         kept = [f"{place}/{file}" for file in files if not is_clutter_here(file)]
         yield from kept or ([] if inner else [f"{place}/"])

@@ -27,7 +27,7 @@ from unetseg.errors import printable
 from unetseg.images.names import SUFFIXES, without_ome
 
 MARK = re.compile(
-    r"[ ._-]((cp_)?masks?|labels?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)([ ._-]?\d{1,3})?$",
+    r"[ ._-](((cp_)?masks?|labels?)([ ._-]?\d{1,3})?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$",
     re.IGNORECASE,
 )
 ROI_SET = "RoiSet"  # what Fiji calls a zip of ROIs

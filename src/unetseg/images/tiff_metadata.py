@@ -76,7 +76,9 @@ def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
     tags = tiff.pages.first.tags
     unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
-        unit = "cm"
+        unit, most = "cm", PRINTED
+    else:
+        most = np.inf
     resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
     sizes = [below / above if above else 0.0 for above, below in resolutions]
-    return [(size if unit != "cm" or size < PRINTED else 0.0, unit) for size in sizes]
+    return [(size if size < most else 0.0, unit) for size in sizes]

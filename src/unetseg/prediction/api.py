@@ -24,6 +24,7 @@ from unetseg.prediction.settings import Scale, Tuning, find_tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
 RULE = "an image is an array (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
+PILLOW = {"1", "L", "I", "I;16", "F", "RGB", "RGBA"}  # modes whose arrays hold what is seen
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 
 
@@ -182,6 +183,8 @@ def _predictor(model: keras.Model, tta: bool) -> Predictor:
 def _as_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(image, np.ma.MaskedArray):
         raise InputError("a masked array: the model sees all pixels; pass image.filled(VALUE)")
+    if (mode := str(getattr(image, "mode", "RGB"))) not in PILLOW:
+        raise InputError(f"a picture of Pillow in mode {mode}: pass image.convert('RGB')")
     if not _is_array(image):
         raise InputError(f"{image!r:.80} is no image: {RULE}; pass several as a list of arrays")
     pixels = np.atleast_3d(np.asarray(image))
