@@ -99,7 +99,7 @@ def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path
 
 
 def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems | None:
-    """Find sample folders: <id>/images with one file, and <id>/masks; None also if pairs or a table give more images."""
+    """Find sample folders: <id>/images with one file, and <id>/masks; None also if others have more images."""
     parts: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: {"images": [], "masks": []})
     for file in files:
         if file.parent.name in ("images", "masks") and file.parent.parent != folder:
