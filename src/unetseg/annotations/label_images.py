@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from jaxtyping import Integer
-from skimage.measure import label
 
 BARE = (
     "none of which is 0, the background; ilastik numbers classes from 1, so save its objects as 255 and the rest as 0"
@@ -27,6 +26,8 @@ def no_label_image(parts: Integer[np.ndarray, "height width"], objects: int) -> 
 
 def _of_edges_or_classes(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
     """Say why values stand for the edges of objects or their classes; see `no_label_image`."""
+    from skimage.measure import label  # noqa: PLC0415 - with SciPy it takes as long as all other imports
+
     placed = label(parts, background=0, connectivity=1)
     places = int(placed.max())
     if places > 4 * objects + 8:

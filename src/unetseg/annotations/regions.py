@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy import ndimage
 
 from unetseg.errors import InputError, first_line
 
@@ -151,6 +151,8 @@ def cut(labels: Integer[np.ndarray, "height width"]) -> Iterator[Region]:
 
     Numbers without pixels are passed over, and should be few.
     """
+    from scipy import ndimage  # noqa: PLC0415 - takes as long as all other imports
+
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         if box is not None:
             yield Region(box[0].start, box[1].start, labels[box] == label)
@@ -160,8 +162,8 @@ def trim(mask: Bool[np.ndarray, "rows columns"], row: int = 0, column: int = 0) 
     """Cut a mask, whose first pixel is at a row and column of its image, down to its object; None if it is empty."""
     if not mask.any():
         return None
-    rows, columns = ndimage.find_objects(mask.view(np.uint8))[0]
-    return Region(row + rows.start, column + columns.start, mask[rows, columns])
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return Region(row + top, column + left, mask[top : top + height, left : left + width])
 
 
 def corners(points: Any, what: str) -> Float[np.ndarray, "_ 2"]:
