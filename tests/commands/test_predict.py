@@ -421,6 +421,15 @@ def test_images_whose_results_cannot_be_sent_are_in_no_table(capsys, monkeypatch
     assert len(fsspec.filesystem("memory").cat("/full/images.csv").splitlines()) == 1
 
 
+def test_images_whose_pixels_are_as_large_as_printed_dots_are_counted(capsys):
+    assert predict("images") == 0
+    assert "µm" not in capsys.readouterr().err
+    tifffile.imwrite("images/d.tif", spots(40, 50), resolution=(118, 118), resolutionunit=3)
+    assert predict("images") == 0
+    told = capsys.readouterr().err
+    assert "pixels of 40 µm or more: 1 images, such as d; if their files state a resolution for printing, areas" in told
+
+
 def test_a_size_of_pixels_that_is_given_is_that_of_the_areas_too():
     Path("m.json").write_text('{"pixel_size": 1.0}')
     tifffile.imwrite("images/d.tif", spots(40, 50), imagej=True, resolution=(2, 4), metadata={"unit": "um"})

@@ -245,7 +245,6 @@ def test_no_other_file_is_read_whatever_the_metadata_name(tmp_path):
             (0.5, 0.25),
         ),
         ({"resolution": (72, 72), "resolutionunit": "INCH"}, None),
-        ({"resolution": (236.2, 236.2), "resolutionunit": "CENTIMETER"}, None),  # 600 dots per inch
         ({"imagej": True, "resolution": (100, 100), "metadata": {"unit": "cm"}}, (100, 100)),
         ({"extratags": [(282, 11, 1, 2.5, True), (283, 11, 1, 2.5, True)], "resolutionunit": None}, None),
         ({}, None),

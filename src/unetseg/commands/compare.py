@@ -72,6 +72,7 @@ def _md5(files: dvc.api.DVCFileSystem, path: str) -> str | None:
     """Hash a file of a revision as dvc.lock does; None for code and what lies outside the project."""
     if path.endswith(".py") or Path(path).is_absolute() or path.startswith("..") or not files.isfile(path):
         return None
-    known = (files.info(path).get("dvc_info") or {}).get("md5")
+    if known := (files.info(path).get("dvc_info") or {}).get("md5"):
+        return str(known)
     with files.open(path) as file:
-        return known or hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()

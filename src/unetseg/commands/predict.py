@@ -16,7 +16,7 @@ from unetseg.images.inputs import Input, find_inputs
 from unetseg.images.storage import Place, place
 from unetseg.model import PRETRAINED
 from unetseg.model.facts import read_facts
-from unetseg.prediction.results import Results
+from unetseg.prediction.results import PRINTED, Results
 from unetseg.prediction.settings import LEAST, MOST, Objects, Scale, Settings, Tuning, find_tuning, seen_by
 from unetseg.prediction.stored import find_earlier, open_results, recorded
 from unetseg.progress import progress
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
             )
             print(printable(f"{table}: lacks {line}"), file=sys.stderr)
         stay = _of_earlier_runs(results.of_earlier_runs(sources), results.tables_of_earlier_runs(), gone)
-        for line in (*stay, *_summary(images, options.write)):
+        for line in (*stay, *_coarse(results.coarse(sources)), *_summary(images, options.write)):
             print(line, file=sys.stderr)
         return failed
 
@@ -168,6 +168,12 @@ def _of_earlier_runs(
         rule = "predict all in one run, with --resume, to have them there, or others into another folder"
         line = f"{len(gone)} images of earlier runs are no longer in the tables, such as {min(gone)}; {rule}"
         yield printable(line)
+
+
+def _coarse(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        rule = "if their files state a resolution for printing, areas in µm² are wrong: give --pixel-size"
+        yield printable(f"pixels of {PRINTED} µm or more: {len(names)} images, such as {names[0]}; {rule}")
 
 
 def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:

@@ -72,7 +72,7 @@ def find_items(
     holds = ", ".join(f"{count} {suffix}" for suffix, count in suffixes) or "nothing"
     wanted = f"of the form {form}" if form else "with images and masks that belong together"
     rule = f"nothing there {wanted}; it holds {holds}. docs/formats.md shows every form"
-    raise InputError(*walked.problems, *walked.warnings, f"{root}: {rule}")
+    raise InputError(*dict.fromkeys([*walked.problems, *walked.warnings, f"{root}: {rule}"]))
 
 
 def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path, str | None]:

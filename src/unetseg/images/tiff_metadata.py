@@ -17,7 +17,6 @@ MICRONS = {
     "m": 1e6,
 }
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
-PRINTED = 40 / 1e4  # cm; 600 dots per inch are 42 µm: from there on centimetres describe printing, too
 
 
 def is_implausible(xml: str, pages: int) -> bool:
@@ -76,9 +75,6 @@ def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
     tags = tiff.pages.first.tags
     unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
-        unit, most = "cm", PRINTED
-    else:
-        most = np.inf
+        unit = "cm"
     resolutions = [tags.valueof(f"{axis}Resolution", (0, 1)) for axis in "YX"]
-    sizes = [below / above if above else 0.0 for above, below in resolutions]
-    return [(size if size < most else 0.0, unit) for size in sizes]
+    return [(below / above if above else 0.0, unit) for above, below in resolutions]

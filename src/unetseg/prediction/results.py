@@ -28,6 +28,7 @@ from unetseg.progress import progress
 from unetseg.provenance import digest
 
 RECORDS = ".unetseg"
+PRINTED = 40  # µm; 600 dots per inch are 42
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,11 @@ class Results:
         write_images(self._out / "images.csv", images, list(records.values()))
         write_json(self._out / "predict.json", {**self._run, "images": images})
         return images
+
+    def coarse(self, sources: Sequence[Input]) -> list[str]:
+        """Name the images whose pixels measure so much that their files may state a resolution for printing."""
+        records = self._records(sources)
+        return [each.name for each, record in records.items() if max(record.header["pixel"] or [0]) >= PRINTED]
 
     def lacking(self, sources: Sequence[Input], kept: Collection[Input]) -> dict[str, list[str]]:
         """Name the images that a table, or a kind of file, lacks: `kept` as edited from a run that did not make it."""
