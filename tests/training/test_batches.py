@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 from values import no_augmentation, train_settings
@@ -45,6 +47,32 @@ def test_epochs_differ_and_each_can_be_had_again():
     again.epoch = 1
     assert first != second
     assert numbers(again) == second
+
+
+def test_a_batch_that_was_begun_while_another_was_used_is_the_batch_of_its_epoch():
+    in_order = training(crop=2, crop_epochs=1, epochs=9)
+    for batches_before in range(in_order.num_batches):
+        batches = training(crop=2, crop_epochs=1, epochs=9)
+        assert [batches[number][0]["tile"].shape for number in range(batches_before)] == [(3, 2, 2, 3)] * batches_before
+        batches.epoch = in_order.epoch = 1  # as in a training that ended an epoch early, or begins the next one
+        for number in range(in_order.num_batches):
+            np.testing.assert_array_equal(batches[number][0]["tile"], in_order[number][0]["tile"])
+
+
+def test_the_next_batch_is_made_while_one_is_used():
+    class Watched(WholeImages):
+        def example(self, index, rng=None):
+            asked.release()
+            return super().example(index, rng)
+
+    asked = threading.Semaphore(0)
+    batches = batches_of(Watched(IMAGES, MASKS), range(10), ["a"] * 10)
+    _ = batches[0]
+    assert all(asked.acquire(timeout=60) for _ in range(6))
+    _ = batches[1]
+    assert all(asked.acquire(timeout=60) for _ in range(3))
+    _ = batches[2]
+    assert not asked.acquire(timeout=0.05)  # none is made twice, and no batch follows the last
 
 
 @pytest.mark.parametrize(("crop_epochs", "sizes"), [(0, [4, 4]), (2, [2, 4]), (9, [2, 2])])

@@ -5,6 +5,7 @@ An image, or a part of one, comes beside the mean, deviation and polarity of the
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from unetseg.config import AugmentSettings, TrainSettings, check_batch_size
 from unetseg.dataset.subsets import subset_rows
 from unetseg.images.distances import distance_inside
 from unetseg.model import keras
+from unetseg.parallel import cores
 from unetseg.training.augment import Statistics, augment
 from unetseg.training.devices import ALONE, Share
 from unetseg.training.sources import Source, open_source
@@ -32,6 +34,9 @@ class TrainingBatches(keras.utils.PyDataset):
     Order and augmentation depend on (seed, epoch, position) alone, so any epoch can be had again: a training that was
     interrupted continues with the same batches. Set `epoch` to select an epoch; before the first one begins, the
     batches show in turn the sizes that will come, so that TensorFlow compiles once for all.
+
+    All cores work on the examples of a batch, and on those of the next one while the network learns from it: one core
+    cannot keep a GPU busy.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class TrainingBatches(keras.utils.PyDataset):
         self.settings, self.strength = settings, strength
         self.chances = _chances(kinds, settings.balance) if settings.balance else None
         self.epoch, self.begun, self.share = 0, True, share
+        self._threads = ThreadPoolExecutor(cores())
+        self._coming: dict[tuple[int, int], list[Future[Any]]] = {}  # at most one batch, by its epoch and number
 
     @property
     def num_batches(self) -> int:
@@ -71,16 +78,26 @@ class TrainingBatches(keras.utils.PyDataset):
         return rng.choice(self.indices, len(self.indices), p=self.chances)
 
     def __getitem__(self, number: int) -> Batch:
-        """Make batch `number` of this epoch."""
-        epoch = self.epoch if self.begun else number % 2 * (self.settings.epochs - 1)
-        size = self.settings.crop if epoch < self.settings.crop_epochs else None
-        drawn = self.share.of(self.draw(number))
-        examples = [augment(*self.source.example(index, rng), self.strength, rng, size) for index, rng in drawn]
-        images, masks, known = zip(*examples, strict=True)
+        """Make batch `number` of this epoch, and begin the next one."""
+        examples = self._coming.pop((self.epoch, number), None) or self._examples(number)
+        self._coming.clear()
+        if self.begun and number + 1 < self.num_batches:
+            self._coming[self.epoch, number + 1] = self._examples(number + 1)
+        images, masks, known = zip(*(each.result() for each in examples), strict=True)
         truth = [(np.stack(masks) > 0).astype(np.float32)]
         if border := self.settings.border:
             truth.append(np.stack([border_weights(labels, border) for labels in masks]))
         return _inputs(images, known), np.stack(truth, axis=-1)
+
+    def _examples(self, number: int) -> list[Future[Any]]:
+        """Begin to make the examples of a batch that are this process' share."""
+        epoch = self.epoch if self.begun else number % 2 * (self.settings.epochs - 1)
+        size = self.settings.crop if epoch < self.settings.crop_epochs else None
+
+        def example(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Statistics]:
+            return augment(*self.source.example(index, rng), self.strength, rng, size)
+
+        return [self._threads.submit(example, *drawn) for drawn in self.share.of(self.draw(number))]
 
     def draw(self, number: int) -> list[tuple[int, np.random.Generator]]:
         """Return the samples of a batch, each with its random generator."""

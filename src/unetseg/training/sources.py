@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +28,15 @@ class WholeImages:
 
     images: UInt8[np.ndarray, "n size size 3"]
     masks: UInt[np.ndarray, "n size size"]
+    statistics: dict[int, Statistics] = field(default_factory=dict)  # of the images that were asked for
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
         """Return the image."""
         del rng
         image, mask = self.images[index], self.masks[index]
-        return Example(image, mask, (float(image.mean()), float(image.std()), polarity(image, mask)))
+        if index not in self.statistics:
+            self.statistics[index] = float(image.mean()), float(image.std()), polarity(image, mask)
+        return Example(image, mask, self.statistics[index])
 
 
 class Sample(NamedTuple):
