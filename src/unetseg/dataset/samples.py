@@ -55,7 +55,8 @@ def find_samples(folder: Path) -> list[Path]:
 
 def list_files(folder: Path) -> list[Path]:
     """List what a sample's folder of images or masks holds, sorted; without clutter."""
-    return sorted(path for path in folder.iterdir() if not is_clutter_here(path.name)) if folder.is_dir() else []
+    found = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+    return [found[name] for name in sorted(found) if not is_clutter_here(name)]  # comparing paths takes long
 
 
 def read_sample(folder: Path, channel: Channel = "all", project: Project = "none") -> Sample:
@@ -71,12 +72,11 @@ def read_sample(folder: Path, channel: Channel = "all", project: Project = "none
     merged, mask_problems = attempt(_read_masks, folder / "masks", found and found[1])
     if not found or not merged:
         raise InputError(*problems, *mask_problems)
-    (path, stored), (labels, warnings) = found, merged
+    (path, stored), (labels, warnings, files) = found, merged
     image = to_rgb(stored.pixels)
     if np.array_equal(labels > 0, image[..., 0] > 0) and len(np.unique(image)) <= 2:
         warnings.append(f"{folder / 'masks'}: equal the image; is this the right image?")
-    one = len(list_files(folder / "masks")) == 1
-    parts = one and np.array_equal(labels, number_parts(labels > 0, folder / "masks"))
+    parts = files == 1 and np.array_equal(labels, number_parts(labels > 0, folder / "masks"))
     return Sample(path, stored, image, labels, warnings, parts)
 
 
@@ -131,7 +131,7 @@ def modality(image: UInt8[np.ndarray, "height width 3"]) -> str:
 
 def count_objects(labels: Labels) -> int:
     """Count the numbers in a label image that have pixels, but for 0."""
-    return int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
+    return int(np.count_nonzero(np.bincount(labels[labels > 0])))
 
 
 def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path, Stored]:
@@ -144,8 +144,8 @@ def _read_stored(folder: Path, channel: Channel, project: Project) -> tuple[Path
     return paths[0], read_stored(paths[0], channel=channel, project=project)
 
 
-def _read_masks(folder: Path, stored: Stored | None) -> tuple[Labels, list[str]]:
+def _read_masks(folder: Path, stored: Stored | None) -> tuple[Labels, list[str], int]:
     paths = list_files(folder)
     if not paths:
         raise InputError(f"{folder}: no mask; for an image without objects, add one mask that is all zero")
-    return merge_masks(paths, stored)
+    return *merge_masks(paths, stored), len(paths)

@@ -48,11 +48,14 @@ def decode_boxed(data: bytes, most: int) -> Boxed | None:
     try:
         unpacked = unpacker.decompress(data[FIRST + 8 : last - 4], shape[0] * shape[1] + 1)  # whatever it holds beyond
         filtered = np.frombuffer(unpacked, np.uint8).reshape(shape)
-        if not unpacker.eof or filtered[:, 0].max() >= FILTERS:
+        largest = filtered.max(axis=0)
+        if not unpacker.eof or largest[0] >= FILTERS:
             return None
     except (zlib_ng.error, ValueError):  # type: ignore[misc]  # its stub takes this class for an instance
         return None
-    return Boxed(height, width, *_unfilter(filtered))
+    columns = largest[1:].nonzero()[0]
+    start, stop = (columns[0], columns[-1] + 1) if columns.size else (0, 1)
+    return Boxed(height, width, *_unfilter(filtered, int(start), int(stop)))
 
 
 def _are_sound(data: bytes, last: int) -> bool:
@@ -62,14 +65,17 @@ def _are_sound(data: bytes, last: int) -> bool:
 
 
 def _unfilter(
-    filtered: UInt8[np.ndarray, "height row"],
+    filtered: UInt8[np.ndarray, "height row"], start: int, stop: int
 ) -> tuple[tuple[slice, slice], UInt8[np.ndarray, "rows columns"]]:
     """Undo the filters of PNG, each of which makes zeros of zeros below, right of or between zeros.
+
+    No column before `start` or from `stop` on holds a stored value that is not zero.
 
     So nothing stands above the first row or left of the first column that is not zero as it is stored. Below the last
     row and right of the last column goes on what the filters make of the one before it: mostly nothing.
     """
-    left, top, width, height = cv2.boundingRect(filtered[:, 1:])
+    left, top, width, height = cv2.boundingRect(filtered[:, 1 + start : 1 + stop])
+    left += start
     numbers, stored = filtered[top:, :1], filtered[top:, 1 + left :]
     for rows, columns in ((height + 1, width + 1), stored.shape):
         part = np.hstack([numbers[:rows], stored[:rows, :columns]])

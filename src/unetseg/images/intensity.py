@@ -46,7 +46,7 @@ def to_rgb(
             part = np.clip(part, 0, 1, out=part) * 255
             scaled[top:bottom] = np.rint(part, out=part)
         pixels = scaled
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return np.ascontiguousarray(cv2.merge([pixels] * 3) if pixels.shape[2] == 1 else pixels)
 
 
 def value_range(strips: Iterable[Shaped[np.ndarray, "_ width channels"]], height: int, width: int) -> Range:

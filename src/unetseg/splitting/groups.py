@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from unetseg.dataset.groups import COLUMNS
 
@@ -41,13 +39,17 @@ def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str,
     Returns:
         The group of each id, named after its first member in alphabetical order.
     """
-    names = sorted(ids)
-    index = {name: number for number, name in enumerate(names)}
-    edges = np.array([(index[first], index[second]) for first, second in pairs], np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(names), len(names)))
-    _, components = connected_components(graph, directed=False)
-    _, firsts = np.unique(components, return_index=True)
-    return {name: names[firsts[component]] for name, component in zip(names, components, strict=True)}
+    known = {name: name for name in sorted(ids)}  # each with an earlier member of its group, or itself
+
+    def first_member(name: str) -> str:
+        while known[name] != name:
+            known[name] = name = known[known[name]]
+        return name
+
+    for pair in pairs:
+        earlier, later = sorted(map(first_member, pair))
+        known[later] = earlier
+    return {name: first_member(name) for name in known}
 
 
 def choose_groups(groups: Mapping[str, str], strata: Mapping[str, str], count: int, leave: int, seed: int) -> set[str]:
