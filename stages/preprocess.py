@@ -7,6 +7,7 @@ from unetseg import files, stage
 from unetseg.config import Params
 from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.listing import check_listed
+from unetseg.parallel import prepare_processes
 
 
 def main(params: Params, samples: Path, listing: Path, out: Path, report: Path) -> None:
@@ -14,6 +15,7 @@ def main(params: Params, samples: Path, listing: Path, out: Path, report: Path) 
 
     `samples` have to be as `unzip` listed them.
     """
+    prepare_processes(len(list(samples.iterdir())), write_arrays.__module__)
     check_listed(samples, listing)
     image, data = params.image, params.data
     findings = write_arrays(

@@ -53,6 +53,22 @@ def test_many_items_are_worked_on_by_other_processes_in_order():
     assert os.getpid() not in elsewhere
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("items", "imported"), [(FEW + 1, True), (FEW, False)])
+def test_processes_that_are_prepared_have_imported_what_they_need(tmp_path, items, imported):
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import sys\nfrom unetseg.parallel import FEW, in_processes, prepare_processes\n"
+        "def is_there(name):\n    return name in sys.modules\n"
+        "if __name__ == '__main__':\n"
+        f"    prepare_processes({items}, 'this')\n"
+        "    print(set(in_processes(is_there, ['this'] * (FEW + 1))))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines()[-1] == str({imported})
+
+
 @pytest.mark.parametrize("function", [in_parallel, lambda wait, items: prefetch(map(wait, items))], ids=["many", "one"])
 def test_results_that_nobody_wants_any_more_are_not_waited_for(function):
     go_on = threading.Event()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from itertools import islice, repeat
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +103,16 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
         if item is end:
             return
         yield item
+
+
+def prepare_processes(items: int, module: str) -> None:
+    """Begin to start what `in_processes` will need for so many items, which takes a second, and go on.
+
+    `module` holds the function that will be called: one process imports it for all.
+    """
+    if items > FEW and os.name == "posix":
+        multiprocessing.get_context("forkserver").set_forkserver_preload([module])
+        forkserver.ensure_running()
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
