@@ -10,7 +10,7 @@ from unetseg.dataset.checking import unlike_pixel_size
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive, seen_before
-from unetseg.evaluation.evaluation import arrays_zoom, choose, predict_subset, score, trained_sizes
+from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
 from unetseg.evaluation.predicted import PredictedSubset
 from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
@@ -49,13 +49,12 @@ def main(
         truth = Truth(arrays)
         chosen, curve = choose(predict("validation", scratch / "validation"), truth, asked.threshold)
         known: dict[str, Any] = {"model": sha256(model), "tta": asked.tta}
-        known |= {"pixel_size": params.image.pixel_size or None} | trained_sizes(arrays / "samples.csv", predictor)
+        known |= {"pixel_size": params.image.pixel_size or None}
+        known |= trained_sizes(arrays / "samples.csv", split, predictor)
         rows = read_csv(arrays / "samples.csv")
         for line in unlike_pixel_size(rows, params.image.pixel_size, predictor.size, params.image.mode):
             print(f"warning: {line}", file=sys.stderr)
         values = chosen.model_copy(update=known)
-        if predictor.scale == "tiles":  # which sees pixels of the images, not of the arrays that it was chosen on
-            values = values.at_zoom(1 / arrays_zoom(arrays / "samples.csv", predictor.size))
         found, scores = [], {}
         if any(row["subset"] == "test" for row in read_csv(split)):
             found.append(score(predict("test", out), truth, chosen, **chance))

@@ -145,6 +145,31 @@ def test_check_counts_the_objects_that_vanish_at_the_size_of_the_model(capsys):
     assert any("20 of 40 objects vanish at image.size, in 20 images" in line for line in err)
 
 
+def test_objects_that_fall_apart_or_touch_at_the_size_of_the_model_do_not_vanish(capsys):
+    text = Path("params.yaml").read_text().replace("size: 256", "size: 32").replace("crop: 128", "crop: 32")
+    Path("params.yaml").write_text(text)
+    wide = np.zeros((64, 64), np.uint8)
+    wide[10:20, 10:20] = wide[10:20, 21:31] = 255  # which touch at half the size
+    wide[40:48, 40:48] = np.where(np.add.outer(np.arange(8), np.arange(8)) // 2 % 2, 255, 0)  # a few that fall apart
+    lone = wide.copy()
+    lone[0, 0] = 255
+    images = {f"{number}": wide for number in range(9)} | {"lone": lone}
+    with zipfile.ZipFile("parts.zip", "w") as archive:
+        for number, (name, mask) in enumerate(images.items()):
+            for part, pixels in (("images", np.roll(mask, number, 1) // 2 + number), ("masks", mask)):
+                archive.writestr(f"{name}/{part}/1.png", cv2.imencode(".png", pixels)[1].tobytes())
+    _, _, err = check(capsys, "parts.zip")
+    expected = sum(objects_without_a_pixel(mask) for mask in images.values())
+    assert expected > 0
+    assert any(f" {expected} of " in line and "objects vanish at image.size" in line for line in err)
+
+
+def objects_without_a_pixel(mask):
+    parts = cv2.connectedComponents(mask, connectivity=4)[1].astype(np.uint16)
+    left = cv2.resize(parts, (32, 32), interpolation=cv2.INTER_NEAREST_EXACT)
+    return parts.max() - np.count_nonzero(np.unique(left))
+
+
 def test_check_warns_of_a_size_of_pixels_that_is_not_that_of_the_input(capsys):
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("pixel_size: 0.0", "pixel_size: 0.5"))
     with zipfile.ZipFile("sized.zip", "w") as archive:

@@ -33,6 +33,20 @@ def test_pairing_tells_a_small_difference_from_a_large_spread_between_images():
     assert high == pytest.approx(0.01)
 
 
+def test_scores_of_arrays_of_two_sizes_are_compared_at_the_images_own_size():
+    small, large = (
+        {name: Scored(scored.group, scored.dice + shift, scored.dice, size) for name, scored in BASE.items()}
+        for size, shift in (("128", 0.02), ("256", 0.0))
+    )
+    compared = compare(small, large)
+    assert (compared.difference, compared.native) == (0, True)
+    assert "mean Dice at the images' own size +0.0000" in verdict(compared, "A", "B")
+    assert (compare(small, small).native, compare(small, BASE).native) == (False, False)
+    without = {name: scored._replace(native=None) for name, scored in large.items()}
+    with pytest.raises(InputError, match="are of two sizes, and one has no column dice_native"):
+        compare(small, without)
+
+
 def test_an_evaluation_does_not_differ_from_itself():
     assert "no significant difference" in verdict(compare(BASE, BASE), "A", "B")
 

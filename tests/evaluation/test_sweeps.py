@@ -84,6 +84,14 @@ def test_runs_that_are_scored_on_another_archive_are_told_apart():
         assert not any("evaluate.external" in line for line in plain)
 
 
+def test_runs_at_several_sizes_are_compared_at_the_images_own_size():
+    sizes = {128: (0.9, 0.7), 256: (0.8, 0.75)}
+    runs = [Run(f"{s}", {"image.size": s}, {"dice.mean": a, "native.dice.mean": b}) for s, (a, b) in sizes.items()]
+    head, *rows = list(summary(runs))[1:]
+    assert head.split() == ["image.size", "runs", "native.dice.mean", "deviation", "lowest", "highest"]
+    assert [row.split()[:3] for row in rows] == [["256", "1", "0.75"], ["128", "1", "0.7"]]
+
+
 def test_what_is_equal_in_all_runs_was_not_varied():
     assert varied(runs((3, 0, 0.7), (3, 1, 0.8))) == ["train.seed"]
 

@@ -14,7 +14,7 @@ from unetseg.objects.separation import separated_objects
 
 def subset(labels, probabilities, name="validation"):
     labels = np.asarray(labels, np.uint16)
-    rows = [{"index": str(index)} for index in range(len(labels))]
+    rows = [{"index": str(index), "height": "60", "width": "60"} for index in range(len(labels))]
     return PredictedSubset(name, rows, (labels > 0).astype(np.uint8), labels, np.asarray(probabilities, np.float32))
 
 
@@ -72,6 +72,17 @@ def test_specks_that_are_no_objects_raise_the_smallest_size():
     probability = (labels > 0).astype(float)
     probability[2, 2:14] = 1  # 12 pixels
     assert best_separation(subset([labels], [probability]), 0.5).min_size == 16
+
+
+def test_where_the_model_sees_images_at_their_own_size_the_separation_is_in_their_pixels(tmp_path):
+    labels = np.kron(two_disks(9, 30), np.ones((2, 2), int))
+    probability = (labels > 0).astype(np.float32)
+    probability[2:4, 2:26] = 1  # 12 pixels of the arrays
+    np.save(tmp_path / "0.npy", probability)
+    half = subset([labels[::2, ::2]], [probability[::2, ::2]])
+    half.rows[0] |= {"height": "120", "width": "120"}
+    assert best_separation(half, 0.5) == Separation(1.0, 16)
+    assert best_separation(replace(half, natives=tmp_path), 0.5) == Separation(2.0, 64)
 
 
 def test_without_validation_images_the_separation_is_the_default():

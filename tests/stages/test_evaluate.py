@@ -14,10 +14,12 @@ from values import PARAMS, params, small_unet
 from unetseg.cli import main
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
+from unetseg.evaluation.evaluation import trained_sizes
 from unetseg.evaluation.scores import count, dice
 from unetseg.files import read_csv, write_csv
 from unetseg.images.resampling import resize
 from unetseg.prediction.api import load_model, predict
+from unetseg.prediction.predictor import Predictor
 from unetseg.synthetic.sample import Slide, make_tiles, write_archive
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ NONE = {"external": str(ROOT / "data" / "sample" / "none.zip")}
 PLAIN = params(evaluate=NONE)
 TWO = tuple(Slide(kind, 1, 1, 32, 24, 3, 3) for kind in ("fluorescence", "tissue"))
 PER_IMAGE = (
-    "id,subset,group,modality,source,height,width,objects,foreground,dice,iou,precision,recall,estimated_dice,"
+    "id,subset,group,modality,source,height,width,objects,foreground,size,dice,iou,precision,recall,estimated_dice,"
     "boundary_f1,dice_native,iou_native,objects_predicted,f1_50,f1_70,map,pq"
 )
 
@@ -96,32 +98,36 @@ def test_a_file_that_is_no_model_is_told_and_nothing_is_written(paths):
     assert not paths["predictions"].exists()
 
 
-def arrays_side(arrays):
-    """Give the root of the area of the images, in the median."""
-    rows = read_csv(arrays / "samples.csv")
-    return np.median([(int(row["height"]) * int(row["width"])) ** 0.5 for row in rows])
-
-
 @pytest.mark.filterwarnings("ignore:a model that is not from unetseg.load_model")
 def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored_at_its_own_size(paths):
     model = small_unet(depth=1, normalization="none")
     model.save(paths["model"])
     STAGE["main"](params(image={"mode": "tiles"}, evaluate=NONE), **paths)
     summary, tuning = (json.loads(paths[name].read_text()) for name in ("metrics", "tuning"))
-    zoom = 16 / arrays_side(paths["arrays"])
-    assert zoom != 1
-    assert tuning["depth"] * zoom == pytest.approx(summary["objects"]["depth"])  # there in the pixels of the images
-    assert tuning["min_size"] * zoom**2 == pytest.approx(summary["objects"]["min_size"], abs=0.5)
+    lengths = {name: tuning[name] for name in ("depth", "min_size")}
+    assert lengths == {name: summary["objects"][name] for name in lengths}
     kept = np.load(paths["predictions"] / "probabilities.npy")
     assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
     for row in read_csv(paths["per_image"]):
         sample = read_sample(paths["arrays"].with_name("samples") / row["id"])
-        found = predict(sample.image, model, scale="tiles", threshold=PARAMS.evaluate.threshold)
+        found = predict(sample.image, model, scale="tiles", threshold=PARAMS.evaluate.threshold, **lengths)
         assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
         assert float(row["estimated_dice"]) == found.estimated_dice
         place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
         np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))
+        shrunk = cv2.resize(found.labels, (16, 16), interpolation=cv2.INTER_NEAREST_EXACT)
+        assert int(row["objects_predicted"]) == np.count_nonzero(np.unique(shrunk))
+
+
+def test_the_sizes_that_a_model_knows_are_those_it_was_trained_on(paths):
+    samples = paths["arrays"] / "samples.csv"
+    sides = [("40", "50"), ("20", "30"), ("22", "24"), ("90", "10")]  # of test, train, validation, test
+    rows = [row | {"height": h, "width": w} for row, (h, w) in zip(read_csv(samples), sides, strict=True)]
+    write_csv(samples, rows, list(rows[0]))
+    known = trained_sizes(samples, paths["split"], Predictor(brightness_model()))
+    assert known["sizes"] == (20, 30)
+    assert known["zoom"] == pytest.approx(np.mean([16 / 600**0.5, 16 / 528**0.5]), abs=1e-3)
 
 
 def test_a_size_of_pixels_that_is_not_that_of_the_input_is_warned_of(paths, capsys):

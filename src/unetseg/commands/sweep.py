@@ -12,7 +12,7 @@ from typing import Any
 from unetseg.commands.compare import not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import DICE, Sweep, experiments, read_sweep, summary, varied
+from unetseg.evaluation.sweeps import Sweep, compared_by, experiments, read_sweep, summary, varied
 from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if names:
         from unetseg.report.charts import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
 
-        draw_sweep(Path(f"{stem}.png"), rows, names, DICE)
+        draw_sweep(Path(f"{stem}.png"), rows, names, compared_by(names))
     return int(bool(sweep.unfinished))
 
 

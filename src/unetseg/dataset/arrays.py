@@ -37,6 +37,7 @@ class Prepared(NamedTuple):
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
+    survivors: int  # of the objects, those with a pixel in `labels`
     truth: UInt8[np.ndarray, " bytes"]
     fingerprint: Shaped[np.ndarray, ""]
     warnings: list[str]
@@ -115,11 +116,12 @@ def prepare(folder: Path, size: int, tiles: bool, channel: Channel, project: Pro
         "image": sample.path.relative_to(folder.parent).as_posix(),
     }
     labels = cv2.resize(sample.labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    survivors = count_objects(labels)
     if sample.parts:  # resized, they may touch or fall apart: then a perfect mask has other parts
         labels = number_parts(labels > 0, folder)
     squares = list(cut(folder.name, sample.image, sample.labels, size)) if tiles else []
     image, truth = resampling.fit(sample.image, size), packed(sample.labels)
-    return Prepared(row, image, labels, truth, fingerprint(sample.stored.pixels), sample.warnings, squares)
+    return Prepared(row, image, labels, survivors, truth, fingerprint(sample.stored.pixels), sample.warnings, squares)
 
 
 def unfit_sources(samples: Path, sources: Mapping[str, str], ids: Set[str]) -> Iterator[str]:

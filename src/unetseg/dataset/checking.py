@@ -13,7 +13,7 @@ import numpy as np
 from unetseg.config import DataSettings, ImageSettings
 from unetseg.dataset.arrays import prepare
 from unetseg.dataset.problems import Findings, attempt_each
-from unetseg.dataset.samples import count_objects, find_samples
+from unetseg.dataset.samples import find_samples
 from unetseg.images.appearance import appearance
 
 INVERTED = 0.9  # share of images with more foreground than background from which masks look inverted
@@ -114,5 +114,5 @@ def check_samples(folder: Path, data: DataSettings, image: ImageSettings) -> Che
 def _check(folder: Path, *, tiles: bool, **how: Any) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[str]]:
     """Give what is small of a prepared sample; its arrays stay in the process that read it."""
     sample = prepare(folder, tiles=False, **how)
-    row = sample.row | {"survivors": sample.row["objects"] if tiles else count_objects(sample.labels)}
+    row = sample.row | {"survivors": sample.row["objects"] if tiles else sample.survivors}
     return row, sample.fingerprint, appearance(sample.image), sample.warnings

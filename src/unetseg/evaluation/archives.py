@@ -14,7 +14,7 @@ from unetseg.dataset.layout import GROUPS
 from unetseg.dataset.problems import ANOTHER, attempt, of_archive
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import Evaluation, arrays_zoom, pixel_of, predict_subset, score
+from unetseg.evaluation.evaluation import Evaluation, pixel_of, predict_subset, score
 from unetseg.files import read_csv, write_csv
 from unetseg.images.fingerprint import FINGERPRINT
 from unetseg.prediction.predictor import Predictor
@@ -80,8 +80,6 @@ def evaluate_archive(
     subset = predict_subset(
         predictor, arrays, split, name=archive.stem, out=out / "predictions", natives=natives, zooming=zooming
     )
-    if tuning.scale == "tiles":
-        tuning = tuning.at_zoom(arrays_zoom(arrays / "samples.csv", predictor.size) / tuning.zoom)
     found = score(subset, Truth(arrays), tuning, bootstrap=bootstrap, seed=seed)
     for scratch in (samples, natives):
         shutil.rmtree(scratch)

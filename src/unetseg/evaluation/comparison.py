@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +20,19 @@ COLUMNS = ("id", "group", "dice")
 
 
 class Scored(NamedTuple):
-    """The values of an image that are compared."""
+    """The values of an image that are compared; Dice at the size of the arrays, in pixels, and at the image's own."""
 
     group: str
     dice: float
+    native: float | None = None
+    size: str = ""
 
 
 class Comparison(NamedTuple):
-    """The mean difference of Dice, second minus first, over the images of both evaluations."""
+    """The mean difference of Dice, second minus first, over the images of both evaluations.
+
+    `native` tells whether it is at the images' own size, as where the two have arrays of other sizes.
+    """
 
     difference: float
     interval: tuple[float, float] | None
@@ -34,6 +40,7 @@ class Comparison(NamedTuple):
     groups: int
     only_first: list[str]
     only_second: list[str]
+    native: bool = False
 
 
 def parse_scores(text: str, name: str) -> dict[str, Scored]:
@@ -53,7 +60,8 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
             image, group = (unescaped(row[name] or "") for name in ("id", "group"))
             if image in parsed:
                 raise InputError(f"{at}: id: {_shorten(image)} occurs twice; use the table as evaluate wrote it")
-            parsed[image] = Scored(group, _share(row["dice"], at))
+            native = _share(row["dice_native"], at) if row.get("dice_native") else None
+            parsed[image] = Scored(group, _share(row["dice"], at), native, row.get("size") or "")
     except csv.Error as error:
         raise InputError(f"{name}:{rows.reader.line_num}: is not a CSV table: {error}") from None
     return parsed
@@ -77,15 +85,21 @@ def _shorten(text: str, length: int = 40) -> str:
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
     """Compare the common images of two evaluations, by a bootstrap of the paired differences over whole groups.
 
-    Images that either evaluation has in one group are drawn together, so that the order does not matter.
+    Images that either evaluation has in one group are drawn together, so that the order does not matter. Scores of
+    arrays of two sizes are against two truths: then those at the images' own size are compared.
 
     Raises:
-        InputError: if they share no image.
+        InputError: if they share no image, or one has no scores at the images' own size where these are needed.
     """
     shared = sorted(first.keys() & second.keys())
     if not shared:
         raise InputError("the two evaluations share no image: compare runs with the same split")
-    differences = np.array([second[name].dice - first[name].dice for name in shared])
+    both = [(first[name], second[name]) for name in shared]
+    native = any(one.size != other.size for one, other in both if one.size and other.size)
+    if native and any(each.native is None for pair in both for each in pair):
+        raise InputError("the two evaluations are of two sizes, and one has no column dice_native: evaluate it again")
+    dice = attrgetter("native" if native else "dice")
+    differences = np.array([dice(other) - dice(one) for one, other in both])
     leaders: dict[tuple[int, str], str] = {}
     pairs = [
         (name, leaders.setdefault((place, each[name].group), name))
@@ -96,7 +110,7 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     groups = [together[name] for name in shared]
     interval = bootstrap_interval(differences, groups, RESAMPLES, seed=0)
     only = sorted(first.keys() - second.keys()), sorted(second.keys() - first.keys())
-    return Comparison(float(differences.mean()), interval, len(shared), len(set(groups)), *only)
+    return Comparison(float(differences.mean()), interval, len(shared), len(set(groups)), *only, native)
 
 
 def bootstrap_interval(
@@ -131,7 +145,8 @@ def verdict(compared: Comparison, first: str, second: str) -> str:
     It is better or worse only if the 95 % interval of the difference excludes 0.
     """
     of_what = f"{compared.images} images of {compared.groups} groups"
-    by = f"mean Dice {compared.difference:+.4f}"
+    where = " at the images' own size" if compared.native else ""
+    by = f"mean Dice{where} {compared.difference:+.4f}"
     if compared.interval is None:
         by += " (no interval from a single group)"
     else:

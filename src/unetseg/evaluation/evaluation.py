@@ -3,12 +3,13 @@
 Threshold and separation are never chosen on the test subset.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32
 
 from unetseg.dataset.arrays import growing
 from unetseg.dataset.subsets import Truth, subset_rows
@@ -16,12 +17,12 @@ from unetseg.dataset.tiles import whole_images
 from unetseg.errors import InputError
 from unetseg.evaluation import scores
 from unetseg.evaluation.calibration import calibrate, reliability
-from unetseg.evaluation.matching import match_from, mean_average_precision
+from unetseg.evaluation.matching import match, mean_average_precision
 from unetseg.evaluation.predicted import PredictedImage, PredictedSubset
 from unetseg.evaluation.summary import PIXEL_SCORES, ImageScore, score_image, summarise
-from unetseg.files import read_csv, write_csv
+from unetseg.files import write_csv
 from unetseg.images.resampling import resize
-from unetseg.objects.separation import separated_objects
+from unetseg.objects.separation import separated_objects, without_small
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
@@ -34,7 +35,7 @@ THRESHOLDS = tuple(step / 100 for step in range(1, 100))
 
 
 class Separation(NamedTuple):
-    """The parameters of `separated_objects`."""
+    """The parameters of `separated_objects`, in pixels that the model sees."""
 
     depth: float
     min_size: int
@@ -81,30 +82,33 @@ def predict_subset(
     if natives:
         predicted = _predict_natives(predictor, zooming, arrays, rows, natives, masks.shape[1])
     else:
-        predicted = predictor.fitted(images[int(row["index"])] for row in rows)
+        predicted = ((1.0, each) for each in predictor.fitted(images[int(row["index"])] for row in rows))
+    zooms = []
     out.mkdir(parents=True)
     write_csv(out / "ids.csv", [{"index": place, "id": row["id"]} for place, row in enumerate(rows)], ("index", "id"))
     with growing(out / "probabilities.npy", np.float32, masks.shape[1:]) as add:
-        for probability in progress(predicted, f"predict {name}", len(rows)):
+        for zoom, probability in progress(predicted, f"predict {name}", len(rows)):
+            zooms.append(zoom)
             add(probability)
     probabilities = np.load(out / "probabilities.npy", mmap_mode="r")
-    return PredictedSubset(name, rows, masks, labels, probabilities, natives)
+    return PredictedSubset(name, rows, masks, labels, probabilities, natives, zooms)
 
 
 def _predict_natives(
     predictor: Predictor, zooming: Zooming | None, arrays: Path, rows: list[dict[str, str]], natives: Path, size: int
-) -> Iterator[Float32[np.ndarray, "size size"]]:
+) -> Iterator[tuple[float, Float32[np.ndarray, "size size"]]]:
+    """Give the zoom of each image, and its probability at the arrays' size."""
     natives.mkdir(parents=True)
     whole = whole_images(arrays)
     if zooming:
         images = (in_memory(whole(row), pixel_of(row)) for row in rows)
-        predicted = (probability for _, probability in predict_zoomed(predictor, zooming, images))
+        predicted = predict_zoomed(predictor, zooming, images)
     else:
-        predicted = (predictor.image(whole(row)) for row in rows)
-    for row, probability in zip(rows, predicted, strict=True):
+        predicted = ((1.0, predictor.image(whole(row))) for row in rows)
+    for row, (zoom, probability) in zip(rows, predicted, strict=True):
         with growing(natives / f"{row['index']}.npy", np.float32, probability.shape[1:]) as add:
             add(probability)
-        yield resize(probability, size, size)
+        yield zoom, resize(probability, size, size)
 
 
 def pixel_of(row: Mapping[str, str]) -> tuple[float, float] | None:
@@ -112,20 +116,20 @@ def pixel_of(row: Mapping[str, str]) -> tuple[float, float] | None:
     return (float(row["pixel_size"]),) * 2 if row["pixel_size"] else None
 
 
-def trained_sizes(samples: Path, predictor: Predictor) -> dict[str, Any]:
-    """Find in samples.csv the least and greatest height or width, and the zoom at which the model saw most images."""
-    zoom = round(arrays_zoom(samples, predictor.size), 4) if predictor.scale == "resize" else 1.0
-    sides = _sides(samples)
-    return {"sizes": (int(sides.min()), int(sides.max())), "zoom": zoom}
+def trained_sizes(samples: Path, split: Path, predictor: Predictor) -> dict[str, Any]:
+    """Find the least and greatest height or width of the images that a model was trained on, and their median zoom.
+
+    `samples` and `split` are samples.csv and split.csv, of which the subsets train and validation count.
+    """
+    rows = [row for name in ("train", "validation") for row in subset_rows(samples, split, name)]
+    sides = [int(row[name]) for row in rows for name in ("height", "width")]
+    zoom = round(_arrays_zoom(rows, predictor.size), 4) if predictor.scale == "resize" else 1.0
+    return {"sizes": (min(sides), max(sides)), "zoom": zoom}
 
 
-def arrays_zoom(samples: Path, size: int) -> float:
-    """Find at which zoom the images of samples.csv are in arrays of a size, in the median."""
-    return float(np.median(size / np.sqrt(_sides(samples).prod(axis=1))))
-
-
-def _sides(samples: Path) -> Int[np.ndarray, "n 2"]:
-    return np.array([(int(row["height"]), int(row["width"])) for row in read_csv(samples)])
+def _arrays_zoom(rows: Iterable[Mapping[str, str]], size: int) -> float:
+    """Find at which zoom images are in arrays of a size, in the median."""
+    return float(np.median([size / np.sqrt(int(row["height"]) * int(row["width"])) for row in rows]))
 
 
 def choose(
@@ -137,7 +141,7 @@ def choose(
     own size.
 
     Returns:
-        The values, with lengths in pixels of the arrays, and the scores at each threshold.
+        The values, and the scores at each threshold.
 
     Raises:
         InputError: if the subset is empty and has to choose the threshold.
@@ -147,9 +151,8 @@ def choose(
     separation = best_separation(validation, limit)
     stable, true = [], []
     for image in validation:
-        probability, mask = image.probability, image.mask
-        if image.native:
-            probability, mask = np.load(image.native), truth[int(image.row["index"])]
+        mask = truth[int(image.row["index"])]
+        probability = np.load(image.native) if image.native else resize(image.probability, *mask.shape)
         predicted = probability >= np.float32(limit)
         if predicted.any():
             stable.append(stability(steadiness(probability, limit)))
@@ -187,25 +190,31 @@ def best_threshold(curve: list[dict[str, Any]]) -> float:
 
 
 def best_separation(subset: PredictedSubset, threshold: float) -> Separation:
-    """Find the separation of touching objects with the best mean average precision over the images."""
+    """Find the separation of touching objects with the best mean average precision over the images.
+
+    It is tried in steps of the arrays' pixels, in the median: where the model sees images at their own size, it sees
+    more of them.
+    """
     if not len(subset):
         return SEPARATIONS[0]
-    scored = in_parallel(lambda image: _score_separations(image, threshold), subset)
+    unit = 1 / _arrays_zoom(subset.rows, subset.masks.shape[1]) if subset.natives else 1.0
+    tried = [Separation(depth * unit, max(1, round(size * unit**2))) for depth, size in SEPARATIONS]
+    scored = in_parallel(lambda image: _score_separations(image, threshold, tried), subset)
     means = np.mean(list(progress(scored, f"separate objects of {subset.name}", len(subset))), axis=0)
-    return SEPARATIONS[int(np.argmax(means))]
+    return tried[int(np.argmax(means))]
 
 
-def _score_separations(image: PredictedImage, threshold: float) -> list[float]:
-    """Compute the mean average precision of each of `SEPARATIONS`, with one watershed per depth."""
-    parted = (separated_objects(image.probability, threshold, depth, min_size=1) for depth in DEPTHS)
-    return [mean_average_precision(found) for labels in parted for found in match_from(image.labels, labels, MIN_SIZES)]
+def _score_separations(image: PredictedImage, threshold: float, tried: Sequence[Separation]) -> list[float]:
+    """Compute the mean average precision of each separation, with one watershed per depth."""
+    seen, parted = image.seen, cache(lambda depth: separated_objects(seen, threshold, depth, min_size=1))
+    found = (image.fitted(without_small(parted(depth), size)) for depth, size in tried)
+    return [mean_average_precision(match(image.labels, labels)) for labels in found]
 
 
 def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
     """Score a subset of at least one image with what was chosen before.
 
-    `truth` holds the masks at their own size; lengths in `tuning` are pixels of the arrays; `bootstrap` resamples over
-    groups give the 95 % intervals.
+    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals.
     """
 
     def score_one(image: PredictedImage) -> ImageScore:

@@ -4,7 +4,6 @@ A predicted object is right if its IoU with a true one is greater than a thresho
 be so for either object, hence no assignment problem. An image without objects, predicted without objects, scores 1.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,23 +23,13 @@ class Match(NamedTuple):
 
 def match(truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"]) -> Match:
     """Pair the objects of two label images (0 background; numbers may have gaps)."""
-    return match_from(truth, predicted, (1,))[0]
-
-
-def match_from(
-    truth: Integer[np.ndarray, "height width"], predicted: Integer[np.ndarray, "height width"], min_sizes: Sequence[int]
-) -> list[Match]:
-    """Pair the objects of two label images, for each minimum size (pixels) of predicted objects."""
     table = contingency_table(truth, predicted)
     true_areas, predicted_areas = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
     pairs = table.tocoo()
     areas = true_areas[pairs.row], predicted_areas[pairs.col]
     ious = np.where((pairs.row > 0) & (pairs.col > 0), pairs.data / (areas[0] + areas[1] - pairs.data), 0)
-    true = int(np.count_nonzero(true_areas[1:]))
-    return [
-        Match(ious[(ious > 0.5) & (areas[1] >= size)], true, int(np.count_nonzero(predicted_areas[1:] >= size)))
-        for size in min_sizes
-    ]
+    counts = (int(np.count_nonzero(each[1:])) for each in (true_areas, predicted_areas))
+    return Match(ious[ious > 0.5], *counts)
 
 
 def f1(matched: Match, threshold: float) -> float:

@@ -1,18 +1,22 @@
 """A subset of the samples with its predictions, image by image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8, UInt16
+from jaxtyping import Bool, Float32, Int32, UInt8, UInt16
+
+from unetseg.prediction.settings import Settings
 
 
 class PredictedImage(NamedTuple):
     """One image: its row of samples.csv and split.csv, its truth, and the predicted probability of foreground.
 
-    `native` is a .npy file of the probability at the image's own size, where that is what the model predicts.
+    `native` is a .npy file of the probability at the image's own size, where that is what the model predicts, and
+    `zoom` the pixels that the model saw for each of it along a side; without it, the model sees the arrays' pixels.
     """
 
     row: dict[str, str]
@@ -20,6 +24,20 @@ class PredictedImage(NamedTuple):
     labels: UInt16[np.ndarray, "size size"]
     probability: Float32[np.ndarray, "size size"]
     native: Path | None = None
+    zoom: float = 1.0
+
+    @property
+    def seen(self) -> Float32[np.ndarray, "height width"]:
+        """The probability of which `unetseg predict` numbers the objects."""
+        return np.asarray(np.load(self.native)) if self.native else self.probability
+
+    def objects(self, settings: Settings) -> Int32[np.ndarray, "size size"]:
+        """Number the objects as `unetseg predict` does; then bring them to the arrays' size as the true ones were."""
+        return self.fitted(settings.number(self.zoom)(self.seen))
+
+    def fitted(self, labels: Int32[np.ndarray, "height width"]) -> Int32[np.ndarray, "size size"]:
+        """Take the label nearest to the centre of each pixel of the arrays."""
+        return np.asarray(cv2.resize(labels, self.mask.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,7 @@ class PredictedSubset:
     labels: UInt16[np.ndarray, "all size size"]
     probabilities: Float32[np.ndarray, "subset size size"]
     natives: Path | None = None  # the folder of <index>.npy, for `PredictedImage.native`
+    zooms: Sequence[float] = ()  # for `PredictedImage.zoom`, where there are natives
 
     def __len__(self) -> int:
         """Count the images."""
@@ -39,9 +58,10 @@ class PredictedSubset:
 
     def __iter__(self) -> Iterator[PredictedImage]:
         """Yield one image at a time, so that only one is in memory."""
-        for row, probability in zip(self.rows, self.probabilities, strict=True):
+        zooms = self.zooms or [1.0] * len(self.rows)
+        for row, probability, zoom in zip(self.rows, self.probabilities, zooms, strict=True):
             index = int(row["index"])
             native = self.natives and self.natives / f"{index}.npy"
             yield PredictedImage(
-                row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability), native
+                row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability), native, zoom
             )

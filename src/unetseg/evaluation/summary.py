@@ -11,7 +11,6 @@ from unetseg.evaluation.calibration import expected_calibration_error, score_est
 from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.evaluation.predicted import PredictedImage
 from unetseg.images.resampling import resize
-from unetseg.objects.separation import connected_objects, separated_objects
 from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
 
@@ -31,21 +30,23 @@ class ImageScore(NamedTuple):
 
 def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
     """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size."""
-    threshold, min_size, limit = tuning.threshold, tuning.min_size, np.float32(tuning.threshold)
+    threshold, limit = tuning.threshold, np.float32(tuning.threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
     at_native_size = np.load(image.native) if image.native else resize(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
-    seen = at_native_size if tuning.scale == "tiles" else image.probability
-    matched = matching.match(image.labels, separated_objects(image.probability, threshold, tuning.depth, min_size))
-    connected = matching.match(image.labels, connected_objects(image.probability, threshold, min_size))
+    matched, connected = (
+        matching.match(image.labels, image.objects(tuning.settings(objects=kind)))
+        for kind in ("separated", "connected")
+    )
     row = {
         **{name: image.row[name] for name in ("id", "subset", "group", "modality")},
         "source": image.row.get("source", ""),
         **{name: int(image.row[name]) for name in ("height", "width", "objects")},
         "foreground": float(image.row["foreground"]),
+        "size": len(image.mask),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
-        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(seen, threshold))),
+        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(at_native_size, threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),

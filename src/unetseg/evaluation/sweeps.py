@@ -13,7 +13,7 @@ from unetseg.config import FOLDED
 from unetseg.errors import InputError
 
 REPEATS = ("split.fold", "split.seed", "train.seed")  # runs that differ in these alone repeat each other
-DICE = "dice.mean"
+DICE, NATIVE_DICE = "dice.mean", "native.dice.mean"
 METHOD, FOLDS, FOLD = "split.method", "split.folds", "split.fold"
 HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 
@@ -92,6 +92,11 @@ def varied(runs: Sequence["Run | Folds"]) -> list[str]:
     return [name for name in names if len({repr(run.params.get(name)) for run in runs}) > 1]
 
 
+def compared_by(names: Collection[str]) -> str:
+    """Name the score by which runs are compared that differ in these: arrays of two sizes have two truths."""
+    return NATIVE_DICE if "image.size" in names else DICE
+
+
 def summary(runs: Sequence[Run]) -> Iterator[str]:
     """Print as a table: the Dice of the runs with the same values, whatever their fold and seeds; the best first.
 
@@ -102,14 +107,14 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
         raise InputError("no experiment of this commit is scored; run a sweep: unetseg sweep -S train.epochs=10,30")
     names = varied(runs)
     told = [name for name in names if name not in REPEATS]
-    alike: dict[tuple[str, ...], list[float]] = {}
+    score, alike = compared_by(names), dict[tuple[str, ...], list[float]]()
     for run in runs:
-        alike.setdefault(tuple(str(run.params.get(name)) for name in told), []).append(run.scores[DICE])
+        alike.setdefault(tuple(str(run.params.get(name)) for name in told), []).append(run.scores[score])
     yield f"{len(runs)} run{'s' * (len(runs) > 1)}; varied: {', '.join(names) or 'nothing'}"
     without_test = {run.params.get("split.test") == 0 and run.params.get(METHOD) not in FOLDED for run in runs}
     if len(without_test) > 1:
         yield "with split.test=0 the Dice is that of evaluate.external, not of a test subset: do not compare the two"
-    rows = [[*told, "runs", DICE, "deviation", "lowest", "highest"]]
+    rows = [[*told, "runs", score, "deviation", "lowest", "highest"]]
     for values, dice in sorted(alike.items(), key=lambda item: -statistics.fmean(item[1])):
         rows.append([*values, str(len(dice)), *(f"{number:.4g}" for number in _spread(dice))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

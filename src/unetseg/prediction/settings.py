@@ -111,12 +111,6 @@ class Tuning(pydantic.BaseModel):
             first = error.errors(include_url=False)[0]
             raise InputError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
 
-    def at_zoom(self, zoom: float) -> "Tuning":
-        """Give the same values with lengths in the pixels of images that are shown at another zoom."""
-        return self.model_copy(
-            update={"depth": self.depth * zoom, "min_size": max(min(1, self.min_size), round(self.min_size * zoom**2))}
-        )
-
     def settings(self, **asked: Any) -> Settings:
         """Predict with these values, and all others as asked.
 
