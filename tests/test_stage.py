@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,68 @@ def stage(tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+PIPELINE = """\
+vars:
+  - path:
+      out: results
+stages:
+  train:
+    params: [train, data.archive, model]
+    deps: [code, "${path.out}/a.csv", "${data.archive}", stage.py]
+"""
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "edit('0  # seed of init', '3  # seed of init')",
+            "params.yaml: train.seed was changed from 0 to 3",
+        ),
+        ("Path('code/a/new.py').touch(); Path('results/a.csv').unlink()", "results/a.csv was changed"),
+        ("Path('my.zip').write_text('another'); Path('code/a/b.py').unlink()", "code/a/b.py was changed"),
+    ],
+)
+def test_what_dvc_would_record_of_another_run_is_refused(stage, change, told):
+    status, _, err = ended(stage(f"{EDIT}\n{change}", dvc_stage=True))
+    rule = "its results are not of what stands there now: set it back, or leave it, and run again"
+    assert (status, err) == (1, f"{told} while the stage ran; {rule}\n")
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_what_the_stage_does_not_depend_on_may_change_while_it_runs(stage):
+    other = "Path('results/b.csv').touch(); Path('code/__pycache__').mkdir(); Path('code/__pycache__/b.pyc').touch()"
+    change = f"{EDIT}\nedit('examples: 3', 'examples: 5')\n{other}"
+    assert ended(stage(change, dvc_stage=True)) == (0, "", "")
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_stage_that_dvc_did_not_start_may_change_what_it_likes(stage):
+    assert ended(stage("Path('code/a/b.py').unlink()")) == (0, "", "")
+
+
+EDIT = """\
+def edit(old, new):
+    text = Path('params.yaml').read_text()
+    assert text.count(old) == 1, old
+    Path('params.yaml').write_text(text.replace(old, new))
+"""
+
+
+@pytest.fixture
+def pipeline(stage, tmp_path):
+    """A dvc.yaml with the stage `train`, and what it depends on."""
+    del stage  # which has made params.yaml
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "code" / "a").mkdir(parents=True)
+    (tmp_path / "results").mkdir()
+    for name in ("code/a/b.py", "results/a.csv", "my.zip"):
+        (tmp_path / name).write_text("1")
+    params = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  archive: \S+", "  archive: my.zip", params))
 
 
 def ended(process):

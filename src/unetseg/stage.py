@@ -5,7 +5,9 @@ import contextlib
 import errno
 import functools
 import inspect
+import operator
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,8 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import psutil
+import yaml
 
 from unetseg.errors import InputError, printable
 from unetseg.files import is_full
@@ -42,11 +46,55 @@ def run(main: Callable[..., None], hint: str = "") -> None:
         from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
 
         try:
-            main(load_params(), **arguments)
+            params = load_params()
+            before = _recorded(params.model_dump())
+            main(params, **arguments)
+            _check_unchanged(before, _recorded(load_params().model_dump()))
         except InputError as error:
             if not hint or (last := hint.format(**arguments)) in error.args:  # as where a worker has told it
                 raise
             raise InputError(*error.args, last) from error
+
+
+def _recorded(params: dict[str, Any]) -> dict[str, Any]:
+    """Give what DVC will record of this stage: its values of params.yaml, and size and time of its code and data.
+
+    DVC reads them when the stage has ended: a value that was changed meanwhile it would take for the one in use, then
+    and whenever that value comes again. Without DVC nothing is recorded.
+    """
+    name, pipeline = os.environ.get("DVC_STAGE", ""), Path("dvc.yaml")
+    if not name or not pipeline.is_file():
+        return {}
+    content = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
+    declared, known = content["stages"][name], {**params, **content["vars"][0]}
+
+    def value(dotted: str) -> Any:
+        return functools.reduce(operator.getitem, dotted.split("."), known)
+
+    found: dict[str, Any] = {}
+    for key in declared["params"]:
+        values = value(key)
+        inner = {f"{key}.{each}": it for each, it in values.items()} if isinstance(values, dict) else {key: values}
+        found |= {f"params.yaml: {each}": it for each, it in inner.items()}
+    for dep in declared["deps"]:
+        place = Path(re.sub(r"\$\{([\w.]+)\}", lambda match: str(value(match[1])), dep))
+        for file in (place, *place.rglob("*")):
+            if file.is_file() and file.parent.name != "__pycache__":
+                found[str(file)] = file.stat().st_size, file.stat().st_mtime_ns
+    return found
+
+
+def _check_unchanged(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Refuse results that DVC would record as made from something else.
+
+    Raises:
+        InputError: naming the first change.
+    """
+    for name in before | after:
+        if before.get(name) != (now := after.get(name)):
+            values = f" from {before[name]} to {now}" if name.startswith("params.yaml") else ""
+            rule = "its results are not of what stands there now: set it back, or leave it, and run again"
+            raise InputError(f"{name} was changed{values} while the stage ran; {rule}")
 
 
 @contextlib.contextmanager
