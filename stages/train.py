@@ -7,6 +7,7 @@ from unetseg import stage
 from unetseg.config import Params
 from unetseg.errors import InputError
 from unetseg.files import atomic_path, write_csv, write_json
+from unetseg.model import keras
 from unetseg.model.file import save_model
 from unetseg.provenance import code_digest, digest, provenance
 from unetseg.training.batches import open_batches
@@ -28,7 +29,7 @@ def main(
     start = find_start(Path(params.train.start_from), model, starts, state.with_name("start.keras"))
     wanted = params.model_dump(include={"image", "model", "augment", "train"})
     origin = provenance(wanted, [*sorted(arrays.iterdir()), split, *start])
-    state /= digest({**origin, "code": code_digest()})
+    state /= digest({**origin, "code": code_digest(), "backend": keras.backend.backend()})
     settings = params.train.model_copy(update={"start_from": str(*start)})
     with devices(settings.distribute, settings.batch_size) as share:
         batches = open_batches(

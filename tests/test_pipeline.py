@@ -138,7 +138,8 @@ def test_a_missing_archive_is_one_clear_line(project):
 def test_a_stage_opens_only_files_that_it_declares(finished, stage):
     entry = finished.stages()[stage]
     declared = [Path(each["path"]) for part in ("deps", "outs") for each in entry[part]]
-    declared += [Path("params.yaml"), Path(".unetseg")]  # the second holds what a killed training goes on from
+    declared += [Path("params.yaml"), Path("dvc.yaml")]
+    declared += [Path(".unetseg")]  # what a killed training goes on from
     declared += [Path("data/unzipped")] if Path("data/unzipped.csv") in declared else []  # which stands for the folder
     opened = (finished.folder / ".dvc" / "tmp" / "opened" / stage).read_text().splitlines()
     files = [Path(path) for path in opened if (finished.folder / path).is_file() and not path.endswith(".pyc")]

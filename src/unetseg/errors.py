@@ -1,5 +1,9 @@
 """The one exception that is told to the user in plain lines, and how names are printed."""
 
+import threading
+
+STOPPED = threading.Event()  # set when a signal stops this process: Keras drops the exception in some places on JAX
+
 
 class InputError(ValueError):
     """Say that something the user gave cannot be used: which file, which value, which rule.

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import yaml
 
-from unetseg.errors import InputError, printable
+from unetseg.errors import STOPPED, InputError, printable
 from unetseg.files import is_full
 from unetseg.parallel import limit_threads
 
@@ -104,21 +104,26 @@ def one_line_errors() -> Iterator[None]:
     SIGTERM and SIGHUP count as Ctrl-C, so that blocks which tidy up do so; `nohup` stays in force. Only bad input, a
     failing file system and an interrupt are told in a line; any other exception keeps its traceback.
     """
-    told = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    told = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     main = threading.current_thread() is threading.main_thread()  # only it may set what signals do
-    changed = [each for each in told if main and signal.getsignal(each) == signal.SIG_DFL]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    changed = {each: before for each in told if main and (before := signal.getsignal(each)) in usual}
     for each in changed:
         signal.signal(each, _stop)
     try:
         try:
             yield
         finally:
-            for each in changed:
-                signal.signal(each, signal.SIG_DFL)
+            for each, before in changed.items():
+                signal.signal(each, before)
     except BaseException as error:
         if not (line := _told(error)):
             raise
         print(line, file=sys.stderr)
+        if _is_interrupt(error) and "jax" in sys.modules:  # which ends in a crash if it was compiling
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
         sys.exit(1)
 
 
@@ -134,6 +139,7 @@ def _told(error: BaseException) -> str | None:
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     """Raise an exception, so that cleanup code runs."""
+    STOPPED.set()
     raise KeyboardInterrupt
 
 

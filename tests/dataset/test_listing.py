@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import pytest
@@ -43,6 +44,13 @@ def edit(samples):
     (samples / "b" / "masks" / "1.png").write_bytes(b"CONTENT")
 
 
+def move_an_older_file_there(samples):
+    other = samples.with_name("corrected.png")
+    other.write_bytes(b"CONTENT")
+    os.utime(other, (1e9, 1e9))
+    other.replace(samples / "b" / "masks" / "1.png")
+
+
 def remove(samples):
     (samples / "b" / "masks" / "0.png").unlink()
 
@@ -56,6 +64,7 @@ def link(samples):
     [
         (add, "b/masks/2.png is not in the archive", 1),
         (edit, "b/masks/1.png was changed", 1),
+        (move_an_older_file_there, "b/masks/1.png was changed", 1),
         (remove, "b/masks/0.png is missing", 1),
         (link, "c is not in the archive", 1),
         (lambda samples: [change(samples) for change in (add, edit, remove, link)], "b/masks/0.png is missing", 4),

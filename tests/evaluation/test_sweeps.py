@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from unetseg.errors import InputError
@@ -26,15 +28,17 @@ def test_an_experiment_is_read_with_flat_parameters_and_numbers():
     assert read(experiment("a", 0.9)).runs == [Run("a", {"train.seed": 1, "plot": 2}, {"dice.mean": 0.9})]
 
 
-def test_runs_on_other_data_differ_by_the_hashes_of_the_files_that_are_named():
+@pytest.mark.parametrize("given", ["my/x.zip", "./my//x.zip", str(Path("my/x.zip").resolve())])
+def test_runs_on_other_data_differ_by_the_hashes_of_the_files_that_are_named(given):
     first, second = experiment("a", 0.9), experiment("b", 0.8)
     for each, digit in ((first, "1"), (second, "2")):
         shows = each["revs"][0]["data"]
-        shows["outs"], shows["deps"] = {"data.csv": {"hash": digit * 32}}, {"x.zip": {"hash": "3" * 32}}
-        shows["params"]["params.yaml"]["data"]["external"] = "x.zip"
+        shows["outs"], shows["deps"] = {"data.csv": {"hash": digit * 32}}, {"my/x.zip": {"hash": "3" * 32}}
+        shows["params"]["params.yaml"]["data"]["external"] = given
     runs = read(first, second, data=["data.csv", "external", "none.csv"]).runs
-    assert [(run.params["data.csv"], run.params["x.zip"]) for run in runs] == [("1" * 7, "3" * 7), ("2" * 7, "3" * 7)]
-    assert varied(runs) == ["data.csv"]
+    hashes = [(run.params["hash of data.csv"], run.params["hash of external"]) for run in runs]
+    assert hashes == [("1" * 7, "3" * 7), ("2" * 7, "3" * 7)]
+    assert varied(runs) == ["hash of data.csv"]
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])

@@ -10,6 +10,7 @@ from brightness import write_samples
 from values import params
 
 from unetseg.errors import InputError
+from unetseg.model import keras
 from unetseg.training import workers
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,22 @@ def printed(paths, tmp_path, monkeypatch, capsys):
 
 def way_back(paths):
     return f"to get the last model back, if there was one: dvc checkout {paths['model']}"
+
+
+def test_a_training_is_not_gone_on_with_on_another_backend(paths, monkeypatch):
+    states = []
+
+    def train(*_, state, **_values):
+        states.append(state)
+        raise InputError("enough")
+
+    for name, stub in (("train", train), ("open_batches", lambda *_, **_values: ())):
+        monkeypatch.setitem(STAGE["main"].__globals__, name, stub)
+    for backend in ("tensorflow", "jax", "jax"):
+        monkeypatch.setattr(keras.backend, "backend", lambda backend=backend: backend)
+        with pytest.raises(InputError, match="enough"):
+            STAGE["main"](params(), **paths)
+    assert states[0] != states[1] == states[2]
 
 
 def test_the_live_model_is_not_in_the_cache_before_a_training_has_finished(paths, tmp_path, monkeypatch):

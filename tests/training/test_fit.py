@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from values import PARAMS, model_settings, no_augmentation, small_unet, train_settings
 
-from unetseg.errors import InputError
+from unetseg.errors import STOPPED, InputError
 from unetseg.files import write_csv
 from unetseg.model import keras
 from unetseg.model.file import save_model
@@ -121,6 +121,16 @@ def test_a_killed_training_goes_on_to_the_same_bits(data, whole, killed_after, c
     with pytest.raises(KeyboardInterrupt):
         run(data, data / "killed", **changed, callbacks=[killed(killed_after)])
     assert_same_bits(whole(**changed), run(data, data / "killed", **changed))
+
+
+def test_a_training_stops_at_the_next_batch_where_a_library_dropped_the_interrupt(data):
+    STOPPED.set()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(data, data / "stopped")
+    finally:
+        STOPPED.clear()
+    assert not [*(data / "stopped").glob("epoch-*")]
 
 
 @pytest.mark.slow

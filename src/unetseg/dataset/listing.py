@@ -32,7 +32,8 @@ def write_listing(path: Path, contents: Contents) -> None:
 def check_listed(samples: Path, listing: Path) -> None:
     """Refuse samples whose files are not those of the list.
 
-    Of files that are no newer than the list the name and the size are compared, of others the checksum too.
+    Of files that came here before the list the name and the size are compared, of others, whatever time they say that
+    they were written, the checksum too.
 
     Raises:
         InputError: naming the first difference.
@@ -72,4 +73,5 @@ def _is_changed(file: str, row: Mapping[str, str], written: int) -> bool:
     now = os.stat(file)  # noqa: PTH116 - a Path for each takes longer than the rest
     if now.st_size != int(row["bytes"]):
         return True
-    return now.st_mtime_ns > written and f"{zlib.crc32(Path(file).read_bytes()):08x}" != row["crc32"]
+    came = max(now.st_mtime_ns, now.st_ctime_ns)
+    return came > written and f"{zlib.crc32(Path(file).read_bytes()):08x}" != row["crc32"]

@@ -4,9 +4,11 @@ DVC shows the files of the commit that an experiment started from for as long as
 running and failed work, and for experiments that ran only some stages. `unfinished` tells these.
 """
 
+import os
 import statistics
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from unetseg.config import FOLDED
@@ -21,7 +23,7 @@ HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 class Run(NamedTuple):
     """A scored experiment; parameters and scores are flat, named with dots as DVC does.
 
-    What it was made from counts as parameters, too: files by their path, with the first digits of their hash.
+    What it was made from counts as parameters, too: the first digits of the hash of each file.
     """
 
     name: str
@@ -70,8 +72,10 @@ def read_sweep(
             for kind, file in (("params", "params.yaml"), ("metrics", metrics))
         )
         files = {**(shows.get("outs") or {}), **(shows.get("deps") or {})}
-        used = [settings.get(name, name) for name in data]
-        settings |= {path: str(files[path].get("hash"))[:7] for path in used if path in files}
+        for name in data:
+            given = str(settings.get(name, name))
+            if found := files.get(given) or files.get(Path(os.path.relpath(given)).as_posix()):
+                settings[f"hash of {name}"] = str(found.get("hash"))[:7]
         if scores and scored(shows["rev"]):
             numbers = {key: float(value) for key, value in scores.items() if type(value) in (int, float)}
             runs.append(Run(name, settings, numbers))

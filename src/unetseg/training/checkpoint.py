@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unetseg.errors import InputError
+from unetseg.errors import STOPPED, InputError
 from unetseg.files import atomic_path
 from unetseg.model import keras
 from unetseg.parallel import keep_freed_memory
@@ -78,8 +78,10 @@ class Checkpoint(keras.callbacks.Callback):
         self.started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Undo what TensorFlow set for the memory when it fetched the first batch."""
+        """Undo what TensorFlow set for the memory when it fetched the first batch; stop if a signal was lost."""
         del logs
+        if STOPPED.is_set():
+            raise KeyboardInterrupt
         if batch == 0:
             keep_freed_memory()
 
