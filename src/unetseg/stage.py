@@ -116,11 +116,12 @@ def one_line_errors() -> Iterator[None]:
         finally:
             for each, before in changed.items():
                 signal.signal(each, before)
+            STOPPED.clear()
     except BaseException as error:
         if not (line := _told(error)):
             raise
         print(line, file=sys.stderr)
-        if _is_interrupt(error) and "jax" in sys.modules:  # which ends in a crash if it was compiling
+        if _is_interrupt(error) and os.environ.get("KERAS_BACKEND") == "jax":  # ends in a crash if it was compiling
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(1)

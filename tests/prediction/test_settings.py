@@ -50,6 +50,11 @@ def test_without_a_file_the_model_or_the_defaults_say_how_to_predict(model):
     assert find_tuning(model, facts) == (Tuning(threshold=0.25, scale="tiles", pixel_size=0.5), "the model")
 
 
+def test_a_copy_of_the_pipelines_model_without_its_file_says_what_to_copy(model):
+    told = f"the model, without what `evaluate` chose: copy its models/tuning.json to {model.with_suffix('.json')}"
+    assert find_tuning(model, {"trained_with": {"image": {"mode": "tiles"}}}) == (Tuning(scale="tiles"), told)
+
+
 def test_the_file_of_the_models_name_comes_before_the_folders(model):
     write(model.with_name("tuning.json"), threshold=0.3)
     assert find_tuning(model, {})[0].threshold == 0.3

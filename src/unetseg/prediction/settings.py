@@ -160,7 +160,9 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
     source = "the model" if known.model_fields_set else "the defaults"
     file = next((each for each in (model.with_suffix(".json"), model.with_name(NAME)) if each.is_file()), None)
     if not file:
-        return known, source
+        lacking = f"without what `evaluate` chose: copy its models/tuning.json to {model.with_suffix('.json')}"
+        of_pipeline = "trained_with" in facts and "threshold" not in facts
+        return known, f"{source}, {lacking}" if of_pipeline else source
     found = read_tuning(file)
     if found.model in (None, sha256(model)):
         return _joined(known, found), str(file)
