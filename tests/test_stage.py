@@ -62,11 +62,12 @@ def stage(tmp_path):
 
 PIPELINE = """\
 vars:
+  - more.yaml
   - path:
       out: results
 stages:
   train:
-    params: [train, data.archive, model]
+    params: [train, data.archive, model, {other.yaml: [a]}, none.such]
     deps: [code, "${path.out}/a.csv", "${data.archive}", stage.py]
 """
 

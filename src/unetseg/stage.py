@@ -5,7 +5,6 @@ import contextlib
 import errno
 import functools
 import inspect
-import operator
 import os
 import re
 import signal
@@ -66,17 +65,20 @@ def _recorded(params: dict[str, Any]) -> dict[str, Any]:
     if not name or not pipeline.is_file():
         return {}
     content = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
-    declared, known = content["stages"][name], {**params, **content["vars"][0]}
+    declared = content["stages"].get(name.rpartition(":")[2].partition("@")[0], {})  # folder/dvc.yaml:stage@item
+    known = dict(params)
+    for each in content.get("vars", ()):
+        known |= each if isinstance(each, dict) else {}  # a file's name
 
     def value(dotted: str) -> Any:
-        return functools.reduce(operator.getitem, dotted.split("."), known)
+        return functools.reduce(lambda inner, key: inner.get(key, {}), dotted.split("."), known)
 
     found: dict[str, Any] = {}
-    for key in declared["params"]:
+    for key in (each for each in declared.get("params", ()) if isinstance(each, str)):  # of this file
         values = value(key)
         inner = {f"{key}.{each}": it for each, it in values.items()} if isinstance(values, dict) else {key: values}
         found |= {f"params.yaml: {each}": it for each, it in inner.items()}
-    for dep in declared["deps"]:
+    for dep in declared.get("deps", ()):
         place = Path(re.sub(r"\$\{([\w.]+)\}", lambda match: str(value(match[1])), dep))
         for file in (place, *place.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
