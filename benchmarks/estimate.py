@@ -91,7 +91,7 @@ def main() -> None:
         for validation, test in folds:
             estimate = fit(validation[of], validation["dice"])
             pairs = zip(test[of], test["dice"], strict=True)
-            scored.append([{"estimated_dice": estimate(value), "dice": true} for value, true in pairs])
+            scored.append([{"estimated_dice": estimate(value), "dice_native": true} for value, true in pairs])
         total = score_estimate([row for rows in scored for row in rows])
         each = ", ".join(f"{score_estimate(rows)['auc_below_0.8']:.2f}" for rows in scored)
         print(f"| {name} | {total['mae']:.4f} | {total['auc_below_0.8']:.3f} | {each} |")

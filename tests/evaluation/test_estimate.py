@@ -37,7 +37,7 @@ def test_hardly_any_image_of_those_evaluated_on_is_unlike_them():
 
 
 def rows(estimated, true):
-    return [{"estimated_dice": one, "dice": other} for one, other in zip(estimated, true, strict=True)]
+    return [{"estimated_dice": one, "dice_native": other} for one, other in zip(estimated, true, strict=True)]
 
 
 def test_an_estimate_that_is_right_scores_full_marks():

@@ -161,7 +161,9 @@ def test_thresholds_of_validation_and_what_is_scored_are_two_curves(figure, scor
 
 def test_every_image_is_drawn_at_its_estimated_and_its_true_dice(figure):
     found = [("0.9", "0.85", "4"), ("0.4", "0.5", "0"), ("0.1", "0.0", "2"), ("1.0", "0.0", "0")]
-    rows = [row(dice=dice) | {"estimated_dice": told, "objects_predicted": count} for dice, told, count in found]
+    rows = [
+        row() | {"dice_native": dice, "estimated_dice": told, "objects_predicted": count} for dice, told, count in found
+    ]
     figures.draw_estimate(figure, rows, {"mae": 0.075})
     assert lines(figure.axes[0], "image").get_xydata().tolist() == [[0.85, 0.9], [0.5, 0.4], [0.0, 0.1]]
     assert "mean absolute error 0.075" in [text.get_text() for text in figure.axes[0].texts]

@@ -68,13 +68,13 @@ def calibrate(stability: Sequence[float], dice: Sequence[float]) -> Estimate:
 
 
 def score_estimate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Compare "estimated_dice" with "dice", the true one.
+    """Compare "estimated_dice" with "dice_native", the true one of what `unetseg predict` writes.
 
     Returns:
         The mean absolute error; Spearman's rank correlation; and the area under the ROC curve with which the estimate
         finds the images whose Dice is below 0.8. None where a value is not defined.
     """
-    estimated, true = (np.array([row[name] for row in rows], float) for name in ("estimated_dice", "dice"))
+    estimated, true = (np.array([row[name] for row in rows], float) for name in ("estimated_dice", "dice_native"))
     poor = true < FINE
     ranked = min(len(np.unique(estimated)), len(np.unique(true))) > 1
     return {

@@ -164,7 +164,7 @@ def draw_estimate(figure: Figure, per_image: Rows, estimate: Mapping[str, Any]) 
     counted = [row for row in per_image if float(row["estimated_dice"]) or int(row["objects_predicted"])]
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="estimate is right")
-    estimated, true = _column(counted, "estimated_dice"), _column(counted, "dice")
+    estimated, true = _column(counted, "estimated_dice"), _column(counted, "dice_native")
     axes.plot(estimated, true, "o", color=BLUE, alpha=0.7, label="image")
     axes.set(xlabel="estimated Dice", ylabel="true Dice", xlim=(0, 1), ylim=(0, 1), title="Estimated and true Dice")
     axes.annotate(f"mean absolute error {estimate['mae']:.3f}", (0.98, 0.06), xycoords="axes fraction", ha="right")
