@@ -5,7 +5,7 @@
 The loop is what one writes first: one thread that reads each file with OpenCV, merges the masks, resizes and saves. It
 starts from extracted files, checks nothing and makes no label maps. Both take turns. The clone has what is committed.
 Remove no files in the five minutes before: ext4 steps over each inode that was freed lately, so that to write 30,000
-files takes up to ten seconds longer.
+files takes up to ten seconds longer; or set TMPDIR to a RAM disk, such as /dev/shm.
 """
 
 import argparse
