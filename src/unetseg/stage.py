@@ -5,13 +5,15 @@ import contextlib
 import errno
 import functools
 import inspect
+import operator
 import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import psutil
 import yaml
 
+from unetseg import IMPORTED_AT
 from unetseg.errors import STOPPED, InputError, printable
 from unetseg.files import is_full
 from unetseg.parallel import limit_threads
@@ -45,30 +48,34 @@ def run(main: Callable[..., None], hint: str = "") -> None:
         from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
 
         try:
-            params = load_params()
-            before = _recorded(params.model_dump())
+            params, declared = load_params(), _declared()
+            before = _recorded(declared, params.model_dump())
+            _check_not_new(before)
             main(params, **arguments)
-            _check_unchanged(before, _recorded(load_params().model_dump()))
+            _check_unchanged(before, _recorded(declared, load_params().model_dump()))
         except InputError as error:
             if not hint or (last := hint.format(**arguments)) in error.args:  # as where a worker has told it
                 raise
             raise InputError(*error.args, last) from error
 
 
-def _recorded(params: dict[str, Any]) -> dict[str, Any]:
-    """Give what DVC will record of this stage: its values of params.yaml, and size and time of its code and data.
-
-    DVC reads them when the stage has ended: a value that was changed meanwhile it would take for the one in use, then
-    and whenever that value comes again. Without DVC nothing is recorded.
-    """
+def _declared() -> dict[str, Any]:
+    """Read from dvc.yaml the entry of this stage, and `vars`; nothing without DVC."""
     name, pipeline = os.environ.get("DVC_STAGE", ""), Path("dvc.yaml")
     if not name or not pipeline.is_file():
         return {}
     content = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
-    declared = content["stages"].get(name.rpartition(":")[2].partition("@")[0], {})  # folder/dvc.yaml:stage@item
-    known = dict(params)
-    for each in content.get("vars", ()):
-        known |= each if isinstance(each, dict) else {}  # a file's name
+    stage = content["stages"].get(name.rpartition(":")[2].partition("@")[0], {})  # folder/dvc.yaml:stage@item
+    return {**stage, "vars": [each for each in content.get("vars", ()) if isinstance(each, dict)]}  # others name files
+
+
+def _recorded(declared: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Give what DVC will record of this stage: its values of params.yaml, and marks of its code and data.
+
+    DVC reads them when the stage has ended: a value that was changed meanwhile it would take for the one in use, then
+    and whenever that value comes again.
+    """
+    known = functools.reduce(operator.or_, declared.get("vars", ()), params)
 
     def value(dotted: str) -> Any:
         return functools.reduce(lambda inner, key: inner.get(key, {}), dotted.split("."), known)
@@ -82,8 +89,25 @@ def _recorded(params: dict[str, Any]) -> dict[str, Any]:
         place = Path(re.sub(r"\$\{([\w.]+)\}", lambda match: str(value(match[1])), dep))
         for file in (place, *place.rglob("*")):
             if file.is_file() and file.parent.name != "__pycache__":
-                found[str(file)] = file.stat().st_size, file.stat().st_mtime_ns
+                found[str(file)] = _mark(file)
     return found
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    """Give the size of a file, and its time; of code, which git and DVC write anew as it was, the checksum."""
+    now = file.stat()
+    return now.st_size, zlib.crc32(file.read_bytes()) if file.suffix == ".py" else now.st_mtime_ns
+
+
+def _check_not_new(files: Iterable[str]) -> None:
+    """Refuse code that was changed since this process began to import it: it may have what stood there before.
+
+    Raises:
+        InputError: naming the first such file.
+    """
+    for file in files:
+        if file.endswith(".py") and Path(file).stat().st_mtime > IMPORTED_AT:
+            raise InputError(f"{file} was changed while the stage began; run it again")
 
 
 def _check_unchanged(before: dict[str, Any], after: dict[str, Any]) -> None:

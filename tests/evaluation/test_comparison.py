@@ -41,7 +41,9 @@ def test_scores_of_arrays_of_two_sizes_are_compared_at_the_images_own_size():
     compared = compare(small, large)
     assert (compared.difference, compared.native) == (0, True)
     assert "mean Dice at the images' own size +0.0000" in verdict(compared, "A", "B")
-    assert (compare(small, small).native, compare(small, BASE).native) == (False, False)
+    of_before = {name: scored._replace(size="") for name, scored in large.items()}
+    assert [compare(small, other).native for other in (small, of_before)] == [False, True]
+    assert (compare(of_before, of_before).native, compare(BASE, BASE).native) == (False, False)
     without = {name: scored._replace(native=None) for name, scored in large.items()}
     with pytest.raises(InputError, match="are of two sizes, and one has no column dice_native"):
         compare(small, without)

@@ -77,3 +77,15 @@ def test_the_interval_of_a_single_group_is_not_a_number_but_null():
     summary = summarise([scored(4, 4), scored(4, 3)], 100, 0)
     assert summary["dice"]["low"] is summary["dice"]["high"] is None
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_what_is_predicted_at_the_images_own_size_alone_counts(tmp_path):
+    native = np.full((16, 24), 0.1, np.float32)
+    native[3:6, 3:6] = 0.9  # of which the arrays show nothing
+    np.save(tmp_path / "0.npy", native)
+    seen = image(1, 0)._replace(native=tmp_path / "0.npy")
+    one = score_image(seen, native > 0.5, Tuning(min_size=1, scale="tiles"))
+    assert (one.row["dice"], one.row["dice_native"]) == (0, 1)
+    summary = summarise([one], 100, 0)
+    assert (summary["all_background"], summary["all_foreground"]) == (0, 0)
+    assert summary["estimate"]["mae"] == pytest.approx(abs(1 - one.row["estimated_dice"]))

@@ -95,7 +95,7 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     if not shared:
         raise InputError("the two evaluations share no image: compare runs with the same split")
     both = [(first[name], second[name]) for name in shared]
-    native = any(one.size != other.size for one, other in both if one.size and other.size)
+    native = any(one.size != other.size for one, other in both)  # a table of before states none
     if native and any(each.native is None for pair in both for each in pair):
         raise InputError("the two evaluations are of two sizes, and one has no column dice_native: evaluate it again")
     dice = attrgetter("native" if native else "dice")

@@ -28,11 +28,11 @@ class PredictedImage(NamedTuple):
 
     @property
     def seen(self) -> Float32[np.ndarray, "height width"]:
-        """The probability of which `unetseg predict` numbers the objects."""
+        """The probability of which the objects are numbered: with `native` as in `unetseg predict`."""
         return np.asarray(np.load(self.native)) if self.native else self.probability
 
     def objects(self, settings: Settings) -> Int32[np.ndarray, "size size"]:
-        """Number the objects as `unetseg predict` does; then bring them to the arrays' size as the true ones were."""
+        """Number the objects, with `native` as `unetseg predict` does; then bring them to the arrays' size."""
         return self.fitted(settings.number(self.zoom)(self.seen))
 
     def fitted(self, labels: Int32[np.ndarray, "height width"]) -> Int32[np.ndarray, "size size"]:
