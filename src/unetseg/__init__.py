@@ -1,6 +1,5 @@
 """From a zip of labelled images to a U-Net segmentation model you can trust."""
 
-import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,6 @@ if TYPE_CHECKING:
     from unetseg.prediction.api import predict as predict
 
 __version__ = "0.1.0"
-IMPORTED_AT = time.time()  # before anything else of this package was
 __all__ = ["load_model", "predict"]
 
 

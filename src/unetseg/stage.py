@@ -21,12 +21,12 @@ from typing import Any
 import psutil
 import yaml
 
-from unetseg import IMPORTED_AT
 from unetseg.errors import STOPPED, InputError, printable
 from unetseg.files import is_full
 from unetseg.parallel import limit_threads
 
 SECONDS_BETWEEN_LOOKS = 0.25
+IMPORTED_AT = time.time()  # before what takes long
 
 limit_threads()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
