@@ -14,7 +14,7 @@ def case(name="a", dice=0.5):
     objects = np.zeros((8, 8), np.int32)
     objects[3:6, 2:5] = 1
     image = np.random.default_rng(0).integers(0, 60, (8, 8, 3), np.uint8)
-    return Case(name, dice, image, labels, objects > 0, objects)
+    return Case(name, dice, image, labels, objects > 0, objects.astype(np.uint16))
 
 
 def titles(figure):

@@ -84,7 +84,11 @@ def test_what_was_scored_is_what_predict_writes(paths, tmp_path):
 
 def test_the_stage_keeps_the_probabilities_of_the_test_subset_alone(paths):
     STAGE["main"](PLAIN, **paths)
-    assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
+    assert sorted(each.name for each in paths["predictions"].iterdir()) == [
+        "ids.csv",
+        "objects.npy",
+        "probabilities.npy",
+    ]
     assert [row["id"] for row in read_csv(paths["predictions"] / "ids.csv")] == ["s0", "s3"]
     assert len(np.load(paths["predictions"] / "probabilities.npy")) == 2
     assert not [*paths["predictions"].parent.glob(".*")]
@@ -106,8 +110,12 @@ def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored
     summary, tuning = (json.loads(paths[name].read_text()) for name in ("metrics", "tuning"))
     lengths = {name: tuning[name] for name in ("depth", "min_size")}
     assert lengths == {name: summary["objects"][name] for name in lengths}
-    kept = np.load(paths["predictions"] / "probabilities.npy")
-    assert sorted(each.name for each in paths["predictions"].iterdir()) == ["ids.csv", "probabilities.npy"]
+    kept, drawn = (np.load(paths["predictions"] / f"{name}.npy") for name in ("probabilities", "objects"))
+    assert sorted(each.name for each in paths["predictions"].iterdir()) == [
+        "ids.csv",
+        "objects.npy",
+        "probabilities.npy",
+    ]
     assert not [*paths["predictions"].parent.glob("*native*"), *paths["predictions"].parent.glob(".*")]
     for row in read_csv(paths["per_image"]):
         sample = read_sample(paths["arrays"].with_name("samples") / row["id"])
@@ -117,7 +125,8 @@ def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored
         place = [each["id"] for each in read_csv(paths["predictions"] / "ids.csv")].index(row["id"])
         np.testing.assert_array_equal(kept[place], resize(found.probability, 16, 16))
         shrunk = cv2.resize(found.labels, (16, 16), interpolation=cv2.INTER_NEAREST_EXACT)
-        assert int(row["objects_predicted"]) == np.count_nonzero(np.unique(shrunk))
+        assert int(row["objects_predicted"]) == np.count_nonzero(np.unique(shrunk)) == drawn[place].max()
+        np.testing.assert_array_equal(drawn[place] > 0, shrunk > 0)
 
 
 def test_the_sizes_that_a_model_knows_are_those_it_was_trained_on(paths):

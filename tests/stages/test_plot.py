@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from unetseg.files import write_csv
+from unetseg.objects.separation import separated_objects
 from unetseg.params_file import load_params
 from unetseg.synthetic.sample import Slide, make_tiles
 
@@ -43,6 +44,8 @@ def run(tmp_path_factory):
     np.save(folder / "arrays" / "labels.npy", labels)
     np.save(folder / "arrays" / "masks.npy", (labels > 0).astype(np.uint8))
     np.save(folder / "predictions" / "probabilities.npy", probabilities[::-1])  # in an order of its own
+    objects = [separated_objects(each, 0.5, 1.0, 8).astype(np.uint16) for each in probabilities[::-1]]
+    np.save(folder / "predictions" / "objects.npy", objects)
     table(folder / "arrays" / "samples.csv", [{"index": i, "id": tile.name} for i, tile in enumerate(tiles)])
     table(folder / "predictions" / "ids.csv", [{"index": i, "id": tile.name} for i, tile in enumerate(tiles[::-1])])
     write_scores(folder, tiles)
@@ -125,7 +128,8 @@ def test_a_prediction_is_found_by_its_id(run):
 
     tile = list(make_tiles(SLIDES))[1]
     rows = [{"id": tile.name, "dice": "0.5"}]
-    (case,) = read_cases(run / "arrays", run / "predictions", rows, threshold=0.5, depth=1.0, min_size=8)
+    (case,) = read_cases(run / "arrays", run / "predictions", rows, threshold=0.5)
 
     np.testing.assert_array_equal(case.labels, tile.labels)
+    np.testing.assert_array_equal(case.objects > 0, case.mask)
     assert np.count_nonzero(case.mask & (tile.labels > 0)) > 0.9 * np.count_nonzero(case.mask)

@@ -4,6 +4,7 @@ Threshold and separation are never chosen on the test subset.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -91,7 +92,7 @@ def predict_subset(
             zooms.append(zoom)
             add(probability)
     probabilities = np.load(out / "probabilities.npy", mmap_mode="r")
-    return PredictedSubset(name, rows, masks, labels, probabilities, natives, zooms)
+    return PredictedSubset(name, rows, masks, labels, probabilities, natives, zooms, out)
 
 
 def _predict_natives(
@@ -214,13 +215,20 @@ def _score_separations(image: PredictedImage, threshold: float, tried: Sequence[
 def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
     """Score a subset of at least one image with what was chosen before.
 
-    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals.
+    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals. The
+    objects that were scored are kept beside the probabilities, as objects.npy, uint16 (subset, size, size).
     """
 
     def score_one(image: PredictedImage) -> ImageScore:
         return score_image(image, truth[int(image.row["index"])], tuning)
 
-    images = list(progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)))
+    images = []
+    kept = growing(subset.folder / "objects.npy", np.uint16, subset.masks.shape[1:]) if subset.folder else nullcontext()
+    with kept as add:
+        for image in progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)):
+            if add:
+                add(without_small(image.labels, 1).astype(np.uint16))
+            images.append(image._replace(labels=image.labels[:0]))
     summary = {"threshold": tuning.threshold} | summarise(images, bootstrap, seed)
     summary["objects"] |= {"depth": tuning.depth, "min_size": tuning.min_size}
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))

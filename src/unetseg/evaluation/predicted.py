@@ -51,6 +51,7 @@ class PredictedSubset:
     probabilities: Float32[np.ndarray, "subset size size"]
     natives: Path | None = None  # the folder of <index>.npy, for `PredictedImage.native`
     zooms: Sequence[float] = ()  # for `PredictedImage.zoom`, where there are natives
+    folder: Path | None = None  # of the probabilities, if they are kept
 
     def __len__(self) -> int:
         """Count the images."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int32
 
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
@@ -18,7 +18,7 @@ PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
 
 
 class ImageScore(NamedTuple):
-    """A row of metrics/per_image.csv, and the counts for the scores of all images together."""
+    """A row of metrics/per_image.csv, the counts for the scores of all images together, and the predicted objects."""
 
     row: dict[str, Any]
     counts: scores.Counts
@@ -26,6 +26,7 @@ class ImageScore(NamedTuple):
     objects: matching.Match
     connected: matching.Match
     tally: Float64[np.ndarray, "3 bins"]
+    labels: Int32[np.ndarray, "rows columns"]
 
 
 def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
@@ -35,10 +36,9 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
     counts = scores.count(image.mask, predicted)
     at_native_size = np.load(image.native) if image.native else resize(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
-    matched, connected = (
-        matching.match(image.labels, image.objects(tuning.settings(objects=kind)))
-        for kind in ("separated", "connected")
-    )
+    labels = image.objects(tuning.settings())
+    matched = matching.match(image.labels, labels)
+    connected = matching.match(image.labels, image.objects(tuning.settings(objects="connected")))
     row = {
         **{name: image.row[name] for name in ("id", "subset", "group", "modality")},
         "source": image.row.get("source", ""),
@@ -56,7 +56,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
         "map": matching.mean_average_precision(matched),
         "pq": matching.panoptic_quality(matched),
     }
-    return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability))
+    return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability), labels)
 
 
 def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Images with their prediction, truth and scores: the entries of the report page, the cases of the pictures.
 
-The folder `arrays` has images.npy, masks.npy, labels.npy and samples.csv; `predictions` probabilities.npy and ids.csv.
+The folder `arrays` has images.npy, masks.npy, labels.npy and samples.csv; `predictions` probabilities.npy, objects.npy
+and ids.csv.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8, UInt16
+from jaxtyping import Bool, Float32, UInt8, UInt16
 
 from unetseg.files import read_csv
-from unetseg.objects.separation import separated_objects
 from unetseg.prediction.quality import uncertainty
 
 Row = TypeVar("Row")
@@ -55,7 +55,7 @@ def scored_entries(
 ) -> Iterator[Entry]:
     """Yield the images of the test subset at the model's size, with their truth, in the order of their rows."""
     masks = np.load(arrays / "masks.npy", mmap_mode="r")
-    for row, index, image, probability in _predicted(arrays, predictions, per_image):
+    for row, index, _, image, probability in _predicted(arrays, predictions, per_image):
         scores = {key: value for key, value in row.items() if key != "id"}
         yield Entry(
             id=row["id"],
@@ -76,19 +76,16 @@ class Case:
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
     mask: Bool[np.ndarray, "size size"]
-    objects: Int32[np.ndarray, "size size"]
+    objects: UInt16[np.ndarray, "size size"]
 
 
-def read_cases(
-    arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]], *, threshold: float, depth: float, min_size: int
-) -> list[Case]:
-    """Read some test images for display; their objects are those of `separated_objects`."""
-    labels = np.load(arrays / "labels.npy", mmap_mode="r")
+def read_cases(arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]], *, threshold: float) -> list[Case]:
+    """Read some test images for display, with the objects that were scored."""
+    labels, objects = (np.load(path, mmap_mode="r") for path in (arrays / "labels.npy", predictions / "objects.npy"))
     cases = []
-    for row, index, image, probability in _predicted(arrays, predictions, rows):
-        mask = probability >= np.float32(threshold)
-        objects = separated_objects(probability, threshold, depth, min_size)
-        cases.append(Case(row["id"], float(row["dice"]), image, np.array(labels[index]), mask, objects))
+    for row, index, place, image, probability in _predicted(arrays, predictions, rows):
+        mask, true, found = probability >= np.float32(threshold), np.array(labels[index]), np.array(objects[place])
+        cases.append(Case(row["id"], float(row["dice"]), image, true, mask, found))
     return cases
 
 
@@ -101,8 +98,8 @@ def stretched(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 
 def _predicted(
     arrays: Path, predictions: Path, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], int, UInt8[np.ndarray, "size size 3"], Float32[np.ndarray, "size size"]]]:
-    """Yield each row with its index in the arrays, its image and its probability."""
+) -> Iterator[tuple[Mapping[str, Any], int, int, UInt8[np.ndarray, "size size 3"], Float32[np.ndarray, "size size"]]]:
+    """Yield each row with its index in the arrays and among the predictions, its image and its probability."""
     images = np.load(arrays / "images.npy", mmap_mode="r")
     probabilities = np.load(predictions / "probabilities.npy", mmap_mode="r")
     sample, place = (
@@ -110,5 +107,5 @@ def _predicted(
         for table in (arrays / "samples.csv", predictions / "ids.csv")
     )
     for row in rows:
-        index = sample[row["id"]]
-        yield row, index, np.array(images[index]), np.array(probabilities[place[row["id"]]])
+        index, where = sample[row["id"]], place[row["id"]]
+        yield row, index, where, np.array(images[index]), np.array(probabilities[where])

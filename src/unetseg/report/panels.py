@@ -44,9 +44,7 @@ def panels(
         predictions: see above.
         examples: how many images are shown of each: highest, middle and lowest Dice.
     """
-    objects = evaluation["objects"]
-    threshold, depth, min_size = evaluation["threshold"], objects["depth"], objects["min_size"]
-    read_from = partial(read_cases, threshold=threshold, depth=depth, min_size=min_size)
+    read_from = partial(read_cases, threshold=evaluation["threshold"])
     read = partial(read_from, arrays, predictions)
     best, median, worst = chosen(per_image, examples)
     drawn: dict[str, Callable[[Figure], None]] = {
