@@ -15,6 +15,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from unetseg.stage import one_line_errors  # noqa: E402 - found through the path above
 from unetseg.training.workers import is_worker, start_workers  # noqa: E402 - found through the path above
 
+# compiling takes longer than training
+QUICK = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+}
 SETTINGS = {"batch_size": 4, "epochs": 2, "crop_epochs": 0, "ema": 0.5, "clip_norm": 0.1}
 
 
@@ -26,10 +31,9 @@ def start(
     With `die` the last process of the training is killed when that epoch, from 0, begins.
     """
     folder.mkdir(exist_ok=True)
-    quick = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling takes longer than training
     command = [*before, python, __file__, distribute, str(folder), str(die), python]
     return subprocess.Popen(
-        command, env=os.environ | quick | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, env=os.environ | QUICK | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
 
 

@@ -58,6 +58,7 @@ class Project:
             **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Ada"),
             **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "ada@example.org"),
             **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "1767225600 +0000"),  # same files, same commit
+            "DVC_NO_ANALYTICS": "1",
             "DVC_GLOBAL_CONFIG_DIR": EMPTY,
             "DVC_SYSTEM_CONFIG_DIR": EMPTY,
             "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "tmp" / "site"),

@@ -74,6 +74,7 @@ def serve(ear: str, pid: int, backend: str) -> None:
     sys.dont_write_bytecode = False  # each copy of a finished project brings its compiled modules along
     gc.collect()
     gc.freeze()  # or each fork's collector would copy all that was imported, for seconds
+    sys.executable = str(Path(ear).with_name("python"))  # what a program starts is a fork as well
     server = socket.socket(socket.AF_UNIX)
     server.bind(ear)
     server.listen(64)

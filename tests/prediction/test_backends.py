@@ -5,6 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from devices import QUICK
 from values import small_unet
 
 from unetseg.model import keras
@@ -33,7 +34,7 @@ def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(jax_pyth
     model.save(tmp_path / "unet.keras")
     np.save(tmp_path / "images.npy", images)
     arguments = [str(tmp_path / name) for name in ("unet.keras", "images.npy", "out.npz")]
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": "src"}
+    environment = os.environ | QUICK | {"KERAS_BACKEND": "jax", "PYTHONPATH": "src"}
     subprocess.run([jax_python, "-c", PREDICT, *arguments], env=environment, check=True)
     with np.load(tmp_path / "out.npz") as found:
         predictor = Predictor(model)

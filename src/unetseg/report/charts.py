@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import EngFormatter, Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from unetseg.report.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, picture
 
@@ -154,6 +154,7 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
     counts.bar(low, _column(bins, "count"), width=high - low, align="edge", color=BLUE, alpha=0.6)
     figure.set_figheight(4.6)
     counts.set(xlabel="predicted probability of foreground", ylabel="pixels", yscale="log")
+    counts.yaxis.set_major_formatter(EngFormatter(sep=""))
     counts.yaxis.set_minor_formatter(NullFormatter())
     least, most = counts.get_ylim()
     counts.set_ylim(min(least, most / 10))  # in any decade is a power of ten, which has a label
