@@ -35,7 +35,10 @@ def test_runs_on_other_data_differ_by_the_hashes_of_the_files_that_are_named(giv
         shows = each["revs"][0]["data"]
         shows["outs"], shows["deps"] = {"data.csv": {"hash": digit * 32}}, {"my/x.zip": {"hash": "3" * 32}}
         shows["params"]["params.yaml"]["data"]["external"] = given
-    runs = read(first, second, data=["data.csv", "external", "none.csv"]).runs
+    data = ["data.csv", "external", "none.csv"]
+    runs, unfinished = read(first, second, experiment("c", 0.7), data=data, scored=lambda rev: rev != "c")
+    assert [run.name for run in runs] == ["a", "b"]
+    assert unfinished == {"c": f"has no {METRICS} of its own"}
     hashes = [(run.params["hash of data.csv"], run.params["hash of external"]) for run in runs]
     assert hashes == [("1" * 7, "3" * 7), ("2" * 7, "3" * 7)]
     assert varied(runs) == ["hash of data.csv"]

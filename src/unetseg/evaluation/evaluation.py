@@ -228,7 +228,7 @@ def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: i
         for image in progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)):
             if add:
                 add(without_small(image.labels, 1).astype(np.uint16))
-            images.append(image._replace(labels=image.labels[:0]))
+            images.append(image._replace(labels=image.labels[:0].copy()))
     summary = {"threshold": tuning.threshold} | summarise(images, bootstrap, seed)
     summary["objects"] |= {"depth": tuning.depth, "min_size": tuning.min_size}
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))

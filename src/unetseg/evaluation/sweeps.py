@@ -72,10 +72,10 @@ def read_sweep(
             for kind, file in (("params", "params.yaml"), ("metrics", metrics))
         )
         files = {**(shows.get("outs") or {}), **(shows.get("deps") or {})}
-        for name in data:
-            given = str(settings.get(name, name))
+        for each in data:
+            given = str(settings.get(each, each))
             if found := files.get(given) or files.get(Path(os.path.relpath(given)).as_posix()):
-                settings[f"hash of {name}"] = str(found.get("hash"))[:7]
+                settings[f"hash of {each}"] = str(found.get("hash"))[:7]
         if scores and scored(shows["rev"]):
             numbers = {key: float(value) for key, value in scores.items() if type(value) in (int, float)}
             runs.append(Run(name, settings, numbers))

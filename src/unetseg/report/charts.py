@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from unetseg.report.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, picture
 
@@ -63,7 +63,7 @@ def draw_training(figure: Figure, history: Rows) -> None:
         selected = _column(history, f"val_{name}")[best]
         axes.plot(epochs[best], selected, "*", color=BLACK, markersize=11, label="selected epoch")
         axes.set(title=label, xlabel="epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # beside the curves
     figure.set_figheight(3.3)
     figure.suptitle(f"Training: best validation Dice {validation[best]:.3f} in epoch {epochs[best]:.0f}")
@@ -81,7 +81,7 @@ def draw_distribution(figure: Figure, per_image: Rows, dice: Mapping[str, Any]) 
     if dice["low"] is not None:
         interval = f"95 % interval of the mean {dice['low']:.3f} to {dice['high']:.3f}"
         axes.axvspan(dice["low"], dice["high"], color="#f7dfa8", linewidth=0, zorder=0, label=interval)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.set(xlabel="Dice of an image", ylabel="images")
     subset = per_image[0]["subset"]
     images = "test images" if subset == "test" else f"images of {subset}"
@@ -135,8 +135,8 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
             left.plot(foreground[chosen], dice[chosen], marker, **style)
             right.plot(size[chosen], dice[chosen], marker, **style)
     left.set_ylabel("Dice of an image")
-    _scale_by_ratio(left, "share of foreground", FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    _scale_by_ratio(right, "mean object area (pixels)", ScalarFormatter())
+    _scale_by_ratio(left, "share of foreground", ticker.FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    _scale_by_ratio(right, "mean object area (pixels)", ticker.ScalarFormatter())
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
     figure.set_figheight(3.5)
     figure.suptitle("Dice against share of foreground and size of objects")
@@ -154,8 +154,8 @@ def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
     counts.bar(low, _column(bins, "count"), width=high - low, align="edge", color=BLUE, alpha=0.6)
     figure.set_figheight(4.6)
     counts.set(xlabel="predicted probability of foreground", ylabel="pixels", yscale="log")
-    counts.yaxis.set_major_formatter(EngFormatter(sep=""))
-    counts.yaxis.set_minor_formatter(NullFormatter())
+    counts.yaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    counts.yaxis.set_minor_formatter(ticker.NullFormatter())
     least, most = counts.get_ylim()
     counts.set_ylim(min(least, most / 10))  # in any decade is a power of ten, which has a label
 
@@ -211,11 +211,11 @@ def _no_formula(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
-def _scale_by_ratio(axes: Axes, label: str, formatter: Formatter) -> None:
+def _scale_by_ratio(axes: Axes, label: str, formatter: ticker.Formatter) -> None:
     axes.set(xscale="log", xlabel=label)
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(ticker.LogLocator(10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(formatter)
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _plot_curve(axes: Axes, rows: Rows, name: str, label: str, **style: Any) -> None:

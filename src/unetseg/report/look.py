@@ -1,13 +1,12 @@
 """The common style of all pictures: size, font, colours, file format."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
@@ -56,9 +55,9 @@ def picture(path: Path) -> Iterator[Figure]:
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(WIDTH, WIDTH / 2), dpi=DOTS)
         yield figure
-        canvas = FigureCanvasAgg(figure)
         ConstrainedLayoutEngine().execute(figure)  # as a setting of the figure, it would be drawn twice
-        canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="rgba")
+        image = Image.frombytes("RGBA", figure.canvas.get_width_height(), drawn.getvalue())
     with atomic_path(path) as beside:
-        image.quantize(256, dither=Image.Dither.NONE).save(beside, optimize=True)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(beside, optimize=True)
