@@ -96,13 +96,6 @@ def test_all_problems_are_told_at_once(tmp_path):
     assert len(told) == 4
 
 
-def test_weights_of_gaps_between_objects_are_refused_for_tiles(tmp_path):
-    (problem,) = problems(tmp_path, ("mode: resize", "mode: tiles"), ("border: 0.0", "border: 10.0"))
-    assert problem == (
-        f"params.yaml:{line_of('border: 0.0')}: train.border: 10 needs image.mode: resize; tiles have no label maps"
-    )
-
-
 def test_negatives_are_refused_for_a_model_that_decides_no_polarity(tmp_path):
     (problem,) = problems(tmp_path, ("negative: 0.0", "negative: 0.1"), ("standardize: true", "standardize: false"))
     assert "augment.negative: 0.1 needs model.standardize: true" in problem

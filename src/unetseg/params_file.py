@@ -184,8 +184,6 @@ def _problems_between(
             yield "image.size", rule
         if train and train.crop_epochs and (train.crop % model.divisor or train.crop > image.size):
             yield "train.crop", f"{rule} and at most image.size"
-    if image and train and image.mode == "tiles" and train.border:
-        yield "train.border", "needs image.mode: resize; tiles have no label maps"
     if augment and model and augment.negative and not model.standardize:
         yield "augment.negative", "needs model.standardize: true; other models see both polarities alike"
 

@@ -26,7 +26,7 @@ def test_every_pixel_of_a_larger_sample_is_in_a_tile_where_it_was():
     for tile in cut("a", image, labels, 8):
         square = np.s_[tile.row["row"] :, tile.row["column"] :]
         np.testing.assert_array_equal(tile.image, image[square][:8, :8])
-        np.testing.assert_array_equal(tile.mask, labels[square][:8, :8] > 0)
+        np.testing.assert_array_equal(tile.labels, labels[square][:8, :8])
         seen[square][:8, :8] += 1
     assert seen.min() == 1
 
@@ -35,7 +35,7 @@ def test_a_smaller_sample_is_mirrored_at_its_lower_and_right_border():
     image = np.arange(6, dtype=np.uint8).reshape(2, 3)
     (tile,) = cut("a", np.dstack([image] * 3), (image > 3).astype(np.uint16), 4)
     assert tile.image[..., 0].tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [0, 1, 2, 2]]
-    assert tile.mask.tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]]
+    assert tile.labels.tolist() == [[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]]
 
 
 def test_tiles_know_the_mean_and_deviation_of_the_whole_image_without_what_was_mirrored():
@@ -55,11 +55,11 @@ def test_tiles_are_written_beside_arrays_that_stay_as_they_are(tmp_path):
     plain = {path.name: path.read_bytes() for path in (tmp_path / "plain").iterdir()}
     tiled = {path.name: path.read_bytes() for path in (tmp_path / "tiled").iterdir()}
     assert sorted(plain) == ["fingerprints.npy", "images.npy", "labels.npy", "masks.npy", "samples.csv", "truth.npy"]
-    assert sorted(tiled.keys() - plain.keys()) == ["tile_masks.npy", "tiles.csv", "tiles.npy"]
+    assert sorted(tiled.keys() - plain.keys()) == ["tile_labels.npy", "tiles.csv", "tiles.npy"]
     assert plain.items() <= tiled.items()
     rows = read_csv(tmp_path / "tiled" / "tiles.csv")
     assert [row["id"] for row in rows] == ["a", *"b" * 9]
     assert [row["index"] for row in rows] == [str(index) for index in range(10)]
-    images, masks = (np.load(tmp_path / "tiled" / f"{name}.npy") for name in ("tiles", "tile_masks"))
+    images, labels = (np.load(tmp_path / "tiled" / f"{name}.npy") for name in ("tiles", "tile_labels"))
     assert images.shape == (10, 8, 8, 3)
-    np.testing.assert_array_equal(images[..., 0], masks * 255)
+    np.testing.assert_array_equal(images[..., 0], (labels > 0) * 255)

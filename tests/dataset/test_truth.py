@@ -2,7 +2,7 @@ import numpy as np
 
 from unetseg.dataset.arrays import tiles_file
 from unetseg.dataset.subsets import TRUTH, Truth, packed
-from unetseg.dataset.tiles import cut, whole_images
+from unetseg.dataset.tiles import cut, whole
 from unetseg.files import write_csv
 
 
@@ -18,14 +18,15 @@ def test_masks_of_any_size_are_read_back_as_they_were_written(tmp_path):
     assert truth[0].dtype == np.bool_
 
 
-def test_an_image_is_put_together_from_its_tiles(tmp_path):
+def test_an_image_and_its_objects_are_put_together_from_its_tiles(tmp_path):
     rng = np.random.default_rng(0)
     images = {name: rng.integers(0, 255, (*shape, 3), np.uint8) for name, shape in (("a", (20, 37)), ("b", (5, 16)))}
     with tiles_file(tmp_path, 16) as add:
         for name, image in images.items():
-            for tile in cut(name, image, np.zeros(image.shape[:2], np.uint16), 16):
+            for tile in cut(name, image, image[..., 0] * np.uint16(256), 16):
                 add(tile)
-    whole = whole_images(tmp_path)
+    pixels, labels = (whole(tmp_path, each) for each in ("tiles", "tile_labels"))
     for name, image in images.items():
         row = {"id": name, "height": str(image.shape[0]), "width": str(image.shape[1])}
-        np.testing.assert_array_equal(whole(row), image)
+        np.testing.assert_array_equal(pixels(row), image)
+        np.testing.assert_array_equal(labels(row), image[..., 0] * np.uint16(256))

@@ -47,6 +47,18 @@ def test_a_perfect_model_scores_1_in_everything(tmp_path):
     assert sum(row["count"] for row in result.reliability) == 2 * SIZE * SIZE
 
 
+def test_no_image_of_objects_stays_in_memory_but_all_are_kept_in_a_file(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("unetseg.evaluation.evaluation.reliability", lambda _tally: [])
+    monkeypatch.setattr(
+        "unetseg.evaluation.evaluation.summarise", lambda images, *_: seen.extend(images) or {"objects": {}}
+    )
+    test, validation, truth = subsets(tmp_path, ["test", "test", "validation"])
+    evaluate(test, validation, truth)
+    assert [image.drawn for image in seen] == [None, None]
+    assert np.load(tmp_path / "test" / "objects.npy").max(axis=(1, 2)).tolist() == [1, 1]
+
+
 def test_the_threshold_is_chosen_on_validation_and_never_on_test(tmp_path):
     test, validation, truth = subsets(tmp_path, ["test", "validation"])
     validation = replace(validation, probabilities=np.where(validation.probabilities > 0.5, LOW[1], LOW[0]))

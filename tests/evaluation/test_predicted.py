@@ -16,7 +16,7 @@ def test_a_subset_gives_each_image_its_own_truth_and_probability():
     assert (second.mask.any(), second.labels[0, 0], second.probability[0, 0]) == (False, 0, np.float32(0.1))
 
 
-def test_objects_are_numbered_where_they_are_predicted_and_brought_to_the_size_of_the_truth(tmp_path):
+def test_objects_are_numbered_where_they_are_predicted_and_can_be_brought_to_the_arrays_size(tmp_path):
     rows, columns = np.ogrid[:64, :64]
     disks = [(rows - 32) ** 2 + (columns - centre) ** 2 <= 144 for centre in (22, 42)]  # they touch
     native = np.where(disks[0] | disks[1], np.float32(0.9), np.float32(0.1))
@@ -29,6 +29,7 @@ def test_objects_are_numbered_where_they_are_predicted_and_brought_to_the_size_o
     settings = Settings(depth=1.0, min_size=2)  # in the model's pixels, of 2 by 2 of the image
     numbered = settings.number(0.5)(native)
     assert (numbered.max(), settings.number(1.0)(native).max()) == (3, 3)
-    assert np.array_equal(image.objects(settings), numbered[2::4, 2::4])
+    assert np.array_equal(image.objects(settings), numbered)
+    assert np.array_equal(image.fitted(numbered), numbered[2::4, 2::4])
     assert set(np.unique(image.objects(Settings(depth=1.0, min_size=3)))) == {0, 1, 2}
     assert set(np.unique(image.objects(Settings(depth=30.0, min_size=3)))) == {0, 1}

@@ -83,9 +83,9 @@ def test_what_is_predicted_at_the_images_own_size_alone_counts(tmp_path):
     native = np.full((16, 24), 0.1, np.float32)
     native[3:6, 3:6] = 0.9  # of which the arrays show nothing
     np.save(tmp_path / "0.npy", native)
-    seen = image(1, 0)._replace(native=tmp_path / "0.npy")
+    seen = image(1, 0)._replace(native=tmp_path / "0.npy", labels=(native > 0.5).astype(np.uint16))
     one = score_image(seen, native > 0.5, Tuning(min_size=1, scale="tiles"))
-    assert (one.row["dice"], one.row["dice_native"]) == (0, 1)
+    assert (one.row["dice"], one.row["dice_native"], one.row["f1_50"], one.row["objects_predicted"]) == (0, 1, 1, 1)
     summary = summarise([one], 100, 0)
     assert (summary["all_background"], summary["all_foreground"]) == (0, 0)
     assert summary["estimate"]["mae"] == pytest.approx(abs(1 - one.row["estimated_dice"]))

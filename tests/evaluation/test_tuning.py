@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score
 from unetseg.dataset.subsets import TRUTH, Truth, packed
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import Separation, best_separation, best_threshold, choose, threshold_curve
-from unetseg.evaluation.predicted import PredictedSubset
+from unetseg.evaluation.predicted import Natives, PredictedSubset
 from unetseg.files import write_csv
 from unetseg.objects.separation import separated_objects
 
@@ -74,15 +74,40 @@ def test_specks_that_are_no_objects_raise_the_smallest_size():
     assert best_separation(subset([labels], [probability]), 0.5).min_size == 16
 
 
+def natives(folder, labels, probabilities):
+    """Predictions at the images' own size, as those of a model that sees them in tiles."""
+    for index, probability in enumerate(probabilities):
+        np.save(folder / f"{index}.npy", np.asarray(probability, np.float32))
+    return Natives(folder, [1.0] * len(labels), lambda row: np.asarray(labels[int(row["index"])], np.uint16))
+
+
+def seen_at_own_size(folder, labels, probability, shrunk):
+    """One image that a model sees at its own size, and whose arrays are so many times smaller."""
+    small = subset([labels[::shrunk, ::shrunk]], [probability[::shrunk, ::shrunk]])
+    small.rows[0] |= {"height": str(len(labels)), "width": str(len(labels))}
+    return replace(small, natives=natives(folder, [labels], [probability]))
+
+
 def test_where_the_model_sees_images_at_their_own_size_the_separation_is_in_their_pixels(tmp_path):
     labels = np.kron(two_disks(9, 30), np.ones((2, 2), int))
     probability = (labels > 0).astype(np.float32)
-    probability[2:4, 2:26] = 1  # 12 pixels of the arrays
-    np.save(tmp_path / "0.npy", probability)
-    half = subset([labels[::2, ::2]], [probability[::2, ::2]])
-    half.rows[0] |= {"height": "120", "width": "120"}
-    assert best_separation(half, 0.5) == Separation(1.0, 16)
-    assert best_separation(replace(half, natives=tmp_path), 0.5) == Separation(2.0, 64)
+    probability[2:4, 2:26] = 1  # 48 pixels, 12 of the arrays
+    assert best_separation(seen_at_own_size(tmp_path, labels, probability, 2), 0.5) == Separation(2.0, 64)
+
+
+def test_objects_that_the_arrays_are_too_small_for_are_separated_too(tmp_path):
+    labels = two_disks(9, 14)
+    probability = (labels > 0).astype(np.float32)
+    assert best_separation(seen_at_own_size(tmp_path, labels, probability, 12), 0.5) == Separation(1.0, 8)
+
+
+def test_the_threshold_is_chosen_at_the_size_that_is_predicted(tmp_path):
+    labels = two_disks(9, 30)
+    probability = np.where(labels, 0.8, 0.2).astype(np.float32)
+    probability[::4, ::4] = 0.1  # all that the arrays show
+    probability[1::4, 1::4] = np.where(labels, 0.8, 0.7)[1::4, 1::4]
+    found = best_threshold(threshold_curve(seen_at_own_size(tmp_path, labels, probability, 4)))
+    assert 0.7 < found <= 0.8
 
 
 def test_without_validation_images_the_separation_is_the_default():
@@ -108,9 +133,7 @@ def test_images_without_anything_predicted_do_not_count_in_the_calibration_of_th
 
 
 def test_the_estimate_is_calibrated_at_the_size_at_which_images_are_predicted(tmp_path):
-    for index, probability in enumerate(UNSURE):
-        np.save(tmp_path / f"{index}.npy", probability)
-    small = replace(subset(LABELS[:, ::2, ::2], np.ones((8, 30, 30))), natives=tmp_path)
+    small = replace(subset(LABELS[:, ::2, ::2], np.ones((8, 30, 30))), natives=natives(tmp_path, LABELS, UNSURE))
     at_own_size = choose(subset(LABELS, UNSURE), truth(tmp_path, LABELS), 0.5)[0].estimate
     chosen = choose(small, truth(tmp_path, LABELS), 0.5)[0]
     assert (chosen.estimate, chosen.scale) == (at_own_size, "tiles")

@@ -80,7 +80,7 @@ def run_tiles(data, state, **changed):
                 known = {"mean": image.mean(), "deviation": image.std(), "polarity": 1.0}
                 rows.append({"index": len(rows), "id": f"s{index}", **known})
     np.save(data / "tiles.npy", np.stack([images[tile] for tile in tiles]))
-    np.save(data / "tile_masks.npy", np.stack([masks[tile] for tile in tiles]))
+    np.save(data / "tile_labels.npy", np.stack([masks[tile] for tile in tiles]).astype(np.uint16))
     write_csv(data / "tiles.csv", rows, list(rows[0]))
     return run(data, state, mode="tiles", size=16, **changed)
 

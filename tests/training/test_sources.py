@@ -5,12 +5,14 @@ from values import no_augmentation, train_settings
 from unetseg.errors import InputError
 from unetseg.files import write_csv
 from unetseg.training.batches import PlainBatches, TrainingBatches, open_batches
-from unetseg.training.sources import Sample, Tiles, open_source
+from unetseg.training.sources import Sample, Tiles
 
 COUNT = 12
 FEED = train_settings(batch_size=3, seed=0, balance=0.0, border=0.0, crop_epochs=0)
 IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
-MASKS = np.arange(COUNT, dtype=np.uint8)[:, None, None] % 2 * np.ones((1, 4, 4), np.uint8)
+MASKS = (
+    np.arange(COUNT, dtype=np.uint16)[:, None, None] % 2 * np.full((1, 4, 4), 5, np.uint16)
+)  # an object
 SAMPLES = {
     0: Sample([0], (10.0, 1.0, 1.0)),
     1: Sample(range(1, 10), (11.0, 2.0, -1.0)),
@@ -64,7 +66,7 @@ def test_validation_sees_the_middle_tile_of_each_sample_in_order():
 @pytest.fixture
 def data(tmp_path):
     np.save(tmp_path / "tiles.npy", IMAGES)
-    np.save(tmp_path / "tile_masks.npy", MASKS)
+    np.save(tmp_path / "tile_labels.npy", MASKS)
     rows = [{"index": i, "id": f"s{sample_of(i)}", "mean": i, "deviation": 1, "polarity": 1} for i in range(COUNT)]
     write_csv(tmp_path / "tiles.csv", rows, list(rows[0]))
     rows = [{"index": i, "id": f"s{i}", "modality": "dark_grey"} for i in range(3)]
@@ -93,6 +95,10 @@ def test_a_batch_larger_than_the_training_subset_is_said_in_a_line(data):
         open_batches(data, data / "split.csv", mode="tiles", settings=FEED, strength=no_augmentation())
 
 
-def test_tiles_have_no_label_maps(data):
-    with pytest.raises(ValueError, match="no label maps"):
-        open_source(data, "tiles", labels=True)
+def test_the_gaps_between_touching_objects_of_a_tile_weigh_more_if_asked_to():
+    labels = np.repeat(np.array([[1, 1, 0, 2]], np.uint16), 4, axis=0)[None]
+    tiles = Tiles(IMAGES[:1], labels, {0: SAMPLES[0]})
+    settings = FEED.model_copy(update={"batch_size": 1, "border": 10.0})
+    (_, truth) = TrainingBatches(tiles, range(1), settings, no_augmentation(), kinds="a")[0]
+    np.testing.assert_array_equal(truth[0, :, :, 0], labels[0] > 0)
+    assert (truth[0, :, 2, 1] > truth[0, :, 0, 1]).all()

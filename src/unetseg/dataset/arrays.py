@@ -146,16 +146,16 @@ def read_sources(samples: Path) -> dict[str, str]:
 
 @contextmanager
 def tiles_file(out: Path, size: int) -> Iterator[Callable[[Tile], None]]:
-    """Open tiles.npy, tile_masks.npy and tiles.csv in a folder; yield the function that appends a tile."""
+    """Open tiles.npy, tile_labels.npy and tiles.csv in a folder; yield the function that appends a tile."""
     rows: list[dict[str, Any]] = []
     with (
         growing(out / "tiles.npy", np.uint8, (size, size, 3)) as add_image,
-        growing(out / "tile_masks.npy", np.uint8, (size, size)) as add_mask,
+        growing(out / "tile_labels.npy", np.uint16, (size, size)) as add_labels,
     ):
 
         def append(tile: Tile) -> None:
             add_image(tile.image)
-            add_mask(tile.mask)
+            add_labels(tile.labels)
             rows.append({"index": len(rows), **tile.row})
 
         yield append

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Shaped, UInt8, UInt16
 
 from unetseg.files import read_csv
 from unetseg.images.intensity import polarity
@@ -18,7 +18,7 @@ class Tile(NamedTuple):
 
     row: dict[str, Any]
     image: UInt8[np.ndarray, "size size 3"]
-    mask: UInt8[np.ndarray, "size size"]
+    labels: UInt16[np.ndarray, "size size"]
 
 
 def cut(
@@ -32,26 +32,26 @@ def cut(
     height, width = labels.shape
     border = ((0, max(0, size - height)), (0, max(0, size - width)))
     padded = np.pad(image, (*border, (0, 0)), "symmetric")
-    mask = np.pad((labels > 0).view(np.uint8), border, "symmetric")
+    numbered = np.pad(labels, border, "symmetric")
     facts = {"mean": float(image.mean()), "deviation": float(image.std()), "polarity": polarity(image, labels)}
     for row in lay(max(height, size), size, 0, 1).starts:
         for column in lay(max(width, size), size, 0, 1).starts:
             square = np.s_[row : row + size, column : column + size]
-            yield Tile({"id": name, "row": row, "column": column, **facts}, padded[square], mask[square])
+            yield Tile({"id": name, "row": row, "column": column, **facts}, padded[square], numbered[square])
 
 
-def whole_images(arrays: Path) -> Callable[[Mapping[str, str]], UInt8[np.ndarray, "height width 3"]]:
-    """Give the function that puts a sample together from tiles.npy and tiles.csv, by its row of samples.csv."""
-    tiles, places = np.load(arrays / "tiles.npy", mmap_mode="r"), defaultdict(list)
+def whole(arrays: Path, name: str) -> Callable[[Mapping[str, str]], Shaped[np.ndarray, "height width *channels"]]:
+    """Give the function that puts a sample together from `tiles` or `tile_labels`, by its row of samples.csv."""
+    tiles, places = np.load(arrays / f"{name}.npy", mmap_mode="r"), defaultdict(list)
     for row in read_csv(arrays / "tiles.csv"):
         places[row["id"]].append([int(row[name]) for name in ("index", "row", "column")])
     size = tiles.shape[1]
 
-    def whole(sample: Mapping[str, str]) -> UInt8[np.ndarray, "height width 3"]:
+    def join(sample: Mapping[str, str]) -> Shaped[np.ndarray, "height width *channels"]:
         height, width = int(sample["height"]), int(sample["width"])
-        image = np.empty((max(height, size), max(width, size), 3), np.uint8)
+        joined = np.empty((max(height, size), max(width, size), *tiles.shape[3:]), tiles.dtype)
         for index, row, column in places[sample["id"]]:
-            image[row : row + size, column : column + size] = tiles[index]
-        return image[:height, :width]
+            joined[row : row + size, column : column + size] = tiles[index]
+        return joined[:height, :width]
 
-    return whole
+    return join

@@ -14,12 +14,12 @@ from jaxtyping import Float32
 
 from unetseg.dataset.arrays import growing
 from unetseg.dataset.subsets import Truth, subset_rows
-from unetseg.dataset.tiles import whole_images
+from unetseg.dataset.tiles import whole
 from unetseg.errors import InputError
 from unetseg.evaluation import scores
 from unetseg.evaluation.calibration import calibrate, reliability
 from unetseg.evaluation.matching import match, mean_average_precision
-from unetseg.evaluation.predicted import PredictedImage, PredictedSubset
+from unetseg.evaluation.predicted import Natives, PredictedImage, PredictedSubset
 from unetseg.evaluation.summary import PIXEL_SCORES, ImageScore, score_image, summarise
 from unetseg.files import write_csv
 from unetseg.images.resampling import resize
@@ -92,7 +92,8 @@ def predict_subset(
             zooms.append(zoom)
             add(probability)
     probabilities = np.load(out / "probabilities.npy", mmap_mode="r")
-    return PredictedSubset(name, rows, masks, labels, probabilities, natives, zooms, out)
+    own = Natives(natives, zooms, whole(arrays, "tile_labels")) if natives else None
+    return PredictedSubset(name, rows, masks, labels, probabilities, own, out)
 
 
 def _predict_natives(
@@ -100,12 +101,11 @@ def _predict_natives(
 ) -> Iterator[tuple[float, Float32[np.ndarray, "size size"]]]:
     """Give the zoom of each image, and its probability at the arrays' size."""
     natives.mkdir(parents=True)
-    whole = whole_images(arrays)
+    image = whole(arrays, "tiles")
     if zooming:
-        images = (in_memory(whole(row), pixel_of(row)) for row in rows)
-        predicted = predict_zoomed(predictor, zooming, images)
+        predicted = predict_zoomed(predictor, zooming, (in_memory(image(row), pixel_of(row)) for row in rows))
     else:
-        predicted = ((1.0, predictor.image(whole(row))) for row in rows)
+        predicted = ((1.0, predictor.image(image(row))) for row in rows)
     for row, (zoom, probability) in zip(rows, predicted, strict=True):
         with growing(natives / f"{row['index']}.npy", np.float32, probability.shape[1:]) as add:
             add(probability)
@@ -153,7 +153,7 @@ def choose(
     stable, true = [], []
     for image in validation:
         mask = truth[int(image.row["index"])]
-        probability = np.load(image.native) if image.native else resize(image.probability, *mask.shape)
+        probability = image.seen if image.native else resize(image.probability, *mask.shape)
         predicted = probability >= np.float32(limit)
         if predicted.any():
             stable.append(stability(steadiness(probability, limit)))
@@ -164,7 +164,7 @@ def choose(
 
 
 def threshold_curve(subset: PredictedSubset) -> list[dict[str, Any]]:
-    """Compute the mean scores over the images at each threshold 0.01, 0.02, … 0.99.
+    """Compute the mean scores over the images at each threshold 0.01, 0.02, … 0.99, at the size that is predicted.
 
     Returns:
         Rows of subset, threshold, dice, iou, precision and recall; none for an empty subset.
@@ -172,7 +172,7 @@ def threshold_curve(subset: PredictedSubset) -> list[dict[str, Any]]:
     if not len(subset):
         return []
     steps = np.array(THRESHOLDS, np.float32)
-    counts = scores.stack([scores.count_at(image.mask, image.probability, steps) for image in subset])
+    counts = scores.stack([scores.count_at(image.labels > 0, image.seen, steps) for image in subset])
     columns = [each(counts).mean(axis=0).tolist() for each in PIXEL_SCORES]
     names = ("subset", "threshold", *(each.__name__ for each in PIXEL_SCORES))
     return [dict(zip(names, (subset.name, *values), strict=True)) for values in zip(THRESHOLDS, *columns, strict=True)]
@@ -193,13 +193,14 @@ def best_threshold(curve: list[dict[str, Any]]) -> float:
 def best_separation(subset: PredictedSubset, threshold: float) -> Separation:
     """Find the separation of touching objects with the best mean average precision over the images.
 
-    It is tried in steps of the arrays' pixels, in the median: where the model sees images at their own size, it sees
-    more of them.
+    It is tried in the model's pixels; where it sees images at their own size, also in as many of them as lie along an
+    array's pixel, in the median: larger images tend to show larger objects.
     """
     if not len(subset):
         return SEPARATIONS[0]
     unit = 1 / _arrays_zoom(subset.rows, subset.masks.shape[1]) if subset.natives else 1.0
-    tried = [Separation(depth * unit, max(1, round(size * unit**2))) for depth, size in SEPARATIONS]
+    larger = (Separation(depth * unit, max(1, round(size * unit**2))) for depth, size in SEPARATIONS)
+    tried = list(dict.fromkeys([*SEPARATIONS, *larger]))
     scored = in_parallel(lambda image: _score_separations(image, threshold, tried), subset)
     means = np.mean(list(progress(scored, f"separate objects of {subset.name}", len(subset))), axis=0)
     return tried[int(np.argmax(means))]
@@ -208,7 +209,7 @@ def best_separation(subset: PredictedSubset, threshold: float) -> Separation:
 def _score_separations(image: PredictedImage, threshold: float, tried: Sequence[Separation]) -> list[float]:
     """Compute the mean average precision of each separation, with one watershed per depth."""
     seen, parted = image.seen, cache(lambda depth: separated_objects(seen, threshold, depth, min_size=1))
-    found = (image.fitted(without_small(parted(depth), size)) for depth, size in tried)
+    found = (without_small(parted(depth), size) for depth, size in tried)
     return [mean_average_precision(match(image.labels, labels)) for labels in found]
 
 
@@ -226,9 +227,9 @@ def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: i
     kept = growing(subset.folder / "objects.npy", np.uint16, subset.masks.shape[1:]) if subset.folder else nullcontext()
     with kept as add:
         for image in progress(in_parallel(score_one, subset), f"score {subset.name}", len(subset)):
-            if add:
-                add(without_small(image.labels, 1).astype(np.uint16))
-            images.append(image._replace(labels=image.labels[:0].copy()))
+            if add and image.drawn is not None:
+                add(image.drawn)
+            images.append(image._replace(drawn=None))  # or all would be in memory
     summary = {"threshold": tuning.threshold} | summarise(images, bootstrap, seed)
     summary["objects"] |= {"depth": tuning.depth, "min_size": tuning.min_size}
     per_image = sorted((image.row for image in images), key=lambda row: (row["dice"], row["id"]))

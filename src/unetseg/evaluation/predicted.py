@@ -1,13 +1,13 @@
 """A subset of the samples with its predictions, image by image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8, UInt16
+from jaxtyping import Bool, Float32, Int32, Shaped, UInt8, UInt16
 
 from unetseg.prediction.settings import Settings
 
@@ -17,11 +17,12 @@ class PredictedImage(NamedTuple):
 
     `native` is a .npy file of the probability at the image's own size, where that is what the model predicts, and
     `zoom` the pixels that the model saw for each of it along a side; without it, the model sees the arrays' pixels.
+    `labels` are the true objects at that size.
     """
 
     row: dict[str, str]
     mask: Bool[np.ndarray, "size size"]
-    labels: UInt16[np.ndarray, "size size"]
+    labels: UInt16[np.ndarray, "height width"]
     probability: Float32[np.ndarray, "size size"]
     native: Path | None = None
     zoom: float = 1.0
@@ -31,13 +32,21 @@ class PredictedImage(NamedTuple):
         """The probability of which the objects are numbered: with `native` as in `unetseg predict`."""
         return np.asarray(np.load(self.native)) if self.native else self.probability
 
-    def objects(self, settings: Settings) -> Int32[np.ndarray, "size size"]:
-        """Number the objects, with `native` as `unetseg predict` does; then bring them to the arrays' size."""
-        return self.fitted(settings.number(self.zoom)(self.seen))
+    def objects(self, settings: Settings) -> Int32[np.ndarray, "height width"]:
+        """Number the objects, with `native` as `unetseg predict` does."""
+        return settings.number(self.zoom)(self.seen)
 
     def fitted(self, labels: Int32[np.ndarray, "height width"]) -> Int32[np.ndarray, "size size"]:
         """Take the label nearest to the centre of each pixel of the arrays."""
         return np.asarray(cv2.resize(labels, self.mask.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+class Natives(NamedTuple):
+    """Predictions at the images' own sizes: the folder of <index>.npy, the zooms, and the true objects by their row."""
+
+    folder: Path
+    zooms: Sequence[float]
+    labels: Callable[[Mapping[str, str]], Shaped[np.ndarray, "height width *channels"]]
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,7 @@ class PredictedSubset:
     masks: UInt8[np.ndarray, "all size size"]
     labels: UInt16[np.ndarray, "all size size"]
     probabilities: Float32[np.ndarray, "subset size size"]
-    natives: Path | None = None  # the folder of <index>.npy, for `PredictedImage.native`
-    zooms: Sequence[float] = ()  # for `PredictedImage.zoom`, where there are natives
+    natives: Natives | None = None
     folder: Path | None = None  # of the probabilities, if they are kept
 
     def __len__(self) -> int:
@@ -59,10 +67,10 @@ class PredictedSubset:
 
     def __iter__(self) -> Iterator[PredictedImage]:
         """Yield one image at a time, so that only one is in memory."""
-        zooms = self.zooms or [1.0] * len(self.rows)
-        for row, probability, zoom in zip(self.rows, self.probabilities, zooms, strict=True):
+        for place, (row, probability) in enumerate(zip(self.rows, self.probabilities, strict=True)):
             index = int(row["index"])
-            native = self.natives and self.natives / f"{index}.npy"
-            yield PredictedImage(
-                row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability), native, zoom
-            )
+            image = PredictedImage(row, self.masks[index] > 0, np.array(self.labels[index]), np.array(probability))
+            if own := self.natives:
+                native = own.folder / f"{index}.npy"
+                image = image._replace(labels=own.labels(row), native=native, zoom=own.zooms[place])
+            yield image

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32
+from jaxtyping import Bool, Float64, UInt16
 
 from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
 from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.evaluation.predicted import PredictedImage
 from unetseg.images.resampling import resize
+from unetseg.objects.separation import without_small
 from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
 
@@ -18,7 +19,7 @@ PIXEL_SCORES = (scores.dice, scores.iou, scores.precision, scores.recall)
 
 
 class ImageScore(NamedTuple):
-    """A row of metrics/per_image.csv, the counts for the scores of all images together, and the predicted objects."""
+    """A row of metrics/per_image.csv, the counts for the scores of all images together, and objects to draw."""
 
     row: dict[str, Any]
     counts: scores.Counts
@@ -26,17 +27,18 @@ class ImageScore(NamedTuple):
     objects: matching.Match
     connected: matching.Match
     tally: Float64[np.ndarray, "3 bins"]
-    labels: Int32[np.ndarray, "rows columns"]
+    drawn: UInt16[np.ndarray, "size size"] | None
 
 
 def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
-    """Score one image: pixels at the arrays' size and at its own size, boundary and objects at the arrays' size."""
+    """Score one image: pixels at the arrays' size and at its own, the boundary at the arrays', objects as predicted."""
     threshold, limit = tuning.threshold, np.float32(tuning.threshold)
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
-    at_native_size = np.load(image.native) if image.native else resize(image.probability, *native_mask.shape)
+    at_native_size = image.seen if image.native else resize(image.probability, *native_mask.shape)
     native = scores.count(native_mask, at_native_size >= limit)
     labels = image.objects(tuning.settings())
+    drawn = without_small(image.fitted(labels), 1).astype(np.uint16)
     matched = matching.match(image.labels, labels)
     connected = matching.match(image.labels, image.objects(tuning.settings(objects="connected")))
     row = {
@@ -56,7 +58,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
         "map": matching.mean_average_precision(matched),
         "pq": matching.panoptic_quality(matched),
     }
-    return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability), labels)
+    return ImageScore(row, counts, native, matched, connected, tally(image.mask, image.probability), drawn)
 
 
 def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[str, Any]:

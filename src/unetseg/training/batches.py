@@ -131,7 +131,7 @@ class PlainBatches(keras.utils.PyDataset):
         own = self.share.of(range(start, stop))
         chosen = [self.indices[min(place, count - 1)] for place in own]
         images, masks, known = zip(*map(self.source.example, chosen), strict=True)
-        batch = _inputs(images, known), np.stack(masks)[..., None].astype(np.float32)
+        batch = _inputs(images, known), (np.stack(masks)[..., None] > 0).astype(np.float32)
         if self.share.devices == 1:
             return batch
         even = 1 + self.filled / count  # Keras divides the loss by the number of samples, not of weights

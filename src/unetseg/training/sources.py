@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt, UInt8
+from jaxtyping import UInt, UInt8, UInt16
 
 from unetseg.files import read_csv
 from unetseg.images.intensity import polarity
@@ -50,11 +50,11 @@ class Sample(NamedTuple):
 class Tiles:
     """Each sample consists of tiles, of which one is drawn, so that large images cost and count no more.
 
-    They are RGB in 0…255, usually memory-mapped; their masks are 0 or 1.
+    They are RGB in 0…255, with label images for masks, usually memory-mapped.
     """
 
     images: UInt8[np.ndarray, "n size size 3"]
-    masks: UInt8[np.ndarray, "n size size"]
+    masks: UInt16[np.ndarray, "n size size"]
     samples: Mapping[int, Sample]
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> Example:
@@ -72,16 +72,11 @@ def open_source(arrays: Path, mode: str, *, labels: bool = False) -> Source:
 
     Args:
         arrays: the folder of samples.csv and, by mode, of images.npy and masks.npy or labels.npy, or of tiles.npy,
-            tile_masks.npy and tiles.csv.
+            tile_labels.npy and tiles.csv.
         mode: "resize" or "tiles", as `image.mode`.
-        labels: return label images instead of masks; only for "resize".
-
-    Raises:
-        ValueError: if `labels` are requested for tiles.
+        labels: return label images instead of masks; tiles always have them.
     """
-    if mode == "tiles" and labels:
-        raise ValueError("tiles have no label maps")
-    names = ("tiles", "tile_masks") if mode == "tiles" else ("images", "labels" if labels else "masks")
+    names = ("tiles", "tile_labels") if mode == "tiles" else ("images", "labels" if labels else "masks")
     images, masks = (np.load(arrays / f"{name}.npy", mmap_mode="r") for name in names)
     return Tiles(images, masks, _samples(arrays)) if mode == "tiles" else WholeImages(images, masks)
 
