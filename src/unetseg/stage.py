@@ -26,7 +26,7 @@ from unetseg.files import is_full
 from unetseg.parallel import limit_threads
 
 SECONDS_BETWEEN_LOOKS = 0.25
-IMPORTED_AT = time.time()  # before what takes long
+SMALL = 2**24  # bytes, of a file that is read within a moment
 
 limit_threads()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
@@ -48,11 +48,11 @@ def run(main: Callable[..., None], hint: str = "") -> None:
         from unetseg.params_file import load_params  # noqa: PLC0415 - no import may delay the watch
 
         try:
-            params, declared = load_params(), _declared()
-            before = _recorded(declared, params.model_dump())
-            _check_not_new(before)
+            params = load_params()
+            before = _recorded(params.model_dump())
+            _check_unchanged(before | CODE, before)
             main(params, **arguments)
-            _check_unchanged(before, _recorded(declared, load_params().model_dump()))
+            _check_unchanged(before, _recorded(load_params().model_dump()))
         except InputError as error:
             if not hint or (last := hint.format(**arguments)) in error.args:  # as where a worker has told it
                 raise
@@ -69,45 +69,39 @@ def _declared() -> dict[str, Any]:
     return {**stage, "vars": [each for each in content.get("vars", ()) if isinstance(each, dict)]}  # others name files
 
 
-def _recorded(declared: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+def _recorded(params: dict[str, Any]) -> dict[str, Any]:
     """Give what DVC will record of this stage: its values of params.yaml, and marks of its code and data.
 
     DVC reads them when the stage has ended: a value that was changed meanwhile it would take for the one in use, then
     and whenever that value comes again.
     """
-    known = functools.reduce(operator.or_, declared.get("vars", ()), params)
+    known = functools.reduce(operator.or_, DECLARED.get("vars", ()), params)
 
     def value(dotted: str) -> Any:
         return functools.reduce(lambda inner, key: inner.get(key, {}), dotted.split("."), known)
 
     found: dict[str, Any] = {}
-    for key in (each for each in declared.get("params", ()) if isinstance(each, str)):  # of this file
+    for key in (each for each in DECLARED.get("params", ()) if isinstance(each, str)):  # of this file
         values = value(key)
         inner = {f"{key}.{each}": it for each, it in values.items()} if isinstance(values, dict) else {key: values}
         found |= {f"params.yaml: {each}": it for each, it in inner.items()}
-    for dep in declared.get("deps", ()):
-        place = Path(re.sub(r"\$\{([\w.]+)\}", lambda match: str(value(match[1])), dep))
-        for file in (place, *place.rglob("*")):
-            if file.is_file() and file.parent.name != "__pycache__":
-                found[str(file)] = _mark(file)
-    return found
+    deps = (re.sub(r"\$\{([\w.]+)\}", lambda match: str(value(match[1])), dep) for dep in DECLARED.get("deps", ()))
+    return found | _marks(deps)
 
 
-def _mark(file: Path) -> tuple[int, int]:
-    """Give the size of a file, and its time; of code, which git and DVC write anew as it was, the checksum."""
-    now = file.stat()
-    return now.st_size, zlib.crc32(file.read_bytes()) if file.suffix == ".py" else now.st_mtime_ns
+def _marks(deps: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Mark each file of some files and folders by its size and checksum, or its time where it is large.
 
-
-def _check_not_new(files: Iterable[str]) -> None:
-    """Refuse code that was changed since this process began to import it: it may have what stood there before.
-
-    Raises:
-        InputError: naming the first such file.
+    Git, DVC and people write files anew as they were. Left out are files that editors and systems hide beside others.
     """
-    for file in files:
-        if file.endswith(".py") and Path(file).stat().st_mtime > IMPORTED_AT:
-            raise InputError(f"{file} was changed while the stage began; run it again")
+    files = (file for dep in map(Path, deps) for file in (dep, *dep.rglob("*")))
+    hidden = re.compile(r"\..*|.*~|__pycache__")
+    kept = (file for file in files if not any(map(hidden.fullmatch, (file.name, file.parent.name))))
+    sizes = {file: file.stat() for file in kept if file.is_file()}
+    return {
+        str(file): (now.st_size, zlib.crc32(file.read_bytes()) if now.st_size <= SMALL else now.st_mtime_ns)
+        for file, now in sizes.items()
+    }
 
 
 def _check_unchanged(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -227,5 +221,11 @@ def _watch(guardians: list[psutil.Process]) -> None:
 
 
 sys.excepthook = _hook
+DECLARED = _declared()
+CODE = {  # before what takes long is imported, for code may change meanwhile
+    file: mark
+    for file, mark in _marks(dep for dep in DECLARED.get("deps", ()) if "$" not in dep).items()
+    if file.endswith(".py")
+}
 if "DVC_STAGE" in os.environ:  # set by `dvc`, which may be killed while a stage imports TensorFlow, for seconds
     _start_watching()
