@@ -94,6 +94,13 @@ def test_what_was_written_is_read_back_to_the_pixel(tmp_path, records, write, re
         assert each(12, 14).left_out == {}
 
 
+def test_names_that_a_spreadsheet_would_take_for_formulas_are_read_back(tmp_path, records):
+    names = ["-neg", "=sum", "'=quoted"]
+    named = [replace(records[0], header=records[0].header | {"name": name, "image": f"{name}.png"}) for name in names]
+    write_bowl(tmp_path / "rle.csv", named)
+    assert [*read_bowl(tmp_path / "rle.csv").readers] == names
+
+
 def coco_of(*segmentations, size=(12, 14)):
     image = {"id": 7, "file_name": "a.png", "height": size[0], "width": size[1]}
     annotations = [{"id": number, "image_id": 7, "segmentation": each} for number, each in enumerate(segmentations)]

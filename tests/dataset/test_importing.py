@@ -398,6 +398,24 @@ def predicted(out, *images):
     (out / "rle.csv").write_text("ImageId,EncodedPixels\na,1 2\n")
 
 
+def test_results_of_a_run_that_did_not_end_hold_no_images():
+    pair("in/a")
+    predicted(Path("in/out"), Path("in/a.png"))
+    Path("in/out/predict.json").unlink()
+    Path("in/out/.unetseg/a.jsonl").touch()
+    names, _, summary = imported("in")
+    assert (names, summary.objects) == (["a"], 1)
+    assert summary.warnings == ["in/out: left out: a run of unetseg predict did not end here"]
+    with pytest.raises(InputError, match="in/out: a run of unetseg predict did not end here; run it again with --res"):
+        imported("in/out")
+
+
+def test_an_ome_tiff_keeps_its_name_where_its_objects_come_from_predictions():
+    tifffile.imwrite("a.ome.tif", IMAGE)
+    predicted(Path("out"), Path("a.ome.tif"))
+    assert imported("out")[0] == ["a"]
+
+
 def test_results_of_predict_in_a_folder_are_left_out_and_named():
     pair("in/a")
     predicted(Path("in/out"), Path("in/a.png"))

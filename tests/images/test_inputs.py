@@ -235,6 +235,14 @@ def test_results_beside_their_images_are_not_predicted_again():
     assert found.left_out == {"results of an earlier run": 1}
 
 
+def test_an_image_in_the_folder_of_results_that_no_run_wrote_is_told():
+    put("in/a.png", "in/out/b.png", "in/out/c.png", "in/out/predict.json")
+    for word in ("in", "in/**"):
+        found = find_inputs([word], Path("in/out"), earlier=lambda _: {Path("in/out/c.png").resolve()})
+        assert [each.path.name for each in found.images] == ["a.png"]
+        assert found.left_out == {"results of an earlier run": 1, "images in the folder of results": 1}
+
+
 def test_an_empty_path_is_told():
     put("a.png")
     with pytest.raises(InputError, match="'': is empty"):

@@ -93,3 +93,8 @@ def test_areas_are_given_in_microns_where_the_image_says_how_large_its_pixels_ar
     write_objects(tmp_path / "objects.csv", [scaled])
     row = read_csv(tmp_path / "objects.csv")[0]
     assert (row["pixel_height_um"], row["pixel_width_um"], row["area_um2"], row["plane"]) == ("0.5", "0.25", "4.0", "3")
+
+
+def test_the_area_of_small_pixels_has_as_many_digits_as_that_of_large_ones(tmp_path, records):
+    write_objects(tmp_path / "objects.csv", [replace(records[0], header=records[0].header | {"pixel": [1e-4, 1e-4]})])
+    assert [float(row["area_um2"]) for row in read_csv(tmp_path / "objects.csv")] == [3.2e-7, 1e-8]

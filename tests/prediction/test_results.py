@@ -385,6 +385,36 @@ def test_earlier_results_are_known():
     assert {Path("out/deep/b.png").resolve(), Path("out/deep/b.labels.tif").resolve()} <= find_earlier(Path("out"))
 
 
+def test_results_are_known_in_a_copy_without_what_is_hidden():
+    write(to := results(("labels",)), sources()[1])
+    to.gather(sources())
+    shutil.copytree("out", "copy", ignore=shutil.ignore_patterns(".unetseg"))
+    assert {Path("copy/deep/b.png").resolve(), Path("copy/deep/b.labels.tif").resolve()} <= find_earlier(Path("copy"))
+    Path("copy/predict.json").write_text('{"images": 3}')
+    assert find_earlier(Path("copy")) == set()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a", ".labels.tif"), ("deep/b", ".png")])
+def test_a_file_of_a_person_in_the_place_of_a_result_is_not_replaced(name, kind):
+    write(results(("labels", "geojson")), sources()[1])
+    write(results(), sources()[0])
+    if kind == ".png":
+        for part in ("json", "jsonl"):
+            Path(f"out/.unetseg/{name}.{part}").unlink()
+    else:
+        Path(f"out/{name}{kind}").write_text("mine")
+    with pytest.raises(InputError, match=f"out/{name}{kind}: is there already and not of an earlier run"):
+        results(("labels",)).check(sources())
+
+
+def test_a_kind_that_a_run_did_not_write_may_be_written_again_later():
+    for kinds in (("probability", "labels"), (), ("geojson",), ("probability", "labels")):
+        to = results(kinds)
+        to.check(sources())
+        for source in sources():
+            write(to, source)
+
+
 def write_nothing(to, source):
     to.write(Known(source, 20, 30, None, 1.0), [np.zeros((20, 30), np.float32)])
 

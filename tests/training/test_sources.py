@@ -10,9 +10,7 @@ from unetseg.training.sources import Sample, Tiles
 COUNT = 12
 FEED = train_settings(batch_size=3, seed=0, balance=0.0, border=0.0, crop_epochs=0)
 IMAGES = np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
-MASKS = (
-    np.arange(COUNT, dtype=np.uint16)[:, None, None] % 2 * np.full((1, 4, 4), 5, np.uint16)
-)  # an object
+MASKS = np.arange(COUNT, dtype=np.uint16)[:, None, None] % 2 * np.full((1, 4, 4), 5, np.uint16)  # an object
 SAMPLES = {
     0: Sample([0], (10.0, 1.0, 1.0)),
     1: Sample(range(1, 10), (11.0, 2.0, -1.0)),

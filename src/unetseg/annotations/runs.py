@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int64
 from unetseg.annotations.regions import Annotations, Reader, Region, Table, check_stated, gather, refuse, refusing, trim
 from unetseg.annotations.writing import Listed
 from unetseg.errors import InputError
-from unetseg.files import write_csv
+from unetseg.files import unescaped, write_csv
 
 CLASS_COLUMNS = {"class", "classid", "classname", "category", "categoryid", "label"}  # lower case, without _
 DIGITS = 19  # from these on a number might not fit 64 bit
@@ -99,7 +99,7 @@ def read_bowl(path: Path) -> Table:
             stated = [next((name for name in header if name.lower() == side), "") for side in SIDES]
             kinds = [name for name in header if name.lower().replace("_", "") in CLASS_COLUMNS]
             for row in rows:
-                name, text = (row[column] for column in COLUMNS)
+                name, text = (unescaped(row[column]) for column in COLUMNS)
                 if None in row or None in row.values():
                     cells = "more" if None in row else "fewer"
                     cut.append((name, f"{path}: line {rows.line_num} has {cells} cells than the header"))

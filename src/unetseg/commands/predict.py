@@ -187,8 +187,10 @@ def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
     zooms = Counter(round(image["zoom"], 2) for image in images).most_common()
     told = [f"{zoom:g} ({count})" for zoom, count in zooms[:5]] + ["…"] * (len(zooms) > 5)
     yield f"zoom (images): {', '.join(told)}"
-    verdicts = Counter(image["verdict"] for image in images)
+    verdicts = Counter("empty" if image.get("objects") == 0 else image["verdict"] for image in images)
     line = f"{verdicts['fine']} of {len(images)} images look fine; {verdicts['look']} need a look"
+    if verdicts["empty"]:
+        line += f"; in {verdicts['empty']} no object was found: look whether there is none"
     if verdicts["unlike"]:
         line += f"; {verdicts['unlike']} are unlike what the model was trained on: label a few of these next"
     yield line + (" (images.csv lists them first)" if verdicts["fine"] < len(images) else "")

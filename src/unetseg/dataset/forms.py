@@ -10,7 +10,7 @@ from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import FoundItems, Item, Kinds, flat, folders_of, is_of_objects, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import count_unread, find_pairs, tell_unknown
-from unetseg.dataset.predictions import find_predictions, results_with
+from unetseg.dataset.predictions import find_predictions, is_unfinished, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
@@ -88,9 +88,13 @@ def _kinds(folder: Path, walked: FoundItems, but: Collection[Path]) -> dict[Path
         except OSError as error:
             walked.problems.append(f"{file}: cannot be read: {error.strerror}")
     del walked.left_out["hidden"]  # nothing that anyone would miss
+    below = {place for file in kinds for place in file.parents if folder in place.parents}
+    unfinished = {place for place in below if is_unfinished(place)}
     results = {file.parent for file in kinds if file.name == "predict.json" and results_with(file.parent)} - {folder}
     rule = "results of unetseg predict are left out; name it as a source"
     walked.warnings += [f"{place}: {rule}" for place in sorted(results)]
+    walked.warnings += [f"{place}: left out: a run of unetseg predict did not end here" for place in sorted(unfinished)]
+    results |= unfinished
     kinds = {file: kind for file, kind in kinds.items() if results.isdisjoint(file.parents)}
     for name in TABLES:
         there = [file for file in kinds if file.name.lower() == name]

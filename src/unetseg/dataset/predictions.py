@@ -12,7 +12,7 @@ from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
 from unetseg.files import sha256
-from unetseg.images.names import from_text
+from unetseg.images.names import from_text, without_ome
 from unetseg.images.storage import content
 
 KINDS = ("labels", "geojson", "roi", "labelme", "mask")  # those first that say most
@@ -29,9 +29,16 @@ def results_with(folder: Path) -> Path | None:
     return None
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Tell a folder of results whose run has not ended: the list of images is written last, after its masks."""
+    return not (folder / "predict.json").exists() and any((folder / ".unetseg").rglob("*.jsonl"))
+
+
 def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> FoundItems | None:
     """Read the list of what was predicted, and for each image the file that was edited since."""
     listing = folder / "predict.json"
+    if is_unfinished(folder):
+        raise InputError(f"{folder}: a run of unetseg predict did not end here; run it again with --resume first")
     if not listing.is_file():
         return None
     if only_changed and not any((folder / ".unetseg").rglob("*.json")):
@@ -84,7 +91,7 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         path = folder / image["path"]
         path = path if path.exists() else folder / from_text(image["path"])
         _check_image(path, noted and noted.get("image"))
-        return Item(flat(name), path, partial(READERS[kind], file), **seen)
+        return Item(flat(without_ome(name)), path, partial(READERS[kind], file), **seen)
     except (TypeError, KeyError, AttributeError) as error:
         rule = f"does not list an image as predict does ({type(error).__name__}: {error})"
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error

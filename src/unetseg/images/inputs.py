@@ -154,9 +154,11 @@ class _Search:
         kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):
             real = file.resolve()
-            written = any(real in self.earlier(folder) for folder in real.parents)
-            if written or (below and self.out in real.parents):
+            if any(real in self.earlier(folder) for folder in real.parents):
                 self.found.left_out["results of an earlier run"] += 1
+            elif below and self.out in real.parents:
+                if file.suffix.lower() in SUFFIXES:
+                    self.found.left_out["images in the folder of results"] += 1
             elif file.suffix.lower() not in SUFFIXES:
                 self.found.left_out[file.suffix.lower() or "without a suffix"] += 1
             else:
@@ -178,7 +180,7 @@ class _Search:
     def _walk(self, base: Path, *, masks: bool = False) -> Iterator[Path]:
         """Find all files below a folder, without masks of other images unless they are wanted."""
         found = self.found
-        for path, stems in walk(base, lambda name: is_clutter([name]), found.failed, found.left_out, self.out):
+        for path, stems in walk(base, lambda name: is_clutter([name]), found.failed, found.left_out):
             of_sample = path.parent.name == "masks" and path.parent.with_name("images").is_dir()
             if not masks and (of_sample or is_named_mask(path, stems)):
                 found.left_out["masks of images"] += 1

@@ -16,7 +16,7 @@ Values = Shaped[np.ndarray, "rows width channels"]  # as stored
 Rows = Callable[[int, int], Values]  # gives the rows of an image from a first one to one before the last
 
 MAX_PLANES = 100_000  # per file; a file may claim any number, and they are listed
-NAME_IT = "name one with data.channel in params.yaml or --channel"
+NAME_IT = "name one with --channel, or in the pipeline with data.channel in params.yaml"
 PROJECT_IT = ", or project the image's depth (data.project, --project)"
 NAMED = 20  # channels listed in an error message
 

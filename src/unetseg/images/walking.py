@@ -15,7 +15,6 @@ def walk(
     is_clutter: Callable[[str], bool],
     failed: list[str],
     left_out: Counter[str],
-    but: Path | None = None,
 ) -> Iterator[tuple[Path, AbstractSet[str]]]:
     """Find the files below a folder, and the folders that are one image; real folders before those behind links.
 
@@ -24,7 +23,6 @@ def walk(
         is_clutter: tells by its name a file to leave out, or a folder with all that it holds.
         failed: takes a line for each link or folder that cannot be read.
         left_out: takes how many files are clutter or not regular, and how many links lead to a folder searched before.
-        but: a folder that is not searched, resolved.
 
     Yields:
         Each file, and the stems of all that stands beside it.
@@ -49,7 +47,7 @@ def walk(
                 yield path, stems
             elif mode and not stat.S_ISDIR(mode):
                 left_out["hidden" if clutter else "no regular files"] += 1
-            elif mode and not clutter and path.resolve() != but:
+            elif mode and not clutter:
                 (links if path.is_symlink() else folders).append(path)
 
 

@@ -46,7 +46,10 @@ def number_objects(
     piece: int = PIECE,
     most: int = MOST,
 ) -> Iterator[Strip]:
-    """Number objects as if the whole image were in memory, holding back those that may continue in the next rows.
+    """Number objects without the whole image in memory, holding back those that may continue in the next rows.
+
+    They are those of `number` on the whole image, but that it may cut an even plateau of touching objects elsewhere, by
+    some pixels, in images of more than `BLOCK` columns or `PIECE` pixels.
 
     Args:
         probabilities: rows of the image from the top, any number at a time.

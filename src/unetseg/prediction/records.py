@@ -152,6 +152,6 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
     height, width = header["pixel"] or (None, None)
     for found in record.objects():
         found.pop("runs", None)
-        area = None if height is None else round(found["area"] * height * width, 6)
+        area = None if height is None else float(f"{found['area'] * height * width:.9g}")
         sizes = {"pixel_height_um": height, "pixel_width_um": width, "area_um2": area}
         yield {"name": header["name"], "image": header["image"], "plane": header["plane"], **found, **sizes}

@@ -20,7 +20,7 @@ from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place, content, state
 from unetseg.objects.strips import Strip, number_objects, without_objects
 from unetseg.parallel import prefetch
-from unetseg.prediction.conflicts import check_ours, check_results, locked
+from unetseg.prediction.conflicts import NOT_OURS, check_ours, check_results, locked
 from unetseg.prediction.plan import Plan
 from unetseg.prediction.records import Record, list_image, read_record, write_images, write_objects, write_record
 from unetseg.prediction.settings import Settings, Tuning
@@ -82,7 +82,22 @@ class Results:
             check_output(path)
         files = [path for each in sources for path in self.files(each).values()]
         self._check_ours([*self._shared(), *files])
+        for path in self._foreign(sources):
+            raise InputError(f"{path}: {NOT_OURS}")
         return too_long
+
+    def _foreign(self, sources: Iterable[Input]) -> Iterator[Path]:
+        """Give files in the place of results that no run wrote."""
+        for source in sources:
+            there = {kind: path for kind, path in self.files(source).items() if path.exists()}
+            try:
+                seal = self._seal(source) if there else {}
+                ours = {*seal.get("files", ()), *seal.get("earlier", ()), *seal.get("begun", ())}
+            except FileNotFoundError:
+                ours = {*there} if self._record_path(source).exists() else set()
+            except (ValueError, TypeError, AttributeError, RecursionError):  # a damaged one
+                ours = {*there}
+            yield from (path for kind, path in there.items() if kind not in ours)
 
     def _check_ours(self, outputs: Iterable[Path]) -> None:
         """Refuse to replace files of somebody else; see `unetseg.prediction.conflicts.check_ours`."""
@@ -118,7 +133,8 @@ class Results:
 
     def edited(self, source: Input) -> list[Place]:
         """List an image's files of objects that were changed since a run wrote them; the image then counts as done."""
-        written = {self._out / f"{source.name}{FORMATS[kind].name}": known for kind, known in self._known(source)}
+        known = self._known(source)
+        written = {self._out / f"{source.name}{FORMATS[kind].name}": known[kind] for kind in READERS if kind in known}
         changed = [self._final(path) for path, known in written.items() if self._digest(path) not in (known, None)]
         if changed:
             self.mark(source)
@@ -142,14 +158,14 @@ class Results:
         if lines:
             raise InputError(*lines)
 
-    def _known(self, source: Input) -> list[tuple[str, str]]:
-        """Give kind and hash of each file of objects that this run or one before it, of other kinds, wrote."""
+    def _known(self, source: Input) -> dict[str, str]:
+        """Give the hash of each file that this run or one before it, of other kinds, wrote, by its kind."""
         try:
             seal = self._seal(source)
             hashes = {**seal.get("earlier", {}), **seal["files"]}
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return []  # no seal, or one that is damaged
-        return [(kind, hashes[kind]) for kind in READERS if kind in hashes]
+            return {}  # no seal, or one that is damaged
+        return {kind: known for kind, known in hashes.items() if kind in FORMATS}
 
     def _seal(self, source: Input) -> dict[str, Any]:
         return dict(json.loads(self._read(self._seal_path(source))))
@@ -213,7 +229,8 @@ class Results:
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
         header["objects"] = self._settings.objects
-        objects, cut, earlier = 0, 0, {kind: known for kind, known in self._known(source) if kind not in self._writers}
+        (objects, cut), before = (0, 0), self._known(source)
+        earlier = {kind: known for kind, known in before.items() if kind not in self._writers}
         with ExitStack() as stack:
             enter = stack.enter_context
             record = enter(atomic_path(self._record_path(source)))
@@ -225,7 +242,9 @@ class Results:
                 cut += strip.cut
                 for add in adds:
                     add(strip)
-            self._seal_path(source).unlink(missing_ok=True)  # killed from here on, the files may be of two runs
+            # killed from here on, the files may be of two runs
+            begun = {"key": None, "files": {}, "begun": [*self._writers], "earlier": earlier}
+            write_json(self._seal_path(source), begun)
         for kind, path in self.files(source).items():
             if not objects and FORMATS[kind].needs_objects:
                 path.unlink()

@@ -1,5 +1,6 @@
 """Results on any storage that fsspec knows, such as `s3://…`."""
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from unetseg.annotations.formats import FORMATS
+from unetseg.annotations.jsons import load_json
 from unetseg.errors import InputError
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, storage, told
@@ -142,9 +144,17 @@ def recorded(out: Place) -> set[str]:
     return {path.removesuffix(".jsonl") for path in paths}
 
 
+def _listed(listing: Path) -> set[str]:
+    """Name the images that predict.json lists: a copy of the folder may lack what is hidden."""
+    with contextlib.suppress(InputError, OSError, LookupError, TypeError, AttributeError):  # not of ours
+        return {str(image["image"]) for image in dict(load_json(listing))["images"]}
+    return set()
+
+
 def find_earlier(out: Place) -> set[Place]:
     """List the files that earlier runs wrote, absolute or as URLs: they are no images to predict."""
-    files = [f"{name}{each.name}" for name in recorded(out) for each in FORMATS.values() if each.write]
+    names = recorded(out) | (_listed(out / "predict.json") if isinstance(out, Path) else set())
+    files = [f"{name}{each.name}" for name in names for each in FORMATS.values() if each.write]
     if isinstance(out, Path):
         real = out.resolve()
         return {real / file for file in files}

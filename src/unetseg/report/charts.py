@@ -121,7 +121,7 @@ def draw_by_kind(figure: Figure, per_image: Rows, evaluation: Mapping[str, Any],
 def draw_dependence(figure: Figure, per_image: Rows) -> None:
     """Draw Dice against the share of foreground and against the objects' mean area at the images' own size.
 
-    The axes go by ratio, so images without foreground are not shown; at least one has some.
+    The axes go by ratio, so images without foreground are not shown, but counted; at least one has some.
     """
     foreground, dice = _column(per_image, "foreground"), _column(per_image, "dice")
     objects = _column(per_image, "objects")
@@ -139,7 +139,9 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
     _scale_by_ratio(right, "mean object area (pixels)", ticker.ScalarFormatter())
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
     figure.set_figheight(3.5)
-    figure.suptitle("Dice against share of foreground and size of objects")
+    without = np.count_nonzero(foreground == 0)
+    told = f" ({without} images without any are not shown)" if without else ""
+    figure.suptitle(f"Dice against share of foreground and size of objects{told}")
 
 
 def draw_reliability(figure: Figure, bins: Rows, error: float) -> None:
