@@ -106,7 +106,7 @@ def test_samples_that_are_no_colours_are_channels(tmp_path, shape, options):
     tifffile.imwrite(tmp_path / "a.tif", stored, **options)
     for channel in range(4):
         assert np.array_equal(read_stored(tmp_path / "a.tif", channel=channel).pixels[..., 0], STACK[channel])
-    with pytest.raises(InputError, match=r"has 4 channels.*data\.channel .* --channel"):
+    with pytest.raises(InputError, match=r"has 4 channels.*name one with --channel, or .* data\.channel"):
         read_stored(tmp_path / "a.tif")
 
 
