@@ -397,18 +397,11 @@ def test_an_archive_that_may_not_be_read_is_reported(tmp_path, monkeypatch):
     assert refusal(packed) == f"{packed}: cannot be read: Permission denied"
 
 
-@pytest.mark.slow
-def test_more_members_are_read_than_zip_files_without_zip64_can_have(tmp_path):
-    packed = tmp_path / "a.zip"
-    with zipfile.ZipFile(packed, "w") as file:
-        for number in range(66_000):
-            file.writestr(zipfile.ZipInfo(f"{number % 500}/masks/{number}.png"), b"mask")
-    assert b"PK\6\6" in packed.read_bytes()[-200:]  # the end record of Zip64
-    with archive.opened(packed, params(data=LIMITS | {"max_members": 66_000}).data) as contents:
-        assert len(contents.ids) == 500
-        assert len(contents.members) == 66_000
-        for member in list(contents.members.values())[::100]:
-            assert b"".join(archive.read_member(contents.archive, member)) == b"mask"
+def test_more_members_are_read_than_zip_files_without_zip64_can_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)  # in place of 65,535, so that few will do
+    packed = pack(tmp_path / "a.zip", SAMPLE)
+    assert b"PK\6\6" in packed.read_bytes()[-100:]  # the end record of Zip64
+    assert unpack(packed, tmp_path / "out") == SAMPLE
 
 
 def test_sizes_in_the_form_of_zip64_are_read(tmp_path, monkeypatch):
