@@ -106,6 +106,24 @@ def test_what_the_stage_does_not_depend_on_may_change_while_it_runs(stage):
     assert ended(stage(change, dvc_stage=True)) == (0, "", "")
 
 
+@pytest.mark.parametrize("archive", ["../up.zip", ".data/in.zip", ".hidden.zip"])
+@pytest.mark.usefixtures("pipeline")
+def test_a_changed_archive_is_refused_wherever_it_lies(stage, tmp_path, archive):
+    path = tmp_path / archive
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("1")
+    params = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(params.replace("archive: my.zip", f"archive: {archive}"))
+    status, _, err = ended(stage(f"Path({archive!r}).write_text('2')", dvc_stage=True))
+    assert (status, err.startswith(f"{archive} was changed while the stage ran")) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["", "stages:\n", "stages: {other: {}}", "stages: {train: {deps: }}", "a: [", "\xff"])
+def test_a_dvc_yaml_that_does_not_list_the_stage_changes_nothing(stage, tmp_path, text):
+    (tmp_path / "dvc.yaml").write_bytes(text.encode("latin-1"))
+    assert ended(stage("pass", dvc_stage=True)) == (0, "", "")
+
+
 @pytest.mark.usefixtures("pipeline")
 def test_a_time_in_the_future_is_no_change(stage, tmp_path):
     os.utime(tmp_path / "code" / "a" / "b.py", (time.time() + 3600,) * 2)

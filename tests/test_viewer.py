@@ -69,6 +69,14 @@ def test_an_image_without_the_label_image_that_others_have_opens_as_its_mask(tmp
     assert found.min() == 1
 
 
+def test_a_mask_that_is_gone_is_told_by_its_name(tmp_path, model):
+    cv2.imwrite(str(tmp_path / "a.png"), spots(40, 50))
+    assert main(["predict", "--model", str(model), "--out", str(tmp_path / "out"), str(tmp_path / "a.png")]) == 0
+    (tmp_path / "out" / "a.png").unlink()
+    with pytest.raises(InputError, match=r"out/a\.png: is gone or damaged"):
+        viewer.read_predictions(str(tmp_path / "out"))
+
+
 def test_other_files_and_folders_are_left_to_other_plugins(tmp_path):
     assert viewer.get_reader(str(tmp_path)) is None
     assert viewer.get_reader([str(tmp_path)]) is None

@@ -64,9 +64,13 @@ def _declared() -> dict[str, Any]:
     name, pipeline = os.environ.get("DVC_STAGE", ""), Path("dvc.yaml")
     if not name or not pipeline.is_file():
         return {}
-    content = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
-    stage = content["stages"].get(name.rpartition(":")[2].partition("@")[0], {})  # folder/dvc.yaml:stage@item
-    return {**stage, "vars": [each for each in content.get("vars", ()) if isinstance(each, dict)]}  # others name files
+    try:
+        content = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
+        stage = content["stages"][name.rpartition(":")[2].partition("@")[0]]  # folder/dvc.yaml:stage@item
+        known = [each for each in content.get("vars") or () if isinstance(each, dict)]  # others name files
+        return {**{key: value for key, value in stage.items() if value}, "vars": known}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):  # not what DVC has started
+        return {}
 
 
 def _recorded(params: dict[str, Any]) -> dict[str, Any]:
@@ -89,15 +93,18 @@ def _recorded(params: dict[str, Any]) -> dict[str, Any]:
     return found | _marks(deps)
 
 
-def _marks(deps: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Mark each file of some files and folders by its size and checksum, or its time where it is large.
+def _marks(deps: Iterable[str], kind: str = "") -> dict[str, tuple[int, int]]:
+    """Mark each file of some files and folders, of a kind if asked to, by its size and checksum, or its time if large.
 
-    Git, DVC and people write files anew as they were. Left out are files that editors and systems hide beside others.
+    Git, DVC and people write files anew as they were. Left out are files that editors and systems hide in a folder.
     """
-    files = (file for dep in map(Path, deps) for file in (dep, *dep.rglob("*")))
     hidden = re.compile(r"\..*|.*~|__pycache__")
-    kept = (file for file in files if not any(map(hidden.fullmatch, (file.name, file.parent.name))))
-    sizes = {file: file.stat() for file in kept if file.is_file()}
+
+    def below(folder: Path) -> Iterator[Path]:
+        return (each for each in folder.rglob("*") if not any(map(hidden.fullmatch, each.relative_to(folder).parts)))
+
+    found = (file for dep in map(Path, deps) for file in (dep, *below(dep)) if file.suffix == (kind or file.suffix))
+    sizes = {file: file.stat() for file in found if file.is_file()}
     return {
         str(file): (now.st_size, zlib.crc32(file.read_bytes()) if now.st_size <= SMALL else now.st_mtime_ns)
         for file, now in sizes.items()
@@ -222,10 +229,6 @@ def _watch(guardians: list[psutil.Process]) -> None:
 
 sys.excepthook = _hook
 DECLARED = _declared()
-CODE = {  # before what takes long is imported, for code may change meanwhile
-    file: mark
-    for file, mark in _marks(dep for dep in DECLARED.get("deps", ()) if "$" not in dep).items()
-    if file.endswith(".py")
-}
+CODE = _marks((dep for dep in DECLARED.get("deps", ()) if "$" not in dep), ".py")  # it may change while it is imported
 if "DVC_STAGE" in os.environ:  # set by `dvc`, which may be killed while a stage imports TensorFlow, for seconds
     _start_watching()

@@ -73,7 +73,8 @@ def label(pixels: Shaped[np.ndarray, "..."], model: Path, zoom: float) -> Int32[
     """
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise InputError(f"the layer has the shape {pixels.shape}: choose one plane of it with `channel`")
-    return unetseg.predict(pixels, _load(model, model.stat().st_mtime_ns), zoom=zoom or None).labels
+    changed = model.stat().st_mtime_ns if model.exists() else 0
+    return unetseg.predict(pixels, _load(model, changed), zoom=zoom or None).labels
 
 
 def _labels(folder: Path, image: dict[str, Any], labelled: bool) -> np.ndarray:
@@ -81,6 +82,8 @@ def _labels(folder: Path, image: dict[str, Any], labelled: bool) -> np.ndarray:
     if labelled and labels.is_file():  # an image that was kept as edited may lack it
         return tifffile.imread(labels)
     mask = cv2.imread(str(folder / image["mask"]), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise InputError(f"{folder / image['mask']}: is gone or damaged; predict the image again")
     return np.asarray(mask) // np.uint8(255)
 
 

@@ -406,8 +406,12 @@ def test_results_of_a_run_that_did_not_end_hold_no_images():
     names, _, summary = imported("in")
     assert (names, summary.objects) == (["a"], 1)
     assert summary.warnings == ["in/out: left out: a run of unetseg predict did not end here"]
-    with pytest.raises(InputError, match="in/out: a run of unetseg predict did not end here; run it again with --res"):
-        imported("in/out")
+    Path("in/out/sub").mkdir()
+    Path("in/out/.unetseg/sub").mkdir()
+    Path("in/out/.unetseg/sub/b.jsonl").touch()
+    for source in ("in/out", "in/out/sub"):
+        with pytest.raises(InputError, match="/in/out: a run of unetseg predict did not end here; run it again with"):
+            imported(source)
 
 
 def test_an_ome_tiff_keeps_its_name_where_its_objects_come_from_predictions():

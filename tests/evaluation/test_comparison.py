@@ -80,6 +80,14 @@ def test_evaluations_without_a_common_image_cannot_be_compared():
         compare(BASE, {"other": Scored("g", 0.5)})
 
 
+def test_other_images_of_the_same_names_are_not_compared():
+    tables = [f"id,group,dice,height,width,objects\n1,a,0.5,8,9,3\n2,b,0.5,8,9,{count}\n" for count in (4, 5)]
+    with pytest.raises(
+        InputError, match="'2' is 8 by 9 pixels with 4 objects in one and 8 by 9 pixels with 5 objects in"
+    ):
+        compare(*(parse_scores(table, "x.csv") for table in tables))
+
+
 def test_scores_are_taken_from_the_columns_of_a_table():
     text = "id,subset,group,dice\na,test,g1,0.5\nb,test,g2,1\n"
     assert parse_scores(text, "x.csv") == {"a": Scored("g1", 0.5), "b": Scored("g2", 1.0)}

@@ -5,10 +5,13 @@ from values import small_unet
 from unetseg.cli import main
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
+from unetseg.files import sha256, write_json
 from unetseg.model import keras
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model, save_model
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.quality import Estimate
+from unetseg.prediction.settings import Tuning, find_tuning
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)
 
@@ -39,13 +42,20 @@ def test_members_agree_on_one_polarity_for_each_image():
 
 
 @pytest.mark.slow
-def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members(tmp_path):
+def test_the_command_writes_a_model_that_loads_safely_and_knows_its_members_and_their_values(tmp_path, capsys):
     files = [tmp_path / "a.keras", tmp_path / "b.keras"]
     for seed, (path, model) in enumerate(zip(files, models(2, standardize=False), strict=True)):
         save_model(path, model, {"trained_with": {"image": {"mode": "resize"}}, "seed": seed})
     assert main(["ensemble", *map(str, files), "--out", str(tmp_path / "both.keras")]) == 0
     expected = np.mean([load_model(path).predict_on_batch(IMAGES) for path in files], axis=0)
     np.testing.assert_allclose(load_model(tmp_path / "both.keras").predict_on_batch(IMAGES), expected, atol=1e-6)
+    assert "has no values of its own" in capsys.readouterr().err
+    write_json(tmp_path / "a.json", Tuning(threshold=0.3, depth=2.0, sizes=(9, 20)).model_dump())
+    write_json(tmp_path / "b.json", Tuning(threshold=0.5, min_size=30, estimate=Estimate(factor=2.0)).model_dump())
+    assert main(["ensemble", *map(str, files), "--out", str(tmp_path / "both.keras")]) == 0
+    tuning, _ = find_tuning(tmp_path / "both.keras", read_facts(tmp_path / "both.keras"))
+    assert (tuning.threshold, tuning.depth, tuning.min_size, tuning.sizes) == (0.4, 1.5, 19, (9, 20))
+    assert (tuning.estimate.factor, tuning.model) == (2.0, sha256(tmp_path / "both.keras"))
     facts = read_facts(tmp_path / "both.keras")
     assert facts["trained_with"]["image"]["mode"] == "resize"
     assert [member["seed"] for member in facts["ensemble"]] == [0, 1]

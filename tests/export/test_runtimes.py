@@ -133,6 +133,18 @@ def test_what_a_runtime_cannot_take_is_told_in_a_line(tmp_path, model, monkeypat
         export_model(model, tmp_path / "m.tflite", to="litert", precision="float32", images=IMAGES)
 
 
+def test_images_that_show_nothing_are_refused_where_bits_are_saved(tmp_path, model, monkeypatch):
+    flat = np.full_like(IMAGES, 7)
+    with pytest.raises(InputError, match="--images: each is of one value, which gives int8 no ranges"):
+        export_model(model, tmp_path / "m.tflite", to="litert", precision="int8", images=flat)
+    empty = export.EXPORTS["litert"]._replace(runtime=lambda _: lambda _: np.zeros((1, 32, 32, 1), np.float32))
+    monkeypatch.setitem(export.EXPORTS, "litert", empty)
+    monkeypatch.setattr(model, "export", lambda path, **_: Path(path).touch())
+    monkeypatch.setattr(model, "predict_on_batch", lambda _: np.zeros((1, 32, 32, 1), np.float32))
+    with pytest.raises(InputError, match="cannot be told from images on which nothing is found"):
+        export_model(model, tmp_path / "m.tflite", to="litert", precision="float16", images=IMAGES)
+
+
 def test_a_full_disk_is_told_as_one(tmp_path, model, monkeypatch):
     def export(path, **_):
         Path(path).mkdir()

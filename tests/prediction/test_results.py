@@ -408,7 +408,11 @@ def test_a_file_of_a_person_in_the_place_of_a_result_is_not_replaced(name, kind)
 
 
 def test_a_kind_that_a_run_did_not_write_may_be_written_again_later():
-    for kinds in (("probability", "labels"), (), ("geojson",), ("probability", "labels")):
+    Path("out/.unetseg").mkdir(parents=True)
+    begun = {"key": None, "files": {}, "begun": ["mask", "overlay"], "earlier": {}}  # as a kill may leave it
+    Path("out/.unetseg/a.json").write_text(json.dumps(begun))
+    Path("out/a.overlay.png").touch()
+    for kinds in (("probability", "labels"), (), ("geojson",), ("probability", "labels", "overlay")):
         to = results(kinds)
         to.check(sources())
         for source in sources():

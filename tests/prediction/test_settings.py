@@ -107,6 +107,12 @@ def test_a_scale_that_there_is_not_is_told():
         Tuning().settings(scale="nonsense")
 
 
+def test_no_scale_is_the_usual_one_and_a_truth_value_no_zoom():
+    assert Tuning().settings(scale=None) == Tuning().settings()
+    with pytest.raises(InputError, match="zoom True: it is a number"):
+        Tuning().settings(zoom=True)
+
+
 def test_numbers_of_numpy_are_numbers():
     given = {"threshold": np.float32(0.5), "min_size": np.int64(2), "tta": np.bool_(True)}
     assert Tuning().changed(**given) == Tuning(threshold=0.5, min_size=2, tta=True)

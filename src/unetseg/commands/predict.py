@@ -172,7 +172,7 @@ def _of_earlier_runs(
 
 def _coarse(names: Sequence[str]) -> Iterator[str]:
     if names:
-        rule = "if their files state a resolution for printing, areas in µm² are wrong: give --pixel-size"
+        rule = "if their files state a resolution for printing, areas in µm² are wrong: correct it there"
         yield printable(f"pixels of {PRINTED} µm or more: {len(names)} images, such as {names[0]}; {rule}")
 
 
@@ -189,11 +189,12 @@ def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
     yield f"zoom (images): {', '.join(told)}"
     verdicts = Counter("empty" if image.get("objects") == 0 else image["verdict"] for image in images)
     line = f"{verdicts['fine']} of {len(images)} images look fine; {verdicts['look']} need a look"
-    if verdicts["empty"]:
-        line += f"; in {verdicts['empty']} no object was found: look whether there is none"
     if verdicts["unlike"]:
         line += f"; {verdicts['unlike']} are unlike what the model was trained on: label a few of these next"
-    yield line + (" (images.csv lists them first)" if verdicts["fine"] < len(images) else "")
+    line += " (images.csv lists them first)" if verdicts["look"] or verdicts["unlike"] else ""
+    yield line + (
+        f"; in {verdicts['empty']} no object was found: look whether there is none" if verdicts["empty"] else ""
+    )
 
 
 def _scale(word: str) -> str:

@@ -10,7 +10,7 @@ from unetseg.annotations.formats import TABLE_READERS
 from unetseg.dataset.items import FoundItems, Item, Kinds, flat, folders_of, is_of_objects, kind_of, such_as
 from unetseg.dataset.layout import TABLES, is_clutter_here
 from unetseg.dataset.pairs import count_unread, find_pairs, tell_unknown
-from unetseg.dataset.predictions import find_predictions, is_unfinished, results_with
+from unetseg.dataset.predictions import check_finished, find_predictions, is_unfinished, results_with
 from unetseg.dataset.tables import find_tables
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import InputError
@@ -34,6 +34,7 @@ def find_items(
         InputError: if nothing of any form, or of the form insisted on, is there.
     """
     folder, walked = (root if root.is_dir() else root.parent), FoundItems("")
+    check_finished(folder.resolve())
     of_predict = results_with(folder.resolve())
     if of_predict and (folder != root or form not in (None, "predictions") or of_predict != folder.resolve()):
         place = folder if of_predict == folder.resolve() else of_predict

@@ -34,11 +34,21 @@ def is_unfinished(folder: Path) -> bool:
     return not (folder / "predict.json").exists() and any((folder / ".unetseg").rglob("*.jsonl"))
 
 
+def check_finished(folder: Path) -> None:
+    """Refuse a folder that is, or lies in, one of results whose run has not ended.
+
+    Raises:
+        InputError: naming that folder.
+    """
+    for place in (folder, *folder.parents):
+        records = place / ".unetseg" / folder.relative_to(place)  # of a project, .unetseg holds other things
+        if records.is_dir() and is_unfinished(place) and any(records.rglob("*.jsonl")):
+            raise InputError(f"{place}: a run of unetseg predict did not end here; run it again with --resume first")
+
+
 def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> FoundItems | None:
     """Read the list of what was predicted, and for each image the file that was edited since."""
     listing = folder / "predict.json"
-    if is_unfinished(folder):
-        raise InputError(f"{folder}: a run of unetseg predict did not end here; run it again with --resume first")
     if not listing.is_file():
         return None
     if only_changed and not any((folder / ".unetseg").rglob("*.json")):

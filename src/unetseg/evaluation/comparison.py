@@ -17,6 +17,7 @@ from unetseg.splitting.groups import connected
 RESAMPLES = 2000
 MOST_DRAWN = 2**20  # groups in memory at a time
 COLUMNS = ("id", "group", "dice")
+TRUTH = ("height", "width", "objects")
 
 
 class Scored(NamedTuple):
@@ -26,6 +27,7 @@ class Scored(NamedTuple):
     dice: float
     native: float | None = None
     size: str = ""
+    truth: tuple[str, ...] = ()  # height, width and number of true objects of the image
 
 
 class Comparison(NamedTuple):
@@ -60,8 +62,11 @@ def parse_scores(text: str, name: str) -> dict[str, Scored]:
             image, group = (unescaped(row[name] or "") for name in ("id", "group"))
             if image in parsed:
                 raise InputError(f"{at}: id: {_shorten(image)} occurs twice; use the table as evaluate wrote it")
+            truth = tuple(row.get(each) or "" for each in TRUTH)
             native = _share(row["dice_native"], at) if row.get("dice_native") else None
-            parsed[image] = Scored(group, _share(row["dice"], at), native, row.get("size") or "")
+            parsed[image] = Scored(
+                group, _share(row["dice"], at), native, row.get("size") or "", truth if all(truth) else ()
+            )
     except csv.Error as error:
         raise InputError(f"{name}:{rows.reader.line_num}: is not a CSV table: {error}") from None
     return parsed
@@ -89,12 +94,18 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     arrays of two sizes are against two truths: then those at the images' own size are compared.
 
     Raises:
-        InputError: if they share no image, or one has no scores at the images' own size where these are needed.
+        InputError: if they share no image, if images of one id differ in size or true objects, or if one has no scores
+            at the images' own size where these are needed.
     """
     shared = sorted(first.keys() & second.keys())
     if not shared:
         raise InputError("the two evaluations share no image: compare runs with the same split")
     both = [(first[name], second[name]) for name in shared]
+    for name, (one, other) in zip(shared, both, strict=True):
+        if one.truth and other.truth and one.truth != other.truth:
+            told = (f"{' by '.join(each.truth[:2])} pixels with {each.truth[2]} objects" for each in (one, other))
+            rule = "the two evaluations are not of the same images and masks"
+            raise InputError(f"{_shorten(name)} is {' in one and '.join(told)} in the other: {rule}")
     native = any(one.size != other.size for one, other in both)  # a table of before states none
     if native and any(each.native is None for pair in both for each in pair):
         raise InputError("the two evaluations are of two sizes, and one has no column dice_native: evaluate it again")

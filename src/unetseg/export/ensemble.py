@@ -9,11 +9,12 @@ from unetseg.model import keras
 from unetseg.model.assembly import assemble, take_apart
 
 
-def join_models(models: Sequence[keras.Model]) -> keras.Model:
+def join_models(models: Sequence[keras.Model], names: Sequence[object] = ()) -> keras.Model:
     """Build one model that predicts the mean probability of several, such as those of a cross-validation.
 
     Args:
         models: as `unetseg.model.assembly.assemble` makes them, of one input size and one normalisation.
+        names: what to call them in errors, such as their files; else by their numbers.
 
     Returns:
         A model that is used, saved and taken apart as each of them.
@@ -21,15 +22,16 @@ def join_models(models: Sequence[keras.Model]) -> keras.Model:
     Raises:
         InputError: if one of them is made otherwise, or if they normalise differently.
     """
-    parts = [take_apart(model, f"model {number}") for number, model in enumerate(models, 1)]
+    names = names or [f"model {number}" for number in range(1, len(models) + 1)]
+    parts = [take_apart(model, str(name)) for name, model in zip(names, models, strict=True)]
     size, (normalise, _, small) = models[0].input_shape[1:], parts[0]
     trial = np.random.default_rng(0).uniform(0, 255, (2, *size)).astype(np.float32)
-    for number, model in enumerate(models, 1):
+    for name, model, own in zip(names, models, parts, strict=True):
         if model.input_shape[1:] != size:
-            raise InputError(f"model {number} takes images of {model.input_shape[1:]}, the first one of {size}")
-        own = parts[number - 1]
+            sides = (f"{height} by {width} pixels" for height, width, _ in (model.input_shape[1:], size))
+            raise InputError(f"{name} takes images of {f', {names[0]} of '.join(sides)}")
         if own.small != small or not np.array_equal(own.normalise(trial), normalise(trial)):
-            raise InputError(f"model {number} normalises its input differently from the first one")
+            raise InputError(f"{name} normalises its input differently from {names[0]}")
     inputs = keras.Input((None, None, 3), name="input")
     members = [_copy(each.network, inputs, number) for number, each in enumerate(parts)]
     outputs = [member.output for member in members]

@@ -61,10 +61,7 @@ def export_model(
         OSError: if the disk is full.
     """
     export = EXPORTS[to]
-    if out.suffix != export.suffix:
-        raise InputError(f"{out}: --to {to} writes {export.suffix or 'a folder, a name without a suffix'}")
-    if precision != "float32" and to != "litert":
-        raise InputError(f"--precision {precision}: only --to litert has it")
+    _check_wanted(to, out, precision, images)
     check_output(out, holding=export.holds)
     model.predict_on_batch(images[:1].astype(np.float32))  # Keras exports only what was called
     with atomic_path(out) as beside:
@@ -81,24 +78,39 @@ def export_model(
             if isinstance(error, (OSError, MemoryError)):
                 raise
             raise InputError(f"--to {to} cannot take this model: {first_line(error)}") from error
-        if precision != "float32" and not (dice >= LEAST_DICE or allow_loss):
-            lost = f"its masks have Dice {dice:.4f} against those of Keras, under {LEAST_DICE}"
+        if precision != "float32" and not ((dice or 0) >= LEAST_DICE or allow_loss):
+            lost = "what its masks lose cannot be told from images on which nothing is found"
+            if dice is not None:
+                lost = f"its masks have Dice {dice:.4f} against those of Keras, under {LEAST_DICE}"
             raise InputError(f"{out}: {lost}; give more --images, or --allow-loss to keep it")
         if precision == "float32" and not difference <= TOLERANCE:
             raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")
-    return difference, dice
+    return difference, 1.0 if dice is None else dice
 
 
-def _compare(model: keras.Model, runtime: Runtime, images: UInt8[np.ndarray, "n size size 3"]) -> tuple[float, float]:
+def _check_wanted(to: str, out: Path, precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> None:
+    suffix = EXPORTS[to].suffix
+    if out.suffix != suffix:
+        raise InputError(f"{out}: --to {to} writes {suffix or 'a folder, a name without a suffix'}")
+    if precision != "float32" and to != "litert":
+        raise InputError(f"--precision {precision}: only --to litert has it")
+    if precision == "int8" and not np.ptp(images, axis=(1, 2, 3)).any():
+        raise InputError("--images: each is of one value, which gives int8 no ranges; give images with objects")
+
+
+def _compare(
+    model: keras.Model, runtime: Runtime, images: UInt8[np.ndarray, "n size size 3"]
+) -> tuple[float, float | None]:
+    """Give the largest difference of probabilities, and the mean Dice of masks; None where all are empty."""
     differences, scores = [], []
     for image in images:
         batch = image[None].astype(np.float32)
         ours, theirs = model.predict_on_batch(batch), runtime(batch)
         differences.append(float(np.abs(ours - theirs).max()))
         first, second = ours >= 0.5, theirs >= 0.5
-        total = first.sum() + second.sum()
-        scores.append(2 * (first & second).sum() / total if total else 1.0)
-    return max(differences), float(np.mean(scores))
+        if total := first.sum() + second.sum():
+            scores.append(2 * (first & second).sum() / total)
+    return max(differences), float(np.mean(scores)) if scores else None
 
 
 def _quantised(precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> dict[str, Any]:

@@ -90,14 +90,18 @@ class Results:
         """Give files in the place of results that no run wrote."""
         for source in sources:
             there = {kind: path for kind, path in self.files(source).items() if path.exists()}
-            try:
-                seal = self._seal(source) if there else {}
-                ours = {*seal.get("files", ()), *seal.get("earlier", ()), *seal.get("begun", ())}
-            except FileNotFoundError:
-                ours = {*there} if self._record_path(source).exists() else set()
-            except (ValueError, TypeError, AttributeError, RecursionError):  # a damaged one
-                ours = {*there}
+            ours = self._ever_begun(source) if there else set()
+            if there and not ours and (self._seal_path(source).exists() or self._record_path(source).exists()):
+                ours = {*there}  # the seal is damaged, or gone
             yield from (path for kind, path in there.items() if kind not in ours)
+
+    def _ever_begun(self, source: Input) -> set[str]:
+        """Name the kinds of files that any run has begun to write of an image; none where its seal is no use."""
+        try:
+            seal = self._seal(source)
+            return {kind for part in ("begun", "files", "earlier") for kind in seal.get(part, ())} & FORMATS.keys()
+        except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+            return set()
 
     def _check_ours(self, outputs: Iterable[Path]) -> None:
         """Refuse to replace files of somebody else; see `unetseg.prediction.conflicts.check_ours`."""
@@ -243,8 +247,8 @@ class Results:
                 for add in adds:
                     add(strip)
             # killed from here on, the files may be of two runs
-            begun = {"key": None, "files": {}, "begun": [*self._writers], "earlier": earlier}
-            write_json(self._seal_path(source), begun)
+            begun = {"begun": sorted(self._ever_begun(source) | {*self._writers}), "earlier": earlier}
+            write_json(self._seal_path(source), {"key": None, "files": {}, **begun})
         for kind, path in self.files(source).items():
             if not objects and FORMATS[kind].needs_objects:
                 path.unlink()
@@ -252,7 +256,7 @@ class Results:
             rule = "taller than the rows that are held in memory; their parts are listed as objects"
             print(printable(f"{source.path}: made {cut} cuts through objects that are {rule}"), file=sys.stderr)
         state_then = self._begun.pop(source, None) or self._state(source)
-        write_json(self._seal_path(source), {**state_then, "files": self._hashes(source), "earlier": earlier})
+        write_json(self._seal_path(source), {**state_then, "files": self._hashes(source), **begun})
 
     def _numbered(self, strips: Iterable[Float32[np.ndarray, "_ width"]], height: int, zoom: float) -> Iterator[Strip]:
         if self._settings.objects == "none":

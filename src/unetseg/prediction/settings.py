@@ -1,11 +1,12 @@
 """How to predict: what was asked for, and what `evaluate` chose on the validation subset, as JSON beside the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from numbers import Real
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -70,7 +71,7 @@ class Tuning(pydantic.BaseModel):
     """The values to predict with.
 
     Attributes:
-        model: SHA-256 of the model's file; None: of any.
+        model: digest of the model's file, see `unetseg.files.sha256`; None: of any.
         threshold: probability from which a pixel is foreground.
         depth: minimum depth of the neck at which touching objects are split, in pixels that the model sees.
         min_size: smaller objects, in pixels that the model sees, are left out.
@@ -118,10 +119,12 @@ class Tuning(pydantic.BaseModel):
             InputError: if a value is not possible, or if one would make another meaningless.
         """
         zoom, pixel_size, scale = (asked.get(name) for name in ("zoom", "pixel_size", "scale"))
-        if scale not in (None, *get_args(Scale)):
+        if scale is None:
+            asked.pop("scale", None)
+        elif scale not in get_args(Scale):
             raise InputError(f"scale {scale!r}: it is one of {', '.join(get_args(Scale))}")
         for name, value in (("zoom", zoom), ("pixel size", pixel_size)):
-            if not isinstance(value, Real | None):
+            if not isinstance(value, Real | None) or isinstance(value, bool):
                 raise InputError(f"{name} {value!r:.40}: it is a number")
         if zoom is not None and not LEAST <= zoom <= MOST:
             raise InputError(f"zoom {zoom:g}: it is from 1/{1 / LEAST:g} to {MOST:g}")
@@ -167,6 +170,24 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
     if found.model in (None, sha256(model)):
         return _joined(known, found), str(file)
     return known, f"{source}, as {file} is of another model"
+
+
+def joined_values(each: Sequence[Tuning], model: str) -> Tuning:
+    """Join the values of models for the one that is their mean: medians, all sizes, the most careful estimate."""
+    sizes = [tuning.sizes for tuning in each if tuning.sizes]
+    middle = {
+        name: median(getattr(tuning, name) for tuning in each) for name in ("threshold", "depth", "zoom", "doubt")
+    }
+    return each[0].model_copy(
+        update=middle
+        | {
+            "model": model,
+            "min_size": round(median(tuning.min_size for tuning in each)),
+            "tta": any(tuning.tta for tuning in each),
+            "sizes": (min(least for least, _ in sizes), max(most for _, most in sizes)) if sizes else None,
+            "estimate": max((tuning.estimate for tuning in each), key=lambda estimate: estimate.factor),
+        }
+    )
 
 
 def _joined(known: Tuning, found: Tuning) -> Tuning:

@@ -140,7 +140,7 @@ def draw_dependence(figure: Figure, per_image: Rows) -> None:
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
     figure.set_figheight(3.5)
     without = np.count_nonzero(foreground == 0)
-    told = f" ({without} images without any are not shown)" if without else ""
+    told = f"\n{without} without foreground are not shown" if without else ""
     figure.suptitle(f"Dice against share of foreground and size of objects{told}")
 
 
