@@ -120,3 +120,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
     count = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -count[item.path])
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: some tests wait for DVC's queue, or for other processes."""
+    return (os.cpu_count() or 1) + 1
