@@ -66,7 +66,7 @@ def test_processes_that_are_prepared_have_imported_what_they_need(tmp_path, item
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.splitlines()[-1] == str({imported})
+    assert str({imported}) in done.stdout.splitlines()  # among what `this` prints when it is imported
 
 
 @pytest.mark.parametrize("function", [in_parallel, lambda wait, items: prefetch(map(wait, items))], ids=["many", "one"])
