@@ -43,6 +43,8 @@ LOOK: dict[Any, Any] = {
     "lines.markersize": 4,
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
+    "savefig.dpi": "figure",  # whatever a matplotlibrc says
+    "savefig.bbox": "standard",
 }
 
 
