@@ -10,7 +10,7 @@ from unetseg.files import read_csv, write_csv, write_json
 from unetseg.images.appearance import appearance
 from unetseg.splitting.division import divide
 
-USED = ("index", "id", "height", "width", "modality", "source")  # columns of samples.csv
+USED = ("id", "height", "width", "modality", "source")  # columns of samples.csv, whose rows are those of the arrays
 
 
 def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -> None:
@@ -19,7 +19,7 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
 
     def appearances() -> np.ndarray:
         images = np.load(samples / "images.npy", mmap_mode="r")
-        return np.array([appearance(images[int(row["index"])]) for row in rows])
+        return np.array([appearance(image) for image in images])
 
     fingerprints = np.load(samples / "fingerprints.npy", mmap_mode="r")
     divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from unetseg.images.fingerprint import thumbnail
+from unetseg.splitting import relatives
 from unetseg.splitting.relatives import find_duplicates
 
 
@@ -47,3 +48,20 @@ def test_images_without_any_detail_are_no_copies():
 
 def test_all_of_several_copies_are_paired():
     assert set(_find(_image(0), _image(0), _image(2), _image(0))) == {(0, 1), (0, 3), (1, 3)}
+
+
+@pytest.mark.parametrize("grain", [1, 2])
+def test_copies_are_those_of_comparing_every_two_in_eight_orientations(grain, monkeypatch):
+    monkeypatch.setattr(relatives, "BLOCK", 1)  # or others of a block are compared along with one that may be a copy
+    random = np.random.default_rng(0)
+    thumbnails = np.kron(random.normal(size=(40, 24 // grain, 24 // grain)), np.ones((1, grain, grain)))
+    for number in range(1, 40, 2):  # half of them are the one before, turned, under noise that leaves 0.7 to 0.9 of it
+        turned = np.rot90(thumbnails[number - 1], number)[:: random.choice([-1, 1])]
+        thumbnails[number] = turned + random.uniform(0.5, 1) * thumbnails[number]
+    thumbnails /= np.linalg.norm(thumbnails, axis=(1, 2), keepdims=True)
+    flat = thumbnails.reshape(40, -1)
+    orientations = [np.rot90(each, turns, (1, 2)) for each in (thumbnails, thumbnails[:, ::-1]) for turns in range(4)]
+    alike = np.max([flat @ each.reshape(40, -1).T for each in orientations], axis=0) >= 0.8
+    expected = {(first, second) for first, second in np.argwhere(alike).tolist() if first < second}
+    assert 5 < len(expected) < 20
+    assert set(find_duplicates(thumbnails.astype(np.float32))) == expected

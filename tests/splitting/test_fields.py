@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from unetseg.images.fingerprint import FINGERPRINT, LENGTH, SIDES, fingerprint, kept
+from unetseg.splitting import relatives
 from unetseg.splitting.relatives import LOOSEST, Matches, Neighbours, find_neighbours, loosest_threshold
 
 
@@ -46,6 +47,19 @@ def test_images_of_other_ranges_of_values_hide_no_neighbours():
         np.float32(40_000) + 20_000 * (tile / 255) for seed in range(6, 8) for tile in _cut(_field(seed, 96, 96), 2, 2)
     ]
     assert {pair for pair in _find(dim + bright) if max(pair) < len(dim)} == _find(dim)
+
+
+def test_blocks_of_other_brightness_are_left_out_only_where_they_hold_nothing_nearer(monkeypatch):
+    random = np.random.default_rng(0)
+    images = np.zeros(24, FINGERPRINT)
+    images["pixels"], images["step"] = 48, 50
+    images["values"][..., :48] = random.uniform(20, 200, (24, 1, 1)) * random.uniform(0.5, 1.5, (24, 4, 48))
+    ends, starts = (images["values"][:, SIDES.index(side)] for side in ("right", "left"))
+    starts[1::3], starts[2::3] = 1.02 * ends[::3], 1.03 * ends[::3]  # which differ in brightness alone
+    expected = {(number, number + 1) for number in range(0, 24, 3)}
+    for block in (24, 1):
+        monkeypatch.setattr(relatives, "BLOCK", block)
+        assert {pair for pair in find_neighbours(images, range(24)).pairs if pair[1] - pair[0] == 1} >= expected
 
 
 def test_strangers_find_nobody():

@@ -9,18 +9,22 @@ which finds only unrelated images.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Shaped
+from threadpoolctl import threadpool_limits
 
 from unetseg.images.fingerprint import SIDES, kept, root_mean_square
+from unetseg.parallel import in_parallel
 
 LOOSEST = 0.95  # above this score unrelated pairs multiply in every control tried; a few images alone cannot show it
 CONTROL = 0.01  # the control may find at most this share of what the search finds
 ROUNDING = 0.05  # grey levels after the square root; smaller steps are noise
 MEETING = (("right", "left"), ("bottom", "top"))  # sides of two images in one field
 ALIKE = 0.8  # correlation from which two thumbnails are copies
-BLOCK = 512  # images of which each is compared with each of another block at a time, so that memory stays small
+ROUNDED = 1e-3  # more than a correlation in single precision is wrong by
+BLOCK = 500  # images of which each is compared with each of another block at a time, so that memory stays small
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,8 @@ class Matches:
 def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
-    Time grows with the square of the number of images (a matrix product). Of memory-mapped fingerprints no more than a
-    few blocks are in memory.
+    Time grows with the square of the number of images (a matrix product), less what differs too much in brightness. Of
+    memory-mapped fingerprints no more than a few blocks are in memory.
 
     Args:
         fingerprints: what `unetseg.images.fingerprint.fingerprint` says of each image.
@@ -90,8 +94,8 @@ def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int
     Returns:
         The pairs of neighbours as numbers of images, and the counts.
     """
-    numbers = np.array(images, np.int64)
-    found, control = _search(fingerprints, numbers, mirrored=False), _search(fingerprints, numbers, mirrored=True)
+    with _single_threaded_products():
+        found, control = _search(fingerprints, np.array(images, np.int64))
     threshold = loosest_threshold(found, control)
     pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
     return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
@@ -105,19 +109,28 @@ def loosest_threshold(found: Matches, control: Matches) -> float:
     return 0.0
 
 
-def _search(fingerprints: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " compared"], *, mirrored: bool) -> Matches:
-    """Match all borders that can meet: right with left, bottom with top, of the same number of pixels."""
-    pairs, scores = [np.empty((0, 2), np.int64)], [np.empty(0)]
+def _search(fingerprints: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " compared"]) -> tuple[Matches, Matches]:
+    """Match all borders that can meet: right with left, bottom with top, of the same number of pixels.
+
+    Returns:
+        The matches, and those of the control: with the second side of each two mirrored.
+    """
+    found = [Matches(np.empty((0, 2), np.int64), np.empty(0))], [Matches(np.empty((0, 2), np.int64), np.empty(0))]
     for end, start in (map(SIDES.index, sides) for sides in MEETING):
         pixels = fingerprints["pixels"][images, end]
         for length in np.unique(pixels).tolist():
             members = images[pixels == length]
             if len(members) > 1:
+                members = members[np.argsort(_Borders(fingerprints, members, end, kept(length)).norms, kind="stable")]
                 ends, starts = (_Borders(fingerprints, members, side, kept(length)) for side in (end, start))
-                local, score = _match(ends, replace(starts, mirrored=mirrored))
-                pairs.append(members[local])
-                scores.append(score)
-    return Matches(np.concatenate(pairs), np.concatenate(scores))
+                nearest = _nearest(ends, starts)
+                for matches, mirrored, numbers in zip(found, (False, True), nearest, strict=True):
+                    matches.append(_match(ends, replace(starts, mirrored=mirrored), *numbers))
+    first, second = (
+        Matches(np.concatenate([each.pairs for each in some]), np.concatenate([each.scores for each in some]))
+        for some in found
+    )
+    return first, second
 
 
 @dataclass(frozen=True)
@@ -139,10 +152,16 @@ class _Borders:
         """Say how much the next line inside differs from each border."""
         return np.asarray(self.fingerprints["step"][self.images, self.side])
 
+    @property
+    def norms(self) -> Float[np.ndarray, " compared"]:
+        """Give the norm of each border: two differ by no less than their norms do, mirrored or not."""
+        return np.concatenate([np.linalg.norm(self[part], axis=1) for part in _blocks(len(self.images))])
 
-def _match(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "m 2"], Float[np.ndarray, " m"]]:
-    """Pair the borders that are each other's nearest and score them: the smaller, the surer."""
-    forward, backward = _nearest(ends, starts)
+
+def _match(
+    ends: _Borders, starts: _Borders, forward: Int[np.ndarray, "n 2"], backward: Int[np.ndarray, "n 2"]
+) -> Matches:
+    """Pair the borders that are each other's nearest, as `_nearest` gives them, and score the pairs."""
     first = np.flatnonzero(backward[forward[:, 0], 0] == np.arange(len(forward)))
     second = forward[first, 0]
     inside = np.sqrt((ends.steps[first] ** 2 + starts.steps[second] ** 2) / 2)
@@ -155,26 +174,56 @@ def _match(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "m 2"], Fl
         across[part] = root_mean_square(end - start)
         runner_up[part] = np.min([root_mean_square(difference) for difference in others], axis=0)
     score = (across + ROUNDING) / np.sqrt((inside + ROUNDING) * (runner_up + ROUNDING))
-    return np.stack([first, second], axis=1), score
+    return Matches(ends.images[np.stack([first, second], axis=1)], score)
 
 
-def _nearest(ends: _Borders, starts: _Borders) -> tuple[Int[np.ndarray, "n 2"], Int[np.ndarray, "n 2"]]:
-    """Find for each end the two nearest starts of other images, the nearest first, and for each start the ends."""
+def _nearest(ends: _Borders, starts: _Borders) -> Int[np.ndarray, "2 2 n 2"]:
+    """Find the two nearest borders of other images for each, the nearest first: the starts of ends, the ends of starts.
+
+    It is done with the starts as they are, and with each mirrored: of two borders, each split into its even and its odd
+    part, only the product of the odd parts changes its sign. The images are in the order of their brightness, so that
+    after blocks that are near in it most of the others hold nothing nearer.
+    """
     count = len(ends.images)
-    forward, backward = np.zeros((2, count, 2), np.int64)
-    least_forward, least_backward = np.full((2, count, 2), np.inf)
-    for those in _blocks(count):
-        start = starts[those].astype(np.float64)  # the difference of large squares needs it
-        for these in _blocks(count):
-            end = ends[these].astype(np.float64)
-            squares = end @ (-2 * start.T)
-            squares += np.square(end).sum(axis=1)[:, None]
-            squares += np.square(start).sum(axis=1)
-            if these == those:
-                np.fill_diagonal(squares, np.inf)
-            _keep_two(least_backward[those], backward[those], squares.T.copy(), these.start)
-            _keep_two(least_forward[these], forward[these], squares, those.start)
-    return forward, backward
+    nearest = np.zeros((2, 2, count, 2), np.int64)
+    least = np.full(nearest.shape, np.inf)
+    norms = ends.norms, starts.norms
+
+    def compare(these: slice, those: slice) -> None:
+        end, start = norms[0][these], norms[1][those]
+        apart = max(end.min() - start.max(), start.min() - end.max(), 0)
+        if apart**2 > max(least[:, 0, these, 1].max(), least[:, 1, those, 1].max()):
+            return
+        even, odd = (
+            first @ (-2 * second.T)
+            for first, second in zip(_even_and_odd(ends[these]), _even_and_odd(starts[those]), strict=True)
+        )
+        even += np.square(end)[:, None]
+        even += np.square(start)
+        if these == those:
+            np.fill_diagonal(even, np.inf)
+        for squares, close, numbers in zip((even + odd, np.subtract(even, odd, out=even)), least, nearest, strict=True):
+            _keep_two(close[1, those], numbers[1, those], squares.T.copy(), these.start)
+            _keep_two(close[0, these], numbers[0, these], squares, those.start)
+
+    blocks = _blocks(count)
+    for step in sorted(range(1 - len(blocks), len(blocks)), key=abs):  # no two of a step have a block in common
+        pairs = [(blocks[place], blocks[place + step]) for place in range(max(0, -step), len(blocks) - max(0, step))]
+        for _ in in_parallel(lambda pair: compare(*pair), pairs):
+            pass
+    return nearest
+
+
+def _even_and_odd(
+    values: Float32[np.ndarray, "n length"],
+) -> tuple[Float[np.ndarray, "n even"], Float[np.ndarray, "n odd"]]:
+    """Split each into what stays and what changes its sign when it is mirrored; half of each says all.
+
+    In double precision: squares of distances are differences of large numbers.
+    """
+    first, middle, last = np.split(values.astype(np.float64), [values.shape[1] // 2, -(-values.shape[1] // 2)], axis=1)
+    last = last[:, ::-1]
+    return np.hstack([(first + last) / 2**0.5, middle]), (first - last) / 2**0.5
 
 
 def _keep_two(
@@ -194,6 +243,11 @@ def _keep_two(
     least[:], numbers[:] = (np.take_along_axis(each, best, axis=1) for each in (values, columns))
 
 
+def _single_threaded_products() -> threadpool_limits:
+    """Multiply matrices in one thread each: the blocks are shared out over the cores."""
+    return threadpool_limits(limits=1, user_api="blas")
+
+
 def _blocks(count: int) -> list[slice]:
     """Cut so many images into blocks."""
     return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
@@ -202,30 +256,81 @@ def _blocks(count: int) -> list[slice]:
 def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[int, int], bool]:
     """Find copies, also rotated, mirrored, resized or encoded again: compare in all eight orientations.
 
-    A flip only changes the signs of `_parts`, so that the products of the parts, and those with the transposed
-    thumbnail, give the correlation in all orientations.
+    Most pairs are told apart by thumbnails of half the size: what these leave out of two thumbnails can add no more to
+    their product than the product of its norms (Cauchy and Schwarz).
 
     Returns:
         The pairs of positions of copies, lower position first, and whether both have the same orientation.
     """
     pairs: dict[tuple[int, int], bool] = {}
-    for those in _blocks(len(thumbnails)):
-        upright, transposed = (_parts(each) for each in (thumbnails[those], thumbnails[those].swapaxes(1, 2)))
-        for these in _blocks(min(those.stop, len(thumbnails))):
-            parts = _parts(thumbnails[these])
-            for others in (upright, transposed):
-                even, across, along, odd = parts @ others.swapaxes(1, 2)
-                same = even + odd + (across + along)
-                turned = np.maximum(even + odd - (across + along), even - odd + np.abs(across - along))
-                for first, second in np.argwhere(np.maximum(same, turned) >= ALIKE).tolist():
-                    pair = these.start + first, those.start + second
+    with _single_threaded_products():
+        for those in _blocks(len(thumbnails)):
+            find = partial(_copies, others=thumbnails[those], bounds=_bounds(thumbnails[those]))
+            blocks = _blocks(min(those.stop, len(thumbnails)))
+            found = in_parallel(find, [thumbnails[these] for these in blocks])
+            for these, copies in zip(blocks, found, strict=True):
+                for row, column, same in copies:
+                    pair = these.start + row, those.start + column
                     if pair[0] < pair[1]:
-                        unturned = others is upright and bool(same[first, second] >= ALIKE)
-                        pairs[pair] = pairs.get(pair, False) or unturned
+                        pairs[pair] = pairs.get(pair, False) or same
     return pairs
 
 
-def _parts(thumbnails: Float32[np.ndarray, "n 24 24"]) -> Float32[np.ndarray, "4 n 144"]:
+def _copies(
+    thumbnails: Float32[np.ndarray, "n 24 24"],
+    others: Float32[np.ndarray, "m 24 24"],
+    bounds: Sequence[Float32[np.ndarray, "4 m 37"]],
+) -> list[tuple[int, int, bool]]:
+    """Find the places of copies, and whether both are turned alike; `bounds` are those of `others`."""
+    coarse, _ = _bounds(thumbnails)
+    possible = np.maximum(*(_products(coarse, each)[1] for each in bounds)) >= ALIKE - ROUNDED
+    rows, columns = (np.flatnonzero(possible.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return []
+    parts, found = _parts(thumbnails[rows]), list[tuple[int, int, bool]]()
+    for turned, each in enumerate(_upright_and_transposed(others[columns])):
+        same, best = _products(parts, _parts(each))
+        places = np.argwhere(best >= ALIKE).tolist()
+        found += [(int(rows[i]), int(columns[j]), not turned and bool(same[i, j] >= ALIKE)) for i, j in places]
+    return found
+
+
+def _upright_and_transposed(
+    thumbnails: Float32[np.ndarray, "n side side"],
+) -> tuple[Float32[np.ndarray, "n side side"], Float32[np.ndarray, "n side side"]]:
+    return thumbnails, thumbnails.swapaxes(1, 2)
+
+
+def _products(
+    parts: Float32[np.ndarray, "4 n values"], others: Float32[np.ndarray, "4 m values"]
+) -> tuple[Float32[np.ndarray, "n m"], Float32[np.ndarray, "n m"]]:
+    """Multiply each with each other one, as they are, and in the best of four orientations: a flip changes signs."""
+    even, across, along, odd = parts @ others.swapaxes(1, 2)
+    same, flat = even + odd, np.add(across, along)
+    across -= along  # in place: half of the time would go into new memory
+    even -= odd
+    even += np.abs(across, out=across)
+    np.maximum(even, same - flat, out=even)
+    same += flat
+    return same, np.maximum(even, same, out=even)
+
+
+def _bounds(thumbnails: Float32[np.ndarray, "n 24 24"]) -> list[Float32[np.ndarray, "4 n 37"]]:
+    """Give parts, upright and transposed, whose products are no less than those of the thumbnails.
+
+    They are of thumbnails of half the size, and with the even part the norm of what these leave out.
+    """
+    thumbnails = np.array(thumbnails)  # once, where they are memory-mapped
+    small = (thumbnails[:, ::2] + thumbnails[:, 1::2]) / 2
+    small = small[..., ::2] + small[..., 1::2]
+    left = np.einsum("nij,nij->n", thumbnails, thumbnails) - np.einsum("nij,nij->n", small, small)
+    bounds = [np.pad(_parts(each), ((0, 0), (0, 0), (0, 1))) for each in _upright_and_transposed(small)]
+    for parts in bounds:
+        parts[0, :, -1] = np.sqrt(np.maximum(left, 0))
+    return bounds
+
+
+def _parts(thumbnails: Float32[np.ndarray, "n side side"]) -> Float32[np.ndarray, "4 n values"]:
     """Split each into what is even or odd about its middle row, and that about its middle column; the odd parts last.
 
     The products of two thumbnails' parts add up to the product of the thumbnails.
