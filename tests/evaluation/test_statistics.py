@@ -23,7 +23,20 @@ def test_images_of_one_group_count_once_not_many_times():
 
 def test_a_large_group_weighs_by_its_images():
     interval = bootstrap_interval(np.array([0.0, 1.0, 1.0, 1.0]), ["a", "b", "b", "b"], 2000, 0)
-    assert interval == (0, 1)  # a drawn twice, b drawn twice
+    wider = 2**0.5 * 12.7062 / 1.96  # than from a drawn twice to b drawn twice
+    assert interval == pytest.approx((0.75 - 0.75 * wider, 0.75 + 0.25 * wider), rel=1e-4)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6, 12])
+def test_however_few_groups_there_are_about_19_of_20_intervals_hold_the_true_mean(groups):
+    random = np.random.default_rng(groups)
+    names = [str(number) for number in range(groups) for _ in range(3)]
+    held = 0
+    for trial in range(400):
+        values = np.repeat(random.normal(0, 1, groups), 3) + random.normal(0, 1, 3 * groups)
+        low, high = bootstrap_interval(values, names, 400, trial)
+        held += low <= 0 <= high
+    assert 0.9 <= held / 400 <= 0.98
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():

@@ -114,6 +114,11 @@ def test_images_of_16_bit_are_compared_as_they_are_stored():
     assert _find([*_cut(field, 1, 2), _field(1, 96, 96).astype(np.uint16) * 150]) == {(0, 1)}
 
 
+def test_neighbours_are_found_where_borders_are_bright_and_almost_flat():
+    tiles = [tile for seed in range(6) for tile in _cut(_field(seed, 128, 192), 2, 3)]
+    assert _find([np.uint16(52_000) + np.uint16(2) * tile for tile in tiles]) == _find(tiles)
+
+
 def test_a_long_border_is_thinned_but_still_known():
     images = _cut(_field(0, 64, 2 * LENGTH + 200), 1, 2)
     field = _field(3, 2 * LENGTH + 40, 96)

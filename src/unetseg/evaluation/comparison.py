@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import stdtrit
 
 from unetseg.errors import InputError
 from unetseg.files import unescaped
@@ -16,6 +17,7 @@ from unetseg.splitting.groups import connected
 
 RESAMPLES = 2000
 MOST_DRAWN = 2**20  # groups in memory at a time
+NORMAL = 1.959964  # quantile of the normal distribution at 97.5 %
 COLUMNS = ("id", "group", "dice")
 TRUTH = ("height", "width", "objects")
 
@@ -127,14 +129,18 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
 def bootstrap_interval(
     values: Float[np.ndarray, " images"], groups: Sequence[str], resamples: int, seed: int
 ) -> tuple[float, float] | None:
-    """Find the 95 % percentile interval of the mean over images, by resampling whole groups with replacement.
+    """Find the 95 % interval of the mean over images, by resampling whole groups with replacement.
 
     Images of one field or patient resemble each other: resampling them one by one would give an interval that is too
     narrow (the cluster bootstrap: Davison & Hinkley 1997, "Bootstrap methods and their application", section 3.8).
+    Percentiles alone are too narrow where groups are few, with two of them in every second case: a bootstrap knows
+    neither that the mean is estimated, too, nor Student's t (Hesterberg 2015, "What teachers should know about the
+    bootstrap", The American Statistician 69, section 3).
 
     Returns:
-        The 2.5 and 97.5 % quantiles of the mean over the images of the drawn groups; None for fewer than two groups,
-        of which nothing can be said.
+        The mean, less and plus the distance to the 2.5 and 97.5 % quantiles of the mean over the images of the drawn
+        groups, times √(n / (n - 1)) · t / z for n groups: 9.2 with two groups, 1.08 with 23, 1.03 with 60. It may pass
+        the bounds of what is averaged. None for fewer than two groups, of which nothing can be said.
     """
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
@@ -146,7 +152,9 @@ def bootstrap_interval(
         rows = min(together, resamples - start)
         drawn = random.integers(len(names), size=(rows, len(names)), dtype=np.int32)
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
+    mean, count = float(np.mean(values)), len(names)
+    wider = math.sqrt(count / (count - 1)) * stdtrit(count - 1, 0.975) / NORMAL
+    low, high = mean + wider * (np.quantile(np.concatenate(means), (0.025, 0.975)) - mean)
     return float(low), float(high)
 
 

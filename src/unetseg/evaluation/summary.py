@@ -115,7 +115,7 @@ def _by(rows: Sequence[dict[str, Any]], column: str, resamples: int, seed: int) 
 def _spread(rows: Sequence[dict[str, Any]], name: str, resamples: int, seed: int) -> dict[str, Any]:
     values = np.array([row[name] for row in rows], float)
     interval = bootstrap_interval(values, [row["group"] for row in rows], resamples, seed)
-    low, high = interval or (None, None)
+    low, high = np.clip(interval, 0, 1).tolist() if interval else (None, None)
     tenth, median = np.quantile(values, (0.1, 0.5)).tolist()
     return {"mean": _mean(rows, name), "median": median, "p10": tenth, "low": low, "high": high}
 

@@ -155,7 +155,9 @@ class _Borders:
     @property
     def norms(self) -> Float[np.ndarray, " compared"]:
         """Give the norm of each border: two differ by no less than their norms do, mirrored or not."""
-        return np.concatenate([np.linalg.norm(self[part], axis=1) for part in _blocks(len(self.images))])
+        return np.concatenate(
+            [np.linalg.norm(self[part].astype(np.float64), axis=1) for part in _blocks(len(self.images))]
+        )
 
 
 def _match(
