@@ -56,7 +56,7 @@ def measure_search(count: int) -> None:
         f"paint and describe {count}", lambda: np.array([fingerprint(tile) for tile in paint_tiles(count)], FINGERPRINT)
     )
     found = timed("neighbours and control", lambda: find_neighbours(described, range(len(described))))
-    copies = timed("copies", lambda: find_duplicates(described["thumbnail"]))
+    copies = timed("copies", lambda: find_duplicates(described))
     right = sum(first // 4 == second // 4 for first, second in found.pairs)
     print(
         f"{right} of {count} pairs right, {len(found.pairs) - right} wrong, "

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetseg.images.fingerprint import thumbnail
+from unetseg.images.fingerprint import FINGERPRINT, fingerprint
 from unetseg.splitting import relatives
 from unetseg.splitting.relatives import find_duplicates
 
@@ -14,7 +14,7 @@ def _image(seed: int, height: int = 96, width: int = 96) -> np.ndarray:
 
 
 def _find(*images: np.ndarray) -> dict[tuple[int, int], bool]:
-    return find_duplicates(np.stack([thumbnail(image) for image in images]))
+    return find_duplicates(np.array([fingerprint(image) for image in images], FINGERPRINT))
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -42,6 +42,19 @@ def test_strangers_are_no_copies_even_under_the_same_uneven_light():
     assert _find(*(_image(seed) * 0.1 + 200 * light for seed in range(100))) == {}
 
 
+def test_cells_of_like_size_in_like_places_are_no_copies():
+    images = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        centre, axes = (48 + random.normal(0, 2, 2)).tolist(), random.uniform(14, 24, 2).tolist()
+        cell = cv2.ellipse(np.zeros((96, 96)), (centre, axes, random.uniform(0, 180)), 1, -1)
+        texture = cv2.GaussianBlur(random.normal(size=cell.shape), (0, 0), 4)
+        light = 15 + 100 * cv2.GaussianBlur(cell, (0, 0), 2) * (1 + 2 * texture) + random.normal(0, 3, cell.shape)
+        images.append(np.clip(light, 0, 255).astype(np.uint8)[..., None])
+    assert _find(*images) == {}
+    assert _find(*images, np.rot90(images[7])) == {(7, 30): False}
+
+
 def test_images_without_any_detail_are_no_copies():
     assert _find(*(np.full((64, 64, 3), value, np.uint8) for value in (0, 0, 7, 255))) == {}
 
@@ -64,4 +77,6 @@ def test_copies_are_those_of_comparing_every_two_in_eight_orientations(grain, mo
     alike = np.max([flat @ each.reshape(40, -1).T for each in orientations], axis=0) >= 0.8
     expected = {(first, second) for first, second in np.argwhere(alike).tolist() if first < second}
     assert 5 < len(expected) < 20
-    assert set(find_duplicates(thumbnails.astype(np.float32))) == expected
+    fingerprints = np.zeros(40, FINGERPRINT)
+    fingerprints["thumbnail"], fingerprints["details"] = thumbnails, np.kron(500 * thumbnails, np.ones((1, 4, 4)))
+    assert set(find_duplicates(fingerprints)) == expected

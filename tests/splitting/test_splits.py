@@ -52,6 +52,16 @@ def test_the_folds_are_disjoint_whole_groups_and_together_hold_every_id(data, se
     assert sorted(tested) == sorted(groups)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [([60] + [1] * 40, [10] * 4 + [60]), ([60] + [5] * 8, [10] * 4 + [60]), ([40, 40] + [1] * 20, [7, 6, 7, 40, 40])],
+)
+def test_a_group_larger_than_a_fold_is_one_and_the_others_share_the_rest(sizes, expected):
+    groups = {f"{group:02}-{number}": str(group) for group, size in enumerate(sizes) for number in range(size)}
+    splits = [kfold_split(groups, groups, folds=5, fold=fold, validation=0.15, seed=0) for fold in range(5)]
+    assert [list(subsets.values()).count("test") for subsets in splits] == pytest.approx(expected, abs=1)
+
+
 @settings(deadline=None, max_examples=10)
 @given(_samples(), st.integers(0, 10**6), st.sampled_from(["grouped", "random", "kfold"]), st.randoms())
 def test_a_seed_decides_the_split_whatever_the_order_of_the_samples(data, seed, method, random):

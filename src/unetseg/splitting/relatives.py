@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
+from jaxtyping import Float, Float32, Int, Int8, Shaped
 from threadpoolctl import threadpool_limits
 
 from unetseg.images.fingerprint import SIDES, kept, root_mean_square
@@ -22,7 +22,8 @@ LOOSEST = 0.95  # above this score unrelated pairs multiply in every control tri
 CONTROL = 0.01  # the control may find at most this share of what the search finds
 ROUNDING = 0.05  # grey levels after the square root; smaller steps are noise
 MEETING = (("right", "left"), ("bottom", "top"))  # sides of two images in one field
-ALIKE = 0.8  # correlation from which two thumbnails are copies
+ALIKE = 0.8  # correlation from which two thumbnails may be of copies
+SAME = 1 / 3  # correlation from which details are of copies, see `unetseg.images.fingerprint.FINE`
 ROUNDED = 1e-3  # more than a correlation in single precision is wrong by
 BLOCK = 500  # images of which each is compared with each of another block at a time, so that memory stays small
 
@@ -46,7 +47,7 @@ class Relatives:
 def find_relatives(ids: Sequence[str], fingerprints: Shaped[np.ndarray, " n"]) -> Relatives:
     """Find neighbours and copies among images, given by their names, in any order, and their fingerprints."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    copies = find_duplicates(fingerprints["thumbnail"])
+    copies = find_duplicates(fingerprints)
     repeated = {max(pair, key=ids.__getitem__) for pair, unturned in copies.items() if unturned}
     found = find_neighbours(fingerprints, [number for number in order if number not in repeated])
     named = [sorted((ids[first], ids[second])) for first, second in copies]
@@ -255,46 +256,68 @@ def _blocks(count: int) -> list[slice]:
     return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
-def find_duplicates(thumbnails: Float32[np.ndarray, "n 24 24"]) -> dict[tuple[int, int], bool]:
+def find_duplicates(fingerprints: Shaped[np.ndarray, " n"]) -> dict[tuple[int, int], bool]:
     """Find copies, also rotated, mirrored, resized or encoded again: compare in all eight orientations.
 
-    Most pairs are told apart by thumbnails of half the size: what these leave out of two thumbnails can add no more to
-    their product than the product of its norms (Cauchy and Schwarz).
+    Pairs of thumbnails that are alike are looked at again by their details: images with a few objects in like places
+    have thumbnails that are alike.
 
     Returns:
         The pairs of positions of copies, lower position first, and whether both have the same orientation.
     """
-    pairs: dict[tuple[int, int], bool] = {}
+    pairs = _alike(fingerprints["thumbnail"])
+    copies: dict[tuple[int, int], bool] = {}
+    for part in _blocks(len(pairs)):
+        first, second = (fingerprints["details"][places] for places in np.transpose(pairs[part]))
+        correlations = _turned_correlations(first, second)
+        for place in np.flatnonzero(correlations.max(axis=0) >= SAME):
+            copies[pairs[part][place]] = bool(correlations[0, place] >= SAME)
+    return copies
+
+
+def _turned_correlations(
+    details: Int8[np.ndarray, "n side side"], others: Int8[np.ndarray, "n side side"]
+) -> Float32[np.ndarray, "8 n"]:
+    """Correlate each two details in eight orientations, as they are first; empty ones with nothing."""
+    first, second = details.astype(np.float32), others.astype(np.float32)
+    norms = np.linalg.norm(first, axis=(1, 2)) * np.linalg.norm(second, axis=(1, 2))
+    turned = (np.rot90(each, turns, (1, 2)) for each in (second, second[:, ::-1]) for turns in range(4))
+    products = [np.einsum("nij,nij->n", first, each) for each in turned]
+    return np.asarray(products / np.maximum(norms, 1), np.float32)
+
+
+def _alike(thumbnails: Float32[np.ndarray, "n 24 24"]) -> list[tuple[int, int]]:
+    """Find the pairs of thumbnails that are alike in any of eight orientations, lower position first.
+
+    Most pairs are told apart by thumbnails of half the size: what these leave out of two thumbnails can add no more to
+    their product than the product of its norms (Cauchy and Schwarz).
+    """
+    pairs = []
     with _single_threaded_products():
         for those in _blocks(len(thumbnails)):
-            find = partial(_copies, others=thumbnails[those], bounds=_bounds(thumbnails[those]))
+            find = partial(_alike_between, others=thumbnails[those], bounds=_bounds(thumbnails[those]))
             blocks = _blocks(min(those.stop, len(thumbnails)))
             found = in_parallel(find, [thumbnails[these] for these in blocks])
-            for these, copies in zip(blocks, found, strict=True):
-                for row, column, same in copies:
-                    pair = these.start + row, those.start + column
-                    if pair[0] < pair[1]:
-                        pairs[pair] = pairs.get(pair, False) or same
+            for these, places in zip(blocks, found, strict=True):
+                shifted = np.add(places, (these.start, those.start)).tolist()
+                pairs += [(first, second) for first, second in shifted if first < second]
     return pairs
 
 
-def _copies(
+def _alike_between(
     thumbnails: Float32[np.ndarray, "n 24 24"],
     others: Float32[np.ndarray, "m 24 24"],
     bounds: Sequence[Float32[np.ndarray, "4 m 37"]],
-) -> list[tuple[int, int, bool]]:
-    """Find the places of copies, and whether both are turned alike; `bounds` are those of `others`."""
+) -> Int[np.ndarray, "found 2"]:
+    """Find the places of those that are alike; `bounds` are those of `others`."""
     coarse, _ = _bounds(thumbnails)
-    possible = np.maximum(*(_products(coarse, each)[1] for each in bounds)) >= ALIKE - ROUNDED
+    possible = _most_alike(coarse, bounds) >= ALIKE - ROUNDED
     rows, columns = (np.flatnonzero(possible.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return []
-    parts, found = _parts(thumbnails[rows]), list[tuple[int, int, bool]]()
-    for turned, each in enumerate(_upright_and_transposed(others[columns])):
-        same, best = _products(parts, _parts(each))
-        places = np.argwhere(best >= ALIKE).tolist()
-        found += [(int(rows[i]), int(columns[j]), not turned and bool(same[i, j] >= ALIKE)) for i, j in places]
-    return found
+        return np.empty((0, 2), np.int64)
+    parts = [_parts(each) for each in _upright_and_transposed(others[columns])]
+    found = np.argwhere(_most_alike(_parts(thumbnails[rows]), parts) >= ALIKE)
+    return np.stack([rows[found[:, 0]], columns[found[:, 1]]], axis=1)
 
 
 def _upright_and_transposed(
@@ -303,18 +326,20 @@ def _upright_and_transposed(
     return thumbnails, thumbnails.swapaxes(1, 2)
 
 
-def _products(
-    parts: Float32[np.ndarray, "4 n values"], others: Float32[np.ndarray, "4 m values"]
-) -> tuple[Float32[np.ndarray, "n m"], Float32[np.ndarray, "n m"]]:
-    """Multiply each with each other one, as they are, and in the best of four orientations: a flip changes signs."""
-    even, across, along, odd = parts @ others.swapaxes(1, 2)
-    same, flat = even + odd, np.add(across, along)
-    across -= along  # in place: half of the time would go into new memory
-    even -= odd
-    even += np.abs(across, out=across)
-    np.maximum(even, same - flat, out=even)
-    same += flat
-    return same, np.maximum(even, same, out=even)
+def _most_alike(
+    parts: Float32[np.ndarray, "4 n values"], orientations: Sequence[Float32[np.ndarray, "4 m values"]]
+) -> Float32[np.ndarray, "n m"]:
+    """Multiply each with each other one in the best of eight orientations; a flip changes the signs of parts."""
+    best = []
+    for others in orientations:
+        even, across, along, odd = parts @ others.swapaxes(1, 2)
+        same, flat = even + odd, np.add(across, along)
+        across -= along  # in place: half of the time would go into new memory
+        even -= odd
+        even += np.abs(across, out=across)
+        same += np.abs(flat, out=flat)
+        best.append(np.maximum(even, same, out=even))
+    return np.asarray(np.maximum(*best))
 
 
 def _bounds(thumbnails: Float32[np.ndarray, "n 24 24"]) -> list[Float32[np.ndarray, "4 n 37"]]:

@@ -59,18 +59,23 @@ def kfold_split(
 ) -> dict[str, str]:
     """Make one of `folds` grouped and stratified folds the test subset and take validation from the others.
 
-    The folds of one seed are disjoint and together hold every id; `fold` counts from 0.
+    The folds of one seed are disjoint and together hold every id; `fold` counts from 0. A group that is larger than a
+    fold is one of the last folds, and the others share what is left.
 
     Raises:
         InputError: if there are too few samples or groups.
     """
     validated, _ = _counts(len(groups), validation, 1 / folds, f"split.folds={folds}")
     _check_groups(groups, max(3, folds), f"split.method=kfold with split.folds={folds}")
-    left, test_ids = dict(groups), set(groups)
-    for after in range(folds - 1, folds - fold - 2, -1):  # how many folds come after this one
-        test_ids = choose_groups(left, strata, round(len(left) / (after + 1)), after, seed) if after else set(left)
-        left = _without(left, test_ids)
-    return _with_validation(groups, strata, test_ids, validated, seed)
+    left, large, tested = dict(groups), list[set[str]](), list[set[str]]()
+    for name, size in Counter(groups.values()).most_common(folds - 1):
+        if size > len(left) / (folds - len(large)):
+            large.append({each for each in left if left[each] == name})
+            left = _without(left, large[-1])
+    for after in range(folds - len(large) - 1, -1, -1):  # how many of these folds come after this one
+        tested.append(choose_groups(left, strata, round(len(left) / (after + 1)), after, seed) if after else set(left))
+        left = _without(left, tested[-1])
+    return _with_validation(groups, strata, (tested + large)[fold], validated, seed)
 
 
 def experiment_split(
