@@ -420,6 +420,38 @@ def test_an_ome_tiff_keeps_its_name_where_its_objects_come_from_predictions():
     assert imported("out")[0] == ["a"]
 
 
+def predicted_planes(out, *stacks):
+    """Write stacks of two planes, an image of one, and masks of all as `unetseg predict` does."""
+    listed = [{"image": "one", "path": "../one.png", "plane": None}]
+    png(Path("one.png"), IMAGE)
+    for stack in stacks:
+        tifffile.imwrite(f"{stack}.ome.tif", np.stack([IMAGE, IMAGE // 2]), metadata={"axes": "TYX"})
+        listed += [{"image": f"{stack}.ome_{i:04}", "path": f"../{stack}.ome.tif", "plane": i} for i in range(2)]
+    for image in listed:
+        png(out / f"{image['image']}.png", MASK)
+    (out / "predict.json").write_text(json.dumps({"images": listed}))
+
+
+def test_planes_of_one_file_in_predictions_are_one_group_and_other_images_in_none():
+    predicted_planes(Path("out"), "s", "t")
+    _, groups, summary = imported("out")
+    assert groups == "id,group\none,\ns.ome_0000,s\ns.ome_0001,s\nt.ome_0000,t\nt.ome_0001,t\n"
+    told = "4 planes of 2 files, those of one file in one group in groups.csv"
+    assert summary.forms == {"out": f"a folder of unetseg predict; {told}"}
+    assert summary.warnings == []
+    Path("o.zip").rename("planes.zip")
+    assert imported("planes.zip")[1] == groups
+
+
+def test_planes_of_one_file_are_in_the_group_that_a_table_gives_any_of_them():
+    predicted_planes(Path("out"), "s", "t")
+    Path("out/groups.csv").write_text("id,patient,group\ns.ome_0001,p1,g7\nt.ome_0000,p1,\n")
+    _, groups, summary = imported("out")
+    rows = ["id,patient,group", "one,,", "s.ome_0000,,g7", "s.ome_0001,p1,g7", "t.ome_0000,p1,t", "t.ome_0001,,t"]
+    assert sorted(groups.splitlines()[1:]) == rows[1:]
+    assert summary.warnings == ["1 of 5 images have no row in groups.csv, such as one"]
+
+
 def test_results_of_predict_in_a_folder_are_left_out_and_named():
     pair("in/a")
     predicted(Path("in/out"), Path("in/a.png"))

@@ -158,6 +158,8 @@ class _Import:
                     self.tables[SOURCES][item.name] = {"source": source_name(source)}
             for path in found.tables:
                 self.summary.problems += map(named, self._add_rows(path, taken, found.named))
+            if told := self._group_planes([item for item in found.items if item.name in taken]):
+                self.summary.forms[str(source)] += f"; {told}"
 
     def write_tables(self) -> None:
         """Write groups.csv and sources.csv, with a row for each image; warn of those that groups.csv does not name."""
@@ -227,6 +229,25 @@ class _Import:
             lost = f"{len(strange)} rows are of no image, such as {', '.join(strange[:3])}"
             return [*problems.values(), f"{path}: {lost}; names of images are such as {min(taken, default='')}"]
         return list(problems.values())
+
+    def _group_planes(self, items: Sequence[Item]) -> str:
+        """Put the planes of one file into one group, where no table has put them into any; say so if there are such.
+
+        The file's group is that which a table gives another of its planes, else one of its own. Beside them, an image
+        that is its file's only one is named as being in no group, unless a table speaks of the same source.
+        """
+        rows, planes = self.tables[GROUPS], [item for item in items if item.stack]
+        told = any(item.name in rows for item in items)
+        given = {item.stack: group for item in planes if (group := rows.get(item.name, {}).get("group"))}
+        bare = [item for item in planes if not rows.get(item.name, {}).get("group")]
+        for item in bare:
+            rows[item.name] = {**rows.get(item.name, {}), "group": given.get(item.stack, item.stack)}
+        if not bare:
+            return ""
+        for item in [] if told else items:
+            rows.setdefault(item.name, {"group": ""})
+        files = len({item.stack for item in bare})
+        return f"{len(bare)} planes of {files} files, those of one file in one group in {GROUPS}"
 
 
 def _named(line: str, root: Path, source: Path) -> str:

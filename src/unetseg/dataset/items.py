@@ -46,6 +46,7 @@ class Item:
         plane: which image of a stack, from 0.
         channel: what of the image its objects were found on; see `unetseg.images.stacks`.
         project: how its depth became one image.
+        stack: what its file is called, where that holds several planes: they belong together.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Item:
     plane: int | None = None
     channel: Channel = "all"
     project: Project = "none"
+    stack: str = ""
 
 
 @dataclass

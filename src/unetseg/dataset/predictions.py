@@ -101,7 +101,8 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         path = folder / image["path"]
         path = path if path.exists() else folder / from_text(image["path"])
         _check_image(path, noted and noted.get("image"))
-        return Item(flat(without_ome(name)), path, partial(READERS[kind], file), **seen)
+        stack = "" if image.get("plane") is None else flat(without_ome(name.rpartition("_")[0]))
+        return Item(flat(without_ome(name)), path, partial(READERS[kind], file), **seen, stack=stack)
     except (TypeError, KeyError, AttributeError) as error:
         rule = f"does not list an image as predict does ({type(error).__name__}: {error})"
         raise InputError(f"{listing}: {str(image)[:60]}: {rule}") from error
