@@ -174,7 +174,7 @@ def test_several_sources_are_merged_with_where_each_image_came_from_and_their_gr
     (tmp_path / "first" / "groups.csv").write_text("id,patient\ngone,p1\n" + "".join(f"{name},p1\n" for name in IMAGES))
     for name in ("cell_7", "cell_e\u0301"):  # the second in Unicode's decomposed form
         image, labels = IMAGES["cell_1"]
-        png(tmp_path / "second" / "images" / f"{name}.png", image)
+        png(tmp_path / "second" / "images" / f"{name}.png", image + 1)
         png(tmp_path / "second" / "masks" / f"{name}.png", labels.astype(np.uint16))
     status, out, err = lines_of(capsys, tmp_path / "first", tmp_path / "second", "--out", tmp_path / "a.zip")
     assert status == 1

@@ -26,7 +26,7 @@ def here(tmp_path, monkeypatch):
 
 def pair(*names):
     for name in names:
-        png(Path(f"{name}.png"), IMAGE)
+        png(Path(f"{name}.png"), IMAGE ^ sum(name.encode()) % 256)  # of several sources, no two may be equal
         png(Path(f"{name}_mask.png"), MASK)
 
 
@@ -144,6 +144,21 @@ def test_groups_beside_the_samples_in_the_one_folder_of_a_zip_are_kept():
         for file in filter(Path.is_file, Path("data").rglob("*")):
             archive.write(file)
     assert imported("in.zip")[1] == "id,group\na,1\nb,2\n"
+
+
+def test_an_image_that_an_earlier_source_holds_under_another_name_is_a_problem_however_its_file_holds_it():
+    deep = IMAGE.astype(np.uint16) * 9
+    for name, image in {"old/g": deep, "old/twice": IMAGE, "old/again": IMAGE, "new/A/h": MASK}.items():
+        png(Path(f"{name}.png"), image)
+        png(Path(f"{name}_mask.png"), MASK)
+    Path("new/A/h.png").unlink()
+    tifffile.imwrite("new/A/h.tif", deep, byteorder=">", compression="zlib")
+    names, _, summary = imported("old", "new")
+    assert names == ["again", "g", "twice"]
+    assert summary.problems == ["new: 'h' has the pixels of 'g' of old; keep one of them"]
+    names, _, summary = imported("new", "old")
+    assert names == ["again", "h", "twice"]
+    assert summary.problems == ["old: 'g' has the pixels of 'h' of new; keep one of them"]
 
 
 @pytest.mark.parametrize(("out", "reason"), [("in.zip", "is a source"), ("table.csv", "is no zip"), ("in", "a source")])

@@ -135,6 +135,7 @@ class _Import:
     summary: Summary
     but: Collection[Path]  # what is no part of a folder of images in which it lies
     names: dict[str, Path] = field(default_factory=dict)  # in one form, with the source that has it
+    pixels: dict[str, tuple[str, Path]] = field(default_factory=dict)  # by their hash an image, and the source of it
     tables: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: {name: {} for name in NEEDED})  # by id
 
     def add(self, source: Path, beside: Path, form: str | None, only_changed: bool) -> None:
@@ -152,7 +153,9 @@ class _Import:
             taken = set[str]()
             for item, sample, problems in attempt_each(self.make, list(self._unclashed(found, source)), "import"):
                 self.summary.problems += map(named, problems)
-                if sample:
+                if sample and (twin := self._twin(item.name, sample, source)):
+                    self.summary.problems.append(twin)
+                elif sample:
                     self._write(item.name, sample)
                     taken.add(item.name)
                     self.tables[SOURCES][item.name] = {"source": source_name(source)}
@@ -200,6 +203,11 @@ class _Import:
             else:
                 self.names[key] = source
                 yield item
+
+    def _twin(self, name: str, sample: Packed, source: Path) -> str:
+        """Tell of an image of an earlier source that has the pixels of this one under another name."""
+        first, other = self.pixels.setdefault(sample.pixels, (name, source))
+        return "" if other == source else f"{source}: {name!r} has the pixels of {first!r} of {other}; keep one of them"
 
     def _add_rows(self, path: Path, taken: Collection[str], named: Callable[[str], str | None]) -> list[str]:
         """Take over a table's rows of the images that were taken from its source; tell which cannot be used.

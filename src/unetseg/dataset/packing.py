@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import cv2
@@ -21,12 +22,13 @@ from unetseg.images.stacks import Channel, Project
 
 
 class Packed(NamedTuple):
-    """The files of a sample in the archive, and how many objects it has, in all and of each class."""
+    """The files of a sample in the archive, how many objects it has, in all and of each class, and its pixels' hash."""
 
     files: list[tuple[str, bytes]]
     objects: int
     left_out: Counter[str]
     classes: Counter[str]
+    pixels: str
 
 
 def pack(item: Item, channel: Channel, project: Project) -> Packed:
@@ -53,7 +55,7 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
         raise InputError(f"{item.image}: has objects, of which none can be used: {lost}")
     check_count(len(regions), item.image)
     masks = [(f"{item.name}/masks/{name}.png", content) for name, content in _masks(regions, height, width)]
-    return Packed([_image(item, stored, channel, project), *masks], len(regions), left_out, classes)
+    return Packed([_image(item, stored, channel, project), *masks], len(regions), left_out, classes, _hash(stored))
 
 
 def _copy(item: Item, channel: Channel, project: Project) -> Packed:
@@ -68,7 +70,14 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
     names = (f"{item.name}/masks/{number:05}{suffix}" for number, suffix in enumerate(suffixes, 1))
     masks = [(name, file.read_bytes()) for name, file in zip(names, files, strict=True)]
     objects = len(files) if len(files) > 1 else count_objects(sample.labels)
-    return Packed([_image(item, sample.stored, channel, project), *masks], objects, Counter(), Counter())
+    image = _image(item, sample.stored, channel, project)
+    return Packed([image, *masks], objects, Counter(), Counter(), _hash(sample.stored))
+
+
+def _hash(stored: Stored) -> str:
+    """Hash an image's values and shape, however its file holds them."""
+    values = stored.pixels.astype(stored.pixels.dtype.newbyteorder("="), copy=False)
+    return sha256(f"{values.dtype} {values.shape}".encode() + values.tobytes()).hexdigest()
 
 
 def _image(item: Item, stored: Stored, channel: Channel, project: Project) -> tuple[str, bytes]:
