@@ -146,6 +146,28 @@ def test_groups_beside_the_samples_in_the_one_folder_of_a_zip_are_kept():
     assert imported("in.zip")[1] == "id,group\na,1\nb,2\n"
 
 
+@pytest.mark.parametrize("channel", ["DAPI", "dapi", 1])
+def test_a_channel_that_is_imported_alone_is_found_by_what_it_was_chosen_by(channel):
+    for number, name in enumerate(("one/a", "two/b")):
+        png(Path(f"{name}_mask.png"), MASK)
+        stack = np.stack([IMAGE, IMAGE // 2 + number, IMAGE // 3, IMAGE // 4]).reshape(2, 2, 8, 8)
+        about = {"axes": "ZCYX", "Channel": {"Name": ["Actin", "DAPI"]}}
+        tifffile.imwrite(f"{name}.ome.tif", stack, metadata=about)
+    imported("one", channel=channel, project="max")
+    Path("o.zip").rename("one.zip")
+    names, _, summary = imported("one.zip", "two", channel=channel, project="max")
+    assert (names, summary.problems) == (["a", "b"], [])
+    Path("o.zip").rename("both.zip")
+    imported("both.zip", project="max")
+    with zipfile.ZipFile("o.zip") as archive:
+        archive.extractall("samples")
+    for number, name in enumerate(names):
+        sample = read_sample(Path("samples", name), channel, "max")
+        assert np.array_equal(sample.stored.pixels[..., 0], IMAGE // 2 + number)
+    with pytest.raises(InputError, match=f"has no channel 'Actin'; it has 1 channel .{channel}., counted from 0"):
+        read_sample(Path("samples/a"), "Actin")
+
+
 def test_an_image_that_an_earlier_source_holds_under_another_name_is_a_problem_however_its_file_holds_it():
     deep = IMAGE.astype(np.uint16) * 9
     for name, image in {"old/g": deep, "old/twice": IMAGE, "old/again": IMAGE, "new/A/h": MASK}.items():

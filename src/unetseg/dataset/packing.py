@@ -19,6 +19,7 @@ from unetseg.errors import InputError
 from unetseg.images.names import SUFFIXES
 from unetseg.images.opening import Stored, read_stored
 from unetseg.images.stacks import Channel, Project
+from unetseg.images.tiff_metadata import PAGE_NAME
 
 
 class Packed(NamedTuple):
@@ -89,11 +90,16 @@ def _image(item: Item, stored: Stored, channel: Channel, project: Project) -> tu
 
 
 def _tiff(stored: Stored) -> bytes:
-    """Write values as they are stored, with the size of a pixel where it is known and fits a TIFF."""
+    """Write values as they are stored, with what its channel was chosen by: `--channel` and `data.channel` find it so.
+
+    The size of a pixel is written where it is known and fits a TIFF.
+    """
     stream, about = io.BytesIO(), dict[str, Any]()
+    if stored.channel:
+        about["extratags"] = [(PAGE_NAME, "s", 0, stored.channel.encode(), True)]
     if stored.pixel and min(stored.pixel) > 1e-5:  # a TIFF counts pixels in a centimetre, in 32 bit
         height, width = stored.pixel
-        about = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"}
+        about |= {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"}
     kind = "rgb" if stored.pixels.shape[2] == len("RGB") else "minisblack"
     pixels = stored.pixels.squeeze(2) if kind == "minisblack" else stored.pixels
     tifffile.imwrite(stream, pixels, photometric=kind, compression="zlib", metadata=None, **about)

@@ -32,6 +32,7 @@ class Stored:
         orientation: as Exif has it, 1 to 8; the pixels are as stored, so that a mask drawn on them fits.
         white_is_zero: whether the file stores white as 0; the pixels have 0 as black.
         pixel: height and width of a pixel in µm, where the file has them.
+        channel: what its one channel was chosen by, else its name where the file has one.
     """
 
     pixels: Shaped[np.ndarray, "height width channels"]
@@ -39,6 +40,7 @@ class Stored:
     orientation: int = 1
     white_is_zero: bool = False
     pixel: tuple[float, float] | None = None
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def read_stored(
         pixels = rows(0, stack.height)
     with _naming(path, plane):
         check_values(pixels)
-    return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel)
+    known = str(channel) if channel != "all" else "".join(stack.names) if stack.channels == 1 else ""
+    return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel, known)
 
 
 @contextmanager

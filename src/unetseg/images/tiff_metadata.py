@@ -16,6 +16,7 @@ MICRONS = {
     "cm": 1e4,
     "m": 1e6,
 }
+PAGE_NAME = "PageName"  # a TIFF tag, for any type of values
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe printing, not measurement
 
 
@@ -39,12 +40,17 @@ def stains(tiff: tifffile.TiffFile) -> int:
 
 
 def channel_names(tiff: tifffile.TiffFile, series: int, channels: int) -> list[str]:
-    """Find the names of a series' channels in OME's or ImageJ's metadata; empty where they are not all there."""
+    """Find the names of a series' channels in OME's or ImageJ's metadata; empty where they are not all there.
+
+    A page alone has the name that `unetseg import` gives one channel of several.
+    """
     names: list[str] = []
     if tiff.ome_metadata and (image := _image(tiff.ome_metadata, series)) is not None:
         names = [each.get("Name", "") for each in image.iter() if each.tag.endswith("}Channel")]
     elif tiff.imagej_metadata:
         names = [str(each) for each in tiff.imagej_metadata.get("Labels") or []][:channels]
+    elif len(tiff.pages) == channels == 1 and (name := tiff.pages.first.tags.valueof(PAGE_NAME)):
+        names = [str(name)]
     return names if len(names) == channels else []
 
 
