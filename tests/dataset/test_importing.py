@@ -13,7 +13,7 @@ from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.importing import import_archive
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
-from unetseg.files import sha256
+from unetseg.files import hash_all, sha256
 
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 MASK = (IMAGE > 9) * np.uint8(255)
@@ -431,8 +431,9 @@ def predicted(out, *images):
             kinds[kind] = sha256(png(out / f"{image.stem}{end}", pixels))
         (out / ".unetseg" / f"{image.stem}.json").write_text(json.dumps({"files": kinds}))
     listed = [{"image": image.stem, "path": os.path.relpath(image, out)} for image in images]
-    (out / "predict.json").write_text(json.dumps({"images": listed, "write": ["labels"]}))
     (out / "rle.csv").write_text("ImageId,EncodedPixels\na,1 2\n")
+    told = {"images": listed, "write": ["labels"], "tables": {"rle.csv": sha256(out / "rle.csv")}}
+    (out / "predict.json").write_text(json.dumps(told))
 
 
 def test_results_of_a_run_that_did_not_end_hold_no_images():
@@ -526,6 +527,27 @@ def test_where_no_image_of_a_prediction_was_changed_that_is_said_and_files_of_ot
         imported("out", only_changed=True)
     (line,) = imported("out")[2].warnings
     assert line.startswith(f"out: {told}")
+
+
+@pytest.mark.parametrize("options", [{}, {"only_changed": True}])
+def test_files_of_objects_that_were_edited_and_are_not_read_are_named(options):
+    png(Path("in/a.png"), IMAGE)
+    predicted(Path("out"), Path("in/a.png"))
+    png(Path("out/a.png"), MASK * 0)
+    Path("out/a.ome.zarr").mkdir()
+    Path("out/a.ome.zarr/.zattrs").write_text("{}")
+    seal = json.loads(Path("out/.unetseg/a.json").read_text())
+    seal["files"]["zarr"] = hash_all(Path("out/a.ome.zarr"))
+    Path("out/.unetseg/a.json").write_text(json.dumps(seal))
+    assert imported("out", **options)[2].warnings == []
+    for name in ("rle.csv", "coco.json", "a.ome.zarr/.zattrs"):
+        Path("out", name).write_text('{"images": []}')
+    told = "is not as the last run wrote it, and edits there are not taken"
+    assert imported("out", **options)[2].warnings == [
+        f"out/a.ome.zarr: {told}; save its labels as a.labels.tif in a folder that is predicted with --write labels",
+        f"out/coco.json: {told}; copy it to the folder of the images, and import it there",
+        f"out/rle.csv: {told}; copy it to the folder of the images, and import it there",
+    ]
 
 
 def test_results_among_the_images_are_told_from_them():

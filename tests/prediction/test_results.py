@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from unetseg.errors import InputError
-from unetseg.files import read_csv
+from unetseg.files import read_csv, sha256
 from unetseg.images.inputs import Input, find_inputs
 from unetseg.prediction.quality import uncertainty
 from unetseg.prediction.results import Known, Results
@@ -67,6 +67,8 @@ def test_every_kind_is_written_under_the_images_relative_path():
     assert tifffile.imread("out/deep/b.labels.tif").max() == 2
     assert [row["image"] for row in read_csv(Path("out/objects.csv"))] == ["a.png", "a.png", "deep/b.png", "deep/b.png"]
     assert {row["image"] for row in read_csv(Path("out/images.csv"))} == {"a.png", "deep/b.png"}
+    tables = {name: sha256(Path("out", name)) for name in ("coco.json", "rle.csv")}
+    assert json.loads(Path("out/predict.json").read_text())["tables"] == tables
 
 
 def test_labelmes_json_names_the_image_from_the_folder_it_lies_in_as_labelme_looks_for_it():

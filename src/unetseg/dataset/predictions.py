@@ -11,7 +11,7 @@ from unetseg.dataset.items import FoundItems, Item, Kinds, flat, such_as
 from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
-from unetseg.files import sha256
+from unetseg.files import hash_all, sha256
 from unetseg.images.names import from_text, without_ome
 from unetseg.images.storage import content
 
@@ -61,8 +61,18 @@ def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> 
         item, problems = attempt(_find, listing, image, content.get("write", []), only_changed, found)
         found.items += [item] if item else []
         found.problems += problems
+    written = content.get("tables")  # earlier versions noted none
+    for name in (FORMATS[kind].name for kind in TABLE_READERS):
+        known = written.get(name) if isinstance(written, dict) else None
+        _tell_unread(found, folder / name, known, "copy it to the folder of the images, and import it there")
     _tell_unknown(found, folder, kinds, [image for image in images if isinstance(image, dict)])
     return found
+
+
+def _tell_unread(found: FoundItems, path: Path, known: Any, rule: str) -> None:
+    """Warn of a file of objects that is not read, unless it has the hash that is known of it."""
+    if path.exists() and hash_all(path) != known:
+        found.warnings.append(f"{path}: is not as the last run wrote it, and edits there are not taken; {rule}")
 
 
 def _tell_unknown(found: FoundItems, folder: Path, kinds: Kinds, images: Sequence[dict[str, Any]]) -> None:
@@ -85,6 +95,9 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         seal = folder / ".unetseg" / f"{name}.json"
         noted = load_json(seal) if seal.is_file() else None
         there, changed, gone = _files(folder, name, kinds, only_changed, noted)
+        if noted and "zarr" in noted["files"]:
+            rule = f"save its labels as {name}.labels.tif in a folder that is predicted with --write labels"
+            _tell_unread(found, folder / f"{name}{FORMATS['zarr'].name}", noted["files"]["zarr"], rule)
         if gone and not changed:
             rule = "was written and is gone; predict again to have it back, or for an image without objects save"
             empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"

@@ -275,7 +275,8 @@ class Results:
             for source, record in records.items()
         ]
         write_images(self._out / "images.csv", images, list(records.values()))
-        write_json(self._out / "predict.json", {**self._run, "images": images})
+        tables = {name: sha256(self._out / name) for name, _ in self._tables}  # by which an edit is told
+        write_json(self._out / "predict.json", {**self._run, "tables": tables, "images": images})
         return images
 
     def coarse(self, sources: Sequence[Input]) -> list[str]:
