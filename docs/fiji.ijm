@@ -9,7 +9,7 @@ open(image);
 name = File.getNameWithoutExtension(image);
 rois = folder + name + ".roi.zip";
 if (!File.exists(rois))
-    exit(rois + " does not exist: the image has no objects, or predict with --write roi and choose the folder of its results.");
+    exit(rois + " does not exist: the image has no objects, or is a stack, whose planes have " + name + "_0000.roi.zip and so on, or predict with --write roi and choose the folder of its results.");
 
 roiManager("reset");
 roiManager("open", rois);
