@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.images.stacks import Stack, choose, count_planes
+from unetseg.images.stacks import Metadata, Stack, choose, count_planes, find_metadata
 
 VALUES = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 10, 12), np.uint8)  # time, depth, channel
+NAMED = Metadata(["DAPI", "GFP", "gfp", "Brightfield"], None)
 
 
 def stack(**changes):
     def read(time, depth, channels, start, stop):
         return np.moveaxis(VALUES[time, depth, list(channels), start:stop], 0, -1)
 
-    names = ["DAPI", "GFP", "gfp", "Brightfield"]
-    facts = {"height": 10, "width": 12, "times": 2, "depths": 3, "channels": 4, "colour": False, "names": names}
-    return Stack(**facts | {"dtype": VALUES.dtype, "pixel": None, "read": read} | changes)
+    facts = {"height": 10, "width": 12, "times": 2, "depths": 3, "channels": 4, "colour": False}
+    return Stack(**facts | {"metadata": [NAMED], "dtype": VALUES.dtype, "read": read} | changes)
 
 
 def whole(opened, *arguments):
@@ -38,6 +38,18 @@ def test_a_channel_has_a_number_and_may_have_a_name(name, number):
     assert np.array_equal(whole(stack(), 0, number, "none"), VALUES[0, 0, number])
 
 
+def test_each_scene_has_names_and_pixels_of_its_own():
+    scenes = [Metadata(["A", "DAPI", "", ""], (0.5, 0.5)), Metadata(["DAPI", "A", "", ""], (0.1, 0.1))]
+    several = stack(metadata=scenes)
+    assert np.array_equal(whole(several, 2, "DAPI", "none"), VALUES[0, 2, 1])
+    assert np.array_equal(whole(several, 3, "DAPI", "none"), VALUES[1, 0, 0])
+    assert np.array_equal(whole(several, 1, "DAPI", "max"), VALUES[1, :, 0].max(axis=0))
+    assert [find_metadata(several, plane, "none") for plane in (2, 3)] == scenes
+    assert [find_metadata(several, plane, "max") for plane in (0, 1)] == scenes
+    long = stack(times=6, depths=1, metadata=scenes)
+    assert [find_metadata(long, plane, "none") for plane in range(6)] == [scenes[0]] * 3 + [scenes[1]] * 3
+
+
 @pytest.mark.parametrize(("channel", "rule"), [(4, "channel 4"), (-1, "channel -1"), ("Gfp", "'Gfp'"), ("x", "'x'")])
 def test_a_channel_that_is_not_there_is_told_with_those_that_are(channel, rule):
     listed = r"it has 4 channels \(DAPI, GFP, gfp, Brightfield\), counted from 0"
@@ -48,7 +60,7 @@ def test_a_channel_that_is_not_there_is_told_with_those_that_are(channel, rule):
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_channels_that_are_no_colours_are_never_cut_to_three_in_silence(channels):
     with pytest.raises(InputError, match=rf"has {channels} channels.*name one with --channel, or"):
-        whole(stack(channels=channels, names=[]), 0, "all", "none")
+        whole(stack(channels=channels, metadata=[Metadata([], None)]), 0, "all", "none")
 
 
 def test_colours_stay_together():

@@ -1,4 +1,5 @@
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -110,6 +111,48 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(tmp_path, mon
     (tmp_path / "a.czi").write_bytes(b"ZISRAWFILE")
     with pytest.raises(InputError, match=rf"{name}: .*pip install 'unetseg\[{extra}\]'"):
         read_stored(tmp_path / name)
+
+
+def lif(path, values, scenes):
+    """Write a LIF of scenes: the size of their pixels in µm, and their channels with the names of these."""
+    height, width = values["A"].shape
+    plane = height * width * 2
+    elements, blocks = "", b""
+    for number, (size, names) in enumerate(scenes):
+        data, name = np.stack([values[each] for each in names]).tobytes(), f"MemBlock_{number}"
+        channels = "".join(
+            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="12" NameOfMeasuredQuantity="" Min="0"'
+            f' Max="4095" Unit="" LUTName="{each}" IsLUTInverted="0" BytesInc="{index * plane}" BitInc="0"/>'
+            for index, each in enumerate(names)
+        )
+        sides = "".join(
+            f'<DimensionDescription DimID="{axis}" NumberOfElements="{count}" Origin="0"'
+            f' Length="{size * 1e-6 * (count - 1)}" Unit="m" BytesInc="{step}" BitInc="0"/>'
+            for axis, count, step in ((1, width, 2), (2, height, 2 * width))
+        )
+        image = f"<Channels>{channels}</Channels><Dimensions>{sides}</Dimensions>"
+        elements += (
+            f'<Element Name="{number}"><Data><Image><ImageDescription>{image}</ImageDescription></Image></Data>'
+            f'<Memory Size="{len(data)}" MemoryBlockID="{name}"/></Element>'
+        )
+        blocks += struct.pack("<IIBQBI", 0x70, 0, 0x2A, len(data), 0x2A, len(name)) + name.encode("utf-16-le") + data
+    root = f'<Element Name="a"><Children>{elements}</Children></Element>'
+    xml = f'<LMSDataContainerHeader Version="2">{root}</LMSDataContainerHeader>'
+    text = xml.encode("utf-16-le")
+    path.write_bytes(struct.pack("<IIBI", 0x70, len(text) + 5, 0x2A, len(xml)) + text + blocks)
+
+
+@pytest.mark.slow
+def test_each_scene_of_a_lif_has_names_and_pixels_of_its_own(tmp_path):
+    pytest.importorskip("bioio_lif")
+    values = dict(zip(("A", "DAPI"), VALUES[0, :2, 0], strict=True))
+    lif(tmp_path / "a.lif", values, [(0.5, ["A", "DAPI"]), (0.1, ["DAPI", "A"])])
+    for plane, size in enumerate((0.5, 0.1)):
+        found = read_stored(tmp_path / "a.lif", plane, channel="DAPI")
+        assert np.array_equal(found.pixels[..., 0], values["DAPI"])
+        with open_image(tmp_path / "a.lif", plane, channel="A") as opened:
+            assert np.array_equal(opened.stored(0, 30)[..., 0], values["A"])
+            assert found.pixel == opened.pixel == pytest.approx((size, size))
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from unetseg.errors import InputError
 from unetseg.images.intensity import Range, check_values, to_rgb, value_range
 from unetseg.images.names import VENDORS, ZARR
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
-from unetseg.images.stacks import Channel, Project, Rows, Stack, choose, count_planes
+from unetseg.images.stacks import Channel, Metadata, Project, Rows, Stack, choose, count_planes, find_metadata
 from unetseg.images.tiffs import MAGIC, open_tiff
 from unetseg.images.tiling import cut_rows
 from unetseg.images.volumes import open_vendor, open_zarr
@@ -87,10 +87,11 @@ def read_stored(
         rows = choose(stack, plane, channel, project)
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
+        about = find_metadata(stack, plane, project)
     with _naming(path, plane):
         check_values(pixels)
-    known = str(channel) if channel != "all" else "".join(stack.names) if stack.channels == 1 else ""
-    return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, stack.pixel, known)
+    known = str(channel) if channel != "all" else "".join(about.names) if stack.channels == 1 else ""
+    return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, about.pixel, known)
 
 
 @contextmanager
@@ -122,6 +123,7 @@ def open_image(
             rows = choose(stack, plane, channel, project)
             if min(stack.height, stack.width) < MIN_SIDE:
                 check_size(stack.height, stack.width, 1)
+            pixel = find_metadata(stack, plane, project).pixel
             size = stack.height * stack.width
             if size <= large and size * stack.channels * stack.dtype.itemsize <= MAX_BYTES:
                 rows = _hold(rows(0, stack.height))
@@ -136,7 +138,7 @@ def open_image(
             with _naming(path, plane):
                 return to_rgb(stored, span or find_span())
 
-        yield Opened(stack.height, stack.width, stack.pixel, named, shown, find_span)
+        yield Opened(stack.height, stack.width, pixel, named, shown, find_span)
 
 
 def count_images(path: Path | str, project: Project = "none") -> int:
@@ -204,9 +206,8 @@ def _raster(data: bytes) -> Stack:
         depths=1,
         channels=channels,
         colour=channels == 3,
-        names=[],
+        metadata=[Metadata([], None)],
         dtype=pixels.dtype,
-        pixel=None,
         read=lambda _time, _depth, chosen, start, stop: (
             pixels[start:stop] if len(chosen) == channels else pixels[start:stop, :, list(chosen)]
         ),

@@ -22,6 +22,19 @@ NAMED = 20  # channels listed in an error message
 
 
 @dataclass(frozen=True)
+class Metadata:
+    """What a file tells of its images, or of one scene or series of them.
+
+    Attributes:
+        names: of the channels, as far as the file has them.
+        pixel: height and width of a pixel in µm, where the file has them.
+    """
+
+    names: Sequence[str]
+    pixel: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Stack:
     """The contents of an open image file of any format.
 
@@ -32,9 +45,8 @@ class Stack:
         depths: images over depth, and pages whose meaning the file does not tell.
         channels: colours and stains of each; three are RGB if `colour`.
         colour: whether the channels are red, green and blue.
-        names: of the channels, as far as the file has them.
+        metadata: one for all images, or one for each scene or series, which have equally many times.
         dtype: of the values as stored.
-        pixel: height and width of a pixel in µm, where the file has them.
         read: gives rows from a first one to one before the last, of a time, a depth and some channels, as stored.
         alpha: whether the file has alpha besides; it is one value everywhere, or reading fails.
         orientation: as Exif has it, 1 to 8; the pixels are taken as stored.
@@ -48,9 +60,8 @@ class Stack:
     depths: int
     channels: int
     colour: bool
-    names: Sequence[str]
+    metadata: Sequence[Metadata]
     dtype: np.dtype[np.generic]
-    pixel: tuple[float, float] | None
     read: Callable[[int, int, Sequence[int], int, int], Values]
     alpha: bool = False
     orientation: int = 1
@@ -70,6 +81,12 @@ def count_planes(stack: Stack, project: Project = "none") -> int:
     return count
 
 
+def find_metadata(stack: Stack, plane: int | None, project: Project) -> Metadata:
+    """Find what the file tells of one image; see `choose`."""
+    time = (plane or 0) // (stack.depths if project == "none" else 1)
+    return stack.metadata[time * len(stack.metadata) // stack.times]
+
+
 def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) -> Rows:
     """Return a reader of the rows of one image; `plane` counts from 0, and None is the only one.
 
@@ -86,7 +103,7 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
         raise InputError(f"holds {count} images; save the one you need as a separate file{remedy}")
     if not 0 <= (plane or 0) < count:
         raise InputError(f"has no plane {plane}; it holds {count}, counted from 0")
-    channels = _channels(stack, channel)
+    channels = _channels(stack, find_metadata(stack, plane, project).names, channel)
     if project == "none" or stack.depths == 1:
         time, depth = divmod(plane or 0, stack.depths)
         return lambda start, stop: stack.read(time, depth, channels, start, stop)
@@ -95,16 +112,17 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
     )
 
 
-def _channels(stack: Stack, channel: Channel) -> Sequence[int]:
+def _channels(stack: Stack, names: Sequence[str], channel: Channel) -> Sequence[int]:
     """Find the numbers of the requested channels."""
+    listed = _listed(stack.channels, names)
     if channel == "all":
         if stack.channels == 1 or stack.colour:
             return range(stack.channels)
-        raise InputError(f"has {_listed(stack)}, which are neither grey nor RGB with or without alpha; {NAME_IT}")
+        raise InputError(f"has {listed}, which are neither grey nor RGB with or without alpha; {NAME_IT}")
     counted = isinstance(channel, int) and 0 <= channel < stack.channels
-    number = channel if counted else _number(stack.names, str(channel))  # a name may be a number: 405, 488
+    number = channel if counted else _number(names, str(channel))  # a name may be a number: 405, 488
     if not isinstance(number, int) or number >= stack.channels:
-        raise InputError(f"has no channel {channel!r}; it has {_listed(stack)}, counted from 0")
+        raise InputError(f"has no channel {channel!r}; it has {listed}, counted from 0")
     return [number]
 
 
@@ -117,9 +135,9 @@ def _number(names: Sequence[str], name: str) -> int | None:
     return None
 
 
-def _listed(stack: Stack) -> str:
-    names = ", ".join(stack.names[:NAMED]) + ("…" if len(stack.names) > NAMED else "")
-    return f"{stack.channels} channel{'s' * (stack.channels != 1)}" + (f" ({names})" if any(stack.names) else "")
+def _listed(channels: int, names: Sequence[str]) -> str:
+    told = ", ".join(names[:NAMED]) + ("…" if len(names) > NAMED else "")
+    return f"{channels} channel{'s' * (channels != 1)}" + (f" ({told})" if any(names) else "")
 
 
 def _project(project: Project, depths: Iterator[Values]) -> Values:

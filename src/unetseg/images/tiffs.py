@@ -16,7 +16,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_size, in_our_words
 from unetseg.images.resampling import resize
-from unetseg.images.stacks import Stack, Values
+from unetseg.images.stacks import Metadata, Stack, Values
 from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size, stains
 from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
 
@@ -62,9 +62,8 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 depths=first.depths,
                 channels=first.channels,
                 colour=first.colour,
-                names=channel_names(tiff, numbers[0], first.channels),
+                metadata=[Metadata(channel_names(tiff, numbers[0], first.channels), pixels.pop())],
                 dtype=first.dtype,
-                pixel=pixels.pop(),
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,

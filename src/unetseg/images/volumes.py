@@ -11,7 +11,7 @@ import numpy as np
 
 from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, in_our_words
-from unetseg.images.stacks import Stack, Values
+from unetseg.images.stacks import Metadata, Stack, Values
 
 FORMER_AXES = "tczyx"  # of OME-Zarr before 0.3, which does not name them
 LENGTHS = {  # in µm
@@ -77,6 +77,7 @@ def _zarr_stack(array: Any, axes: Sequence[str], names: Sequence[str], pixel: tu
         return rows if axes.index("y") < axes.index("x") else rows.T
 
     channels = sizes.get("c", 1)
+    metadata = Metadata(names if len(names) == channels else [], pixel)
     return Stack(
         height=sizes["y"],
         width=sizes["x"],
@@ -84,9 +85,8 @@ def _zarr_stack(array: Any, axes: Sequence[str], names: Sequence[str], pixel: tu
         depths=sizes.get("z", 1),
         channels=channels,
         colour=False,
-        names=names if len(names) == channels else [],
+        metadata=[metadata],
         dtype=array.dtype.newbyteorder("="),
-        pixel=pixel,
         read=read,
     )
 
@@ -134,18 +134,17 @@ def open_vendor(path: Path) -> Iterator[Stack]:
         count = image.metadata.findtext(".//SizeS") if czi else None  # some programs do not list their scenes
         if count and int(count) != len(image.scenes):
             raise InputError(f"holds {count} scenes but lists {len(image.scenes)}; save each as a file of its own")
-        shapes = set()
+        shapes, metadata = set(), []
         for scene in image.scenes:
             image.set_scene(scene)
             shapes.add((image.shape, image.dtype))
+            metadata.append(_vendor_metadata(image))
         if len(shapes) > 1:
             raise InputError(f"holds {len(image.scenes)} scenes of different sizes; save each as a file of its own")
         sizes = dict(zip(image.dims.order, image.shape, strict=True))
         colour = sizes.get("S", 1) == 3 and sizes["C"] == 1
         if sizes.get("S", 1) > 1 and not colour:
             raise InputError(f"has {sizes['C']} channels of {sizes['S']} samples; save it as OME-TIFF")
-        spacing = image.physical_pixel_sizes
-        pixel = (float(spacing.Y), float(spacing.X)) if spacing.Y and spacing.X else None
 
     def read(time: int, depth: int, channels: Sequence[int], start: int, stop: int) -> Values:
         with in_our_words():
@@ -167,8 +166,14 @@ def open_vendor(path: Path) -> Iterator[Stack]:
         depths=sizes["Z"],
         channels=3 if colour else sizes["C"],
         colour=colour,
-        names=[] if colour else list(map(str, image.channel_names)),
+        metadata=metadata,
         dtype=np.dtype(image.dtype),
-        pixel=pixel,
         read=read,
     )
+
+
+def _vendor_metadata(image: Any) -> Metadata:
+    """Find what the file tells of the scene that is set."""
+    spacing = image.physical_pixel_sizes
+    pixel = (float(spacing.Y), float(spacing.X)) if spacing.Y and spacing.X else None
+    return Metadata([] if "S" in image.dims.order else list(map(str, image.channel_names)), pixel)
