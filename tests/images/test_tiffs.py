@@ -456,12 +456,17 @@ def test_the_size_of_a_pixel_and_the_channels_are_those_of_the_image_that_is_rea
             )
     found = read_stored(tmp_path / "a.ome.tif")
     assert (found.pixels.shape, found.pixel) == ((64, 80, 1), (0.5, 0.5))
-    with tifffile.TiffWriter(tmp_path / "b.ome.tif", ome=True) as file:
-        for size in (0.5, 1.0):
-            metadata = {"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size}
-            file.write(image, photometric="minisblack", metadata=metadata)
-    with pytest.raises(InputError, match="holds images with pixels of several sizes; save each as a separate file"):
-        read_stored(tmp_path / "b.ome.tif", 0)
+
+
+def test_each_series_has_names_and_pixels_of_its_own(tmp_path):
+    stacks = STACK.reshape(2, 2, 30, 40)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        for pixels, size, names in zip(stacks, (0.5, 1.0), (["A", "DAPI"], ["DAPI", "A"]), strict=True):
+            metadata = {"axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": size, "PhysicalSizeY": size}
+            file.write(pixels, photometric="minisblack", metadata=metadata)
+    found = [read_stored(tmp_path / "a.ome.tif", plane, channel="DAPI") for plane in (0, 1)]
+    assert np.array_equal([each.pixels[..., 0] for each in found], [stacks[0, 1], stacks[1, 0]])
+    assert [each.pixel for each in found] == [(0.5, 0.5), (1.0, 1.0)]
 
 
 def test_channels_of_a_hyperstack_with_a_missing_page_are_not_mixed(tmp_path):

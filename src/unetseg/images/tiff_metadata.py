@@ -1,6 +1,7 @@
 """Read what OME, ImageJ and TIFF tags say of an image; all of it may be missing or wrong."""
 
 import re
+from functools import lru_cache
 from math import prod
 from xml.etree import ElementTree as ET
 
@@ -56,11 +57,16 @@ def channel_names(tiff: tifffile.TiffFile, series: int, channels: int) -> list[s
 
 def _image(xml: str, series: int) -> ET.Element | None:
     """Find what OME says of a series."""
-    try:
-        images = [each for each in ET.fromstring(xml) if each.tag.endswith("Image")]  # noqa: S314
-    except ET.ParseError:
-        return None
+    images = [each for each in _parsed(xml) if each.tag.endswith("Image")]
     return images[series] if series < len(images) else None
+
+
+@lru_cache(maxsize=1)  # each series is looked up in the same text, which may be long
+def _parsed(xml: str) -> ET.Element:
+    try:
+        return ET.fromstring(xml)  # noqa: S314
+    except ET.ParseError:
+        return ET.Element("OME")
 
 
 def pixel_size(tiff: tifffile.TiffFile, series: int) -> tuple[float, float] | None:

@@ -52,9 +52,6 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 _ = len(tiff.pages)
             parts = _alike(tiff)
             first, numbers = parts[0], [tiff.series.index(part.series) for part in parts]
-            pixels = {pixel_size(tiff, number) for number in numbers}
-            if len(pixels) > 1:
-                raise InputError("holds images with pixels of several sizes; save each as a separate file")
             opened = Stack(
                 first.height,
                 first.width,
@@ -62,7 +59,9 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 depths=first.depths,
                 channels=first.channels,
                 colour=first.colour,
-                metadata=[Metadata(channel_names(tiff, numbers[0], first.channels), pixels.pop())],
+                metadata=[
+                    Metadata(channel_names(tiff, each, first.channels), pixel_size(tiff, each)) for each in numbers
+                ],
                 dtype=first.dtype,
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
