@@ -478,12 +478,64 @@ def test_channels_of_a_hyperstack_with_a_missing_page_are_not_mixed(tmp_path):
                 description = text if number == 0 else None
                 file.write(planes[number], photometric="minisblack", description=description, metadata=None)
         if told:
-            with pytest.raises(InputError, match="holds 5 planes, other than its metadata say, so that which of them"):
+            with pytest.raises(InputError, match="holds 5 planes, other than its metadata say, so that which channel"):
                 read_stored(tmp_path / "a.tif", channel=0, project="max")
             assert (read_stored(tmp_path / "a.tif", 3).pixels[..., 0] == planes[3]).all()  # one by one is plain
         else:
             found = read_stored(tmp_path / "a.tif", channel=0, project="max").pixels
             assert (found[..., 0] == planes[::2].max(axis=0)).all()
+
+
+def image_of_a_file(size, *files, shape=(64, 48)):
+    parts = "".join(
+        f'<TiffData FirstC="{channel}" IFD="0" PlaneCount="1"><UUID>urn:uuid:{name}</UUID></TiffData>'
+        for channel, name in enumerate(files)
+    )
+    return (
+        f'<Image><Pixels DimensionOrder="XYCZT" Type="uint8" SizeX="{shape[1]}" SizeY="{shape[0]}" SizeC="{len(files)}"'
+        f' SizeZ="1" SizeT="1" PhysicalSizeX="{size}" PhysicalSizeY="{size}">{parts}</Pixels></Image>'
+    )
+
+
+def one_of_several(path, *images):
+    xml = OME.replace("<OME", f'<OME UUID="urn:uuid:{path.stem}"').format("".join(images))
+    tifffile.imwrite(path, GREY, description=xml, metadata=None)
+    return path
+
+
+def test_one_of_several_files_keeps_the_size_of_a_pixel_but_has_no_channel_to_choose(tmp_path):
+    path = one_of_several(tmp_path / "b.tif", image_of_a_file(0.5, "a", "b"))
+    found = read_stored(path)
+    assert np.array_equal(found.pixels[..., 0], GREY)
+    assert found.pixel == (0.5, 0.5)
+    for choice in ({"channel": 0}, {"channel": "DAPI"}, {"project": "max"}):
+        with pytest.raises(InputError, match=r"b\.tif: holds 1 plane, other than its metadata say"):
+            read_stored(path, **choice)
+
+
+def test_the_size_of_a_pixel_is_that_of_the_image_which_is_in_the_file(tmp_path):
+    first, second = image_of_a_file(0.5, "a"), image_of_a_file(0.1, "b")
+    assert pixel(one_of_several(tmp_path / "b.tif", first, second)) == (0.1, 0.1)
+    whole = image_of_a_file(0.5, "a", "b", shape=(128, 96))
+    assert pixel(one_of_several(tmp_path / "b.tif", whole)) is None  # a smaller copy with the metadata of the whole
+    with pytest.raises(InputError, match=r"c\.tif: holds other planes .*, of pixels of several sizes; save it anew"):
+        read_stored(one_of_several(tmp_path / "c.tif", first, second))
+
+
+def test_without_a_size_in_ome_the_resolution_counts_whatever_planes_it_states(tmp_path):
+    xml = OME.format(PIXELS.format('SizeZ="3" SizeC="1" SizeT="1"><TiffData/>'))
+    facts = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, description=xml, metadata=None, **facts)
+    assert pixel(tmp_path / "a.ome.tif") == (0.5, 0.5)
+
+
+def test_a_stack_of_imagej_with_more_pages_than_it_states_keeps_the_size_of_a_pixel(tmp_path):
+    text = "ImageJ=1.53\nimages=2\nslices=2\nunit=um\n"
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for number in range(4):
+            told = None if number else text
+            file.write(GREY, resolution=(2, 2), resolutionunit=1, description=told, metadata=None, contiguous=False)
+    assert pixel(tmp_path / "a.tif") == (0.5, 0.5)
 
 
 def test_a_channel_whose_name_is_a_number_is_found_by_it(tmp_path):

@@ -51,7 +51,7 @@ class Stack:
         alpha: whether the file has alpha besides; it is one value everywhere, or reading fails.
         orientation: as Exif has it, 1 to 8; the pixels are taken as stored.
         white_is_zero: whether the file stores white as 0; `read` gives it the other way round.
-        unclear: whether there are several channels among the depths, as the metadata do not fit the planes.
+        unclear: whether it is unknown which channels the planes show, as the metadata state more than there are.
     """
 
     height: int
@@ -96,8 +96,9 @@ def choose(stack: Stack, plane: int | None, channel: Channel, project: Project) 
     """
     count = count_planes(stack, project)
     if stack.unclear and (channel != "all" or project != "none"):
-        rule = "which of them is which channel and depth is unknown; save it anew, or predict its planes one by one"
-        raise InputError(f"holds {stack.depths} planes, other than its metadata say, so that {rule}")
+        rule = "which channel and depth each shows is unknown; save it anew, or set channel to all and project to none"
+        planes = f"{stack.depths} plane{'s' * (stack.depths != 1)}"
+        raise InputError(f"holds {planes}, other than its metadata say, so that {rule}")
     if plane is None and count > 1:
         remedy = PROJECT_IT if project == "none" and stack.depths > 1 else ""
         raise InputError(f"holds {count} images; save the one you need as a separate file{remedy}")

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import tifffile
 
+from unetseg.errors import InputError
+
 MICRONS = {
     **dict.fromkeys(("µm", "μm", "um", "\\u00B5m", "micron", "microns", "micrometer", "micrometre"), 1.0),
     "pm": 1e-6,
@@ -78,10 +80,38 @@ def pixel_size(tiff: tifffile.TiffFile, series: int) -> tuple[float, float] | No
     return (height, width) if 0 < height < np.inf and 0 < width < np.inf else None
 
 
+def common_pixel_size(tiff: tifffile.TiffFile, height: int, width: int) -> tuple[float, float] | None:
+    """Find the size of the pixels of a file that holds other planes than OME or ImageJ state, as one of several does.
+
+    OME has to state the file's height and width, too; it may describe an image that was resized since.
+
+    Raises:
+        InputError: without the file's name: if OME states several sizes.
+    """
+    sizes = {pixel_size(tiff, series) for series in _series_here(tiff.ome_metadata, height, width)}
+    if len(sizes) > 1:
+        raise InputError("holds other planes than its metadata state, of pixels of several sizes; save it anew")
+    return sizes.pop() if sizes else None
+
+
+def _series_here(xml: str | None, height: int, width: int) -> list[int]:
+    """Find the series of this size which OME says are in this file, or in any if it does not say; 0 without OME."""
+    if not xml:
+        return [0]
+    root = _parsed(xml)
+    images = [each for each in root if each.tag.endswith("Image")]
+    here = [each for each in images if root.get("UUID") in {part.text for part in each.iterfind(".//{*}UUID")}]
+    size = str(height), str(width)
+    return [images.index(each) for each in here or images if tuple(map(_pixels(each).get, ("SizeY", "SizeX"))) == size]
+
+
+def _pixels(image: ET.Element | None) -> dict[str, str]:
+    return {} if image is None else next((each.attrib for each in image if each.tag.endswith("Pixels")), {})
+
+
 def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
     if tiff.ome_metadata:
-        image = _image(tiff.ome_metadata, series)
-        found = {} if image is None else next((p.attrib for p in image if p.tag.endswith("Pixels")), {})
+        found = _pixels(_image(tiff.ome_metadata, series))
         names = [f"PhysicalSize{axis}" for axis in "YX"]
         return [(float(found.get(name, "0").replace(",", ".")), found.get(f"{name}Unit", "µm")) for name in names]
     tags = tiff.pages.first.tags

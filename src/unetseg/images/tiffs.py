@@ -17,7 +17,7 @@ from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_size, in_our_words
 from unetseg.images.resampling import resize
 from unetseg.images.stacks import Metadata, Stack, Values
-from unetseg.images.tiff_metadata import channel_names, is_implausible, pixel_size, stains
+from unetseg.images.tiff_metadata import channel_names, common_pixel_size, is_implausible, pixel_size, stains
 from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -44,7 +44,7 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
     """
     with ExitStack() as stack:
         with in_our_words():
-            tiff = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
+            tiff = given = stack.enter_context(tifffile.TiffFile(file, _multifile=False))
             pages = len(tiff.pages)  # ends a chain that leads back to itself, which `series` would follow for ever
             stated = stains(tiff)
             if (tiff.is_ome or tiff.is_imagej) and not _told_rightly(tiff, pages):
@@ -52,6 +52,12 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 _ = len(tiff.pages)
             parts = _alike(tiff)
             first, numbers = parts[0], [tiff.series.index(part.series) for part in parts]
+            if tiff is given:
+                told = [(channel_names(tiff, number, first.channels), pixel_size(tiff, number)) for number in numbers]
+                metadata = [Metadata(names, pixel) for names, pixel in told]
+            else:
+                pixel = common_pixel_size(given, first.height, first.width) or pixel_size(tiff, numbers[0])
+                metadata = [Metadata([], pixel)]
             opened = Stack(
                 first.height,
                 first.width,
@@ -59,14 +65,12 @@ def open_tiff(file: Path | Any) -> Iterator[Stack]:
                 depths=first.depths,
                 channels=first.channels,
                 colour=first.colour,
-                metadata=[
-                    Metadata(channel_names(tiff, each, first.channels), pixel_size(tiff, each)) for each in numbers
-                ],
+                metadata=metadata,
                 dtype=first.dtype,
                 read=lambda time, *place: parts[time // first.times].read(time % first.times, *place),
                 alpha=first.alpha,
                 white_is_zero=first.kind == PHOTOMETRIC.MINISWHITE,
-                unclear=pages > 1 and stated > first.channels,
+                unclear=stated > first.channels + first.alpha,
             )
         yield opened
 
