@@ -97,6 +97,17 @@ def test_the_widget_takes_the_full_size_of_a_pyramid_and_lies_where_the_image_li
     assert all(np.array_equal(shown[name], place[name]) for name in place)
 
 
+def test_a_model_of_one_channel_asks_for_the_channel_of_a_colour_layer(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {"trained_with": {"data": {"channel": 1}}})
+    (tmp_path / "m.json").write_text("{}")
+    data = np.dstack([np.zeros((40, 50), np.uint8), spots(40, 50)[..., :2]])
+    place = {"scale": np.ones(2), "translate": np.zeros(2)}
+    image = SimpleNamespace(data=data, multiscale=False, rgb=True, name="a", **place)
+    with pytest.raises(InputError, match="3 channels, and the model was trained on channel 1"):
+        viewer.find_objects(image, tmp_path / "m.keras", zoom=1.0)
+    assert viewer.find_objects(image, tmp_path / "m.keras", channel=1, zoom=1.0)[0].max() == 2
+
+
 @pytest.mark.parametrize("shape", [(40, 50), (2, 3, 40, 50)])
 def test_a_channel_is_chosen_of_layers_with_three_axes(model, shape):
     image = SimpleNamespace(data=np.zeros(shape, np.uint8), multiscale=False, rgb=False)

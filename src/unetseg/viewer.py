@@ -44,7 +44,7 @@ def find_objects(
     Args:
         image: the layer.
         model: a .keras file.
-        channel: which channel of a colour image, or which plane of a stack, from 0; -1: the whole colour image.
+        channel: which channel of a colour image, or which plane of a stack, from 0; -1: the whole image.
         zoom: enlarges the image before the model sees it, so that objects have the size that the model was trained on;
             0: found automatically.
     """

@@ -130,6 +130,7 @@ def test_an_unknown_layer_is_refused_with_a_reason(tmp_path, model):
 @pytest.mark.parametrize(
     "facts",
     ["[]", "null", "3", "{", "\xff", "[" * 100_000, '{"trained_with": []}', '{"trained_with": {"image": "resize"}}',
+     '{"trained_with": {"data": 5}}', '{"trained_with": {"data": {"project": "sum"}}}',
      '{"threshold": null}', '{"threshold": 5}', '{"threshold": -1}', '{"threshold": [1]}', '{"threshold": NaN}',
      '{"threshold": true}', '{"threshold": 1e400}', '{"n": ' + "9" * 5000 + "}", ""],
 )  # fmt: skip

@@ -3,6 +3,7 @@ import doctest
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -10,6 +11,7 @@ from spots import MODEL, SIZE, spots
 
 import unetseg
 from unetseg.errors import InputError
+from unetseg.images.opening import read_image
 from unetseg.images.resampling import fit, resize
 from unetseg.model.file import save_model
 from unetseg.objects.separation import separated_objects
@@ -112,6 +114,35 @@ def test_a_copy_of_a_model_has_lost_its_values_which_is_a_warning(tmp_path):
         assert predict(spots(20, 30), model).threshold == 0.9
     with pytest.warns(UserWarning, match=UNKNOWN):
         assert predict(spots(20, 30), copy.copy(model)).threshold == 0.5
+
+
+def trained_on(tmp_path, channel, project="none"):
+    save_model(tmp_path / "m.keras", MODEL, {"trained_with": {"data": {"channel": channel, "project": project}}})
+    (tmp_path / "m.json").write_text("{}")
+    return tmp_path / "m.keras"
+
+
+@pytest.mark.parametrize("channel", [1, "DAPI"])
+def test_a_model_of_one_channel_takes_that_alone_and_never_a_mix(tmp_path, channel):
+    image = spots(20, 30)
+    image[..., 0], image[..., 2] = 255, 0
+    model = unetseg.load_model(trained_on(tmp_path, channel))
+    told = rf"an image has 3 channels, and the model was trained on channel {channel!r}; pass that alone, as read_image"
+    for mixed in (image, np.dstack([image, image[..., 2]])):
+        with pytest.raises(InputError, match=told):
+            predict([mixed], model)
+    with pytest.raises(InputError, match=rf"; pass channel {channel!r} alone"):
+        predict(image[..., :2], model)
+    alone = predict(image[..., 1], model).probability
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
+    assert np.array_equal(predict(read_image(tmp_path / "a.png", channel=1), model).probability, alone)
+    assert np.array_equal(alone, predict(image[..., 1], MODEL).probability)
+
+
+def test_a_model_of_projections_is_a_warning_since_an_array_does_not_tell(tmp_path):
+    path = trained_on(tmp_path, "all", "max")
+    with pytest.warns(UserWarning, match=r"m\.keras: was trained on projections of z-stacks; .*project='max'"):
+        unetseg.load_model(path)
 
 
 def test_values_that_are_no_numbers_are_told():

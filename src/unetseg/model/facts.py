@@ -53,7 +53,13 @@ class _Image(_Loose):
     pixel_size: Annotated[float, pydantic.Field(ge=0)] = 0.0
 
 
+class _Data(_Loose):
+    channel: Annotated[int, pydantic.Field(ge=0)] | str = "all"
+    project: Literal["none", "max", "mean"] = "none"
+
+
 class _TrainedWith(_Loose):
+    data: _Data = _Data()
     image: _Image = _Image()
     model: dict[str, Any] = {}
 

@@ -14,13 +14,14 @@ from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 from unetseg.errors import InputError
 from unetseg.images.intensity import to_rgb
 from unetseg.images.rasters import check_alpha
+from unetseg.images.stacks import Channel
 from unetseg.model import file, keras
 from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, stability, steadiness
-from unetseg.prediction.settings import Scale, Tuning, find_tuning
+from unetseg.prediction.settings import Scale, Tuning, find_tuning, seen_by
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
 RULE = "an image is an array (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
@@ -28,11 +29,13 @@ PILLOW = {"1", "L", "I", "I;16", "F", "RGB", "RGBA"}  # modes whose arrays hold 
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
 
 
-_TUNINGS: WeakKeyDictionary[keras.Model, Tuning] = WeakKeyDictionary()  # a Keras model cannot hold them
+_KNOWN: WeakKeyDictionary[keras.Model, tuple[Tuning, Channel]] = WeakKeyDictionary()  # a Keras model cannot hold it
 
 
 def load_model(path: Path | str) -> keras.Model:
     """Load a model in safe mode, also from strangers, with the values that `evaluate` chose, if they are beside it.
+
+    A warning tells what `predict` cannot see: that the model was trained on projections of z-stacks.
 
     Args:
         path: a `.keras` file; see `unetseg.prediction.settings.find_tuning` for the file of values.
@@ -44,7 +47,12 @@ def load_model(path: Path | str) -> keras.Model:
     """
     path = Path(path)
     model = file.load_model(path)
-    _TUNINGS[model], _ = find_tuning(path, read_facts(path))
+    facts = read_facts(path)
+    channel, project = seen_by(facts)
+    _KNOWN[model] = find_tuning(path, facts)[0], channel
+    if project != "none":
+        rule = f"pass such, as read_image(PATH, project={project!r}) gives them"
+        warnings.warn(f"{path}: was trained on projections of z-stacks; {rule}", stacklevel=2)
     return model
 
 
@@ -119,7 +127,8 @@ def predict(
     Args:
         images: (height, width) or (height, width, channels), grey, RGB or RGBA with the same alpha everywhere, of any
             size, of NumPy or whatever turns into such an array; several in a list. 8 bit is taken as 0 to 255, any
-            other type is scaled by the image's own percentiles, as in training.
+            other type is scaled by the image's own percentiles, as in training. For a model that was trained on one
+            channel (`data.channel`) it is that channel alone, such as `read_image` gives with `channel`.
         model: from `unetseg.load_model`; the last four arguments default to what `evaluate` chose for it, as the
             file of values beside it says, else to False, 0.5, 1 and 8. A copy of a model has lost these values, which
             is a warning: load it in each process.
@@ -134,8 +143,8 @@ def predict(
         min_size: smaller objects, in pixels of what the model sees, are left out of the labels.
 
     Raises:
-        InputError: if an array is no image, the model is none of this project's, a value is not possible, or `scale`,
-            `zoom` and `pixel_size` exclude each other.
+        InputError: if an array is no image, or has more than the channel that the model was trained on; if the model is
+            none of this project's, a value is not possible, or `scale`, `zoom` and `pixel_size` exclude each other.
 
     Example:
         >>> from pathlib import Path
@@ -153,13 +162,13 @@ def predict(
     one = _is_array(images)
     if isinstance(images, str | bytes) or not (one or isinstance(images, Iterable)):
         raise InputError(f"{images!r:.80} is no image: {RULE}; unetseg.images.opening.read_image reads a file")
-    pictures = [in_memory(_as_rgb(image)) for image in ([images] if one else images)]
     if not isinstance(model, keras.Model):
         raise InputError(f"{model!r:.80} is no model: pass what unetseg.load_model gives")
-    if model not in _TUNINGS:
+    if model not in _KNOWN:
         told = "a model that is not from unetseg.load_model, or a copy: its own threshold, zoom and more are unknown"
         warnings.warn(f"{told}, and defaults are taken", stacklevel=2)
-    known = _TUNINGS.setdefault(model, Tuning())
+    known, channel = _KNOWN.setdefault(model, (Tuning(), "all"))
+    pictures = [in_memory(_as_rgb(image, channel)) for image in ([images] if one else images)]
     tuned = known.changed(tta=tta, threshold=threshold, depth=depth, min_size=min_size)
     settings = tuned.settings(scale=scale, zoom=zoom, pixel_size=pixel_size)
     predictor, zooming = _predictor(model, settings.tta), Zooming(settings, tuned)
@@ -180,7 +189,7 @@ def _predictor(model: keras.Model, tta: bool) -> Predictor:
     return Predictor(model, tta=tta)
 
 
-def _as_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
+def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(image, np.ma.MaskedArray):
         raise InputError("a masked array: the model sees all pixels; pass image.filled(VALUE)")
     if (mode := str(getattr(image, "mode", "RGB"))) not in PILLOW:
@@ -198,12 +207,16 @@ def _as_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
         if np.ndim(image) == 3 and len(image) <= 4:
             hint = "; move channels last: np.moveaxis(image, 0, -1)"
         elif np.ndim(image) == 3:
-            hint = "; pass one channel: image[..., 0]"
+            hint = "; pass one channel: image[..., 0]" if channel == "all" else f"; pass channel {channel!r} alone"
         raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {RULE}{hint}")
     try:
         if pixels.shape[2] == 4:
             check_alpha(pixels[..., -1], pixels[0, 0, -1])
             pixels = pixels[..., :-1]
+        if channel != "all" and (pixels != pixels[..., :1]).any():
+            rule = f"the model was trained on channel {channel!r}; pass that alone"
+            given = f"as read_image(PATH, channel={channel!r}) gives it"
+            raise InputError(f"has {pixels.shape[2]} channels, and {rule}, {given}")
         return to_rgb(pixels)
     except InputError as error:
         raise InputError(f"an image {error}") from error
