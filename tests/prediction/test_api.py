@@ -145,6 +145,16 @@ def test_a_model_of_projections_is_a_warning_since_an_array_does_not_tell(tmp_pa
         unetseg.load_model(path)
 
 
+def test_values_of_evaluate_that_are_missing_or_of_another_model_are_a_warning(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {"trained_with": {"image": {"mode": "resize"}}})
+    with pytest.warns(UserWarning, match=r"from the model, without what `evaluate` chose: copy its .* to .*m\.json$"):
+        unetseg.load_model(tmp_path / "m.keras")
+    (tmp_path / "tuning.json").write_text(f'{{"model": "{"0" * 64}", "threshold": 0.9}}')
+    with pytest.warns(UserWarning, match=r"from the model, as .*tuning\.json is of another model$"):
+        model = unetseg.load_model(tmp_path / "m.keras")
+    assert predict(spots(20, 30), model).threshold == 0.5
+
+
 def test_values_that_are_no_numbers_are_told():
     with pytest.raises(InputError, match=r"an image has 81 values that are NaN, infinite or beyond 1e\+30$"):
         predict(np.full((9, 9), np.nan), MODEL)

@@ -21,7 +21,7 @@ from unetseg.objects.strips import Number
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, stability, steadiness
-from unetseg.prediction.settings import Scale, Tuning, find_tuning, seen_by
+from unetseg.prediction.settings import DEFAULTS, FROM_MODEL, Scale, Tuning, find_tuning, seen_by
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
 RULE = "an image is an array (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
@@ -35,7 +35,8 @@ _KNOWN: WeakKeyDictionary[keras.Model, tuple[Tuning, Channel]] = WeakKeyDictiona
 def load_model(path: Path | str) -> keras.Model:
     """Load a model in safe mode, also from strangers, with the values that `evaluate` chose, if they are beside it.
 
-    A warning tells what `predict` cannot see: that the model was trained on projections of z-stacks.
+    A warning tells that values which `evaluate` chose are missing or of another model, and what `predict` cannot see:
+    that the model was trained on projections of z-stacks.
 
     Args:
         path: a `.keras` file; see `unetseg.prediction.settings.find_tuning` for the file of values.
@@ -49,7 +50,10 @@ def load_model(path: Path | str) -> keras.Model:
     model = file.load_model(path)
     facts = read_facts(path)
     channel, project = seen_by(facts)
-    _KNOWN[model] = find_tuning(path, facts)[0], channel
+    tuning, source = find_tuning(path, facts)
+    _KNOWN[model] = tuning, channel
+    if source not in (FROM_MODEL, DEFAULTS) and not Path(source).is_file():
+        warnings.warn(f"{path}: its threshold, zoom and more are from {source}", stacklevel=2)
     if project != "none":
         rule = f"pass such, as read_image(PATH, project={project!r}) gives them"
         warnings.warn(f"{path}: was trained on projections of z-stacks; {rule}", stacklevel=2)

@@ -21,6 +21,7 @@ from unetseg.objects.strips import Number
 from unetseg.prediction.quality import Estimate
 
 NAME = "tuning.json"
+FROM_MODEL, DEFAULTS = "the model", "the defaults"  # where values come from that lack none
 LEAST, MOST = 1 / 64, 64.0  # zooms; beyond, the size of pixels must be wrong
 
 Trained = Literal["resize", "tiles"]
@@ -160,7 +161,7 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
         InputError: naming the file of values and what is wrong with it.
     """
     known = _of_facts(facts)
-    source = "the model" if known.model_fields_set else "the defaults"
+    source = FROM_MODEL if known.model_fields_set else DEFAULTS
     file = next((each for each in (model.with_suffix(".json"), model.with_name(NAME)) if each.is_file()), None)
     if not file:
         lacking = f"without what `evaluate` chose: copy its models/tuning.json to {model.with_suffix('.json')}"
