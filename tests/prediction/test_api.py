@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from spots import MODEL, SIZE, spots
 
 import unetseg
@@ -83,6 +84,18 @@ def test_what_turns_into_an_array_is_one_image():
     expected = predict(image, MODEL).probability
     assert np.array_equal(predict(Lazy(image), MODEL).probability, expected)
     assert [each.probability.shape for each in predict([Lazy(image), image[:10]], MODEL)] == [(20, 30), (10, 30)]
+
+
+def test_arrays_on_disk_and_tables_are_images_too(tmp_path):
+    image = spots(20, 30)
+    np.save(tmp_path / "a.npy", image)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    expected = predict(image, MODEL).probability
+    for array in (np.load(tmp_path / "a.npy", mmap_mode="r"), tifffile.memmap(tmp_path / "a.tif", mode="r")):
+        assert np.array_equal(predict(array, MODEL).probability, expected)
+    table = Lazy(image[..., 0])
+    table.mode = lambda: None  # as a table of pandas has
+    assert np.array_equal(predict(table, MODEL).probability, expected)
 
 
 def test_pictures_of_pillow_are_taken_as_they_are_seen_or_refused():

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import PIL.Image
 from jaxtyping import Bool, Float32, Int32, Shaped, UInt8
 
 from unetseg.errors import InputError
@@ -196,8 +197,8 @@ def _predictor(model: keras.Model, tta: bool) -> Predictor:
 def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(image, np.ma.MaskedArray):
         raise InputError("a masked array: the model sees all pixels; pass image.filled(VALUE)")
-    if (mode := str(getattr(image, "mode", "RGB"))) not in PILLOW:
-        raise InputError(f"a picture of Pillow in mode {mode}: pass image.convert('RGB')")
+    if isinstance(image, PIL.Image.Image) and image.mode not in PILLOW:
+        raise InputError(f"a picture of Pillow in mode {image.mode}: pass image.convert('RGB')")
     if not _is_array(image):
         raise InputError(f"{image!r:.80} is no image: {RULE}; pass several as a list of arrays")
     pixels = np.atleast_3d(np.asarray(image))
