@@ -14,6 +14,7 @@ from unetseg.prediction.predictor import Predictor
 PREDICT = """
 import sys, pathlib
 sys.modules["tensorflow"] = None  # nothing may need it
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
@@ -21,12 +22,15 @@ model, images, out = sys.argv[1:]
 predictor = Predictor(load_model(pathlib.Path(model)))
 image = np.load(images)[0]
 fitted, tiled = np.stack(list(predictor.fitted(np.load(images)))), predictor.image(np.tile(image, (3, 2, 1)))
+with ThreadPoolExecutor(4) as threads:  # of the caller; they share the weights
+    for again in threads.map(lambda _: predictor.image(np.tile(image, (3, 2, 1))), range(20)):
+        np.testing.assert_array_equal(again, tiled)
 np.savez(out, fitted=fitted, tiled=tiled)
 """
 
 
 @pytest.mark.slow
-def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow(jax_python, tmp_path):
+def test_a_model_gives_the_same_probabilities_on_jax_without_tensorflow_in_any_thread(jax_python, tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     model, images = small_unet(16, depth=1), rng.integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)

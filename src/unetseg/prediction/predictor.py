@@ -9,12 +9,12 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from unetseg.errors import InputError, ModelError
+from unetseg.errors import InputError
 from unetseg.model import keras
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
 from unetseg.prediction.settings import Trained
-from unetseg.prediction.tiles import TILE, TiledModel
+from unetseg.prediction.tiles import TILE, TiledModel, forward
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of tiles of several shapes
 
@@ -120,20 +120,6 @@ class Predictor:
         """Average over the views of the images; predictions of rotated views are rotated back."""
         predicted = sum(_predict_view(model, images, *view) for view in self._views)
         return np.asarray(predicted / np.float32(len(self._views)))
-
-
-def forward(
-    model: keras.Model, batch: Float32[np.ndarray, "n height width 3"]
-) -> Float32[np.ndarray, "n height width"]:
-    """Predict a batch at once.
-
-    Raises:
-        ModelError: if the model predicts NaN.
-    """
-    probability = np.asarray(model.predict_on_batch(batch), np.float32)[..., 0]
-    if np.isnan(probability).any():
-        raise ModelError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
-    return probability
 
 
 def _predict_view(

@@ -1,11 +1,14 @@
 """The U-Net of a model for tiles of images of any size, normalised by the whole image."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
+from unetseg.errors import ModelError
 from unetseg.images.resampling import resized_rows
 from unetseg.images.tiling import Grid, cut_rows, lay_grid
 from unetseg.model import keras
@@ -16,6 +19,8 @@ from unetseg.prediction.quality import expected_dice, overlap
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
+# on JAX Keras takes a model's weights out for a pass, and another thread would find none
+ONE_AT_A_TIME = Lock() if keras.backend.backend() == "jax" else nullcontext()
 TILE = 1024  # pixels; in larger tiles fewer pixels are near the border, where context is missing
 REACH = 12  # overlap of tiles, in steps of the coarsest level; the field of view is six steps to either side
 
@@ -71,7 +76,7 @@ class TiledModel:
         seen = copy * np.float32(scale) + np.float32(offset)
         factor = self._size // small
         seen = seen.reshape(small, factor, small, factor, 3).mean((1, 3))
-        both = np.asarray(self.unet.predict_on_batch(np.stack([seen, -seen])))[..., 0]
+        both = forward(self.unet, np.stack([seen, -seen]))
         bright, dark = (expected_dice(overlap(probability, 0.5)) for probability in both)
         return -1 if dark > bright else 1
 
@@ -80,9 +85,25 @@ class TiledModel:
         dark, bright = mean - max(deviation, 1e-3), mean + max(deviation, 1e-3)
         image = np.full((1, self._size, self._size, 3), dark, np.float32)
         image[:, ::2] = bright
-        normalised = keras.ops.convert_to_numpy(self._normalise(image)).astype(np.float64)
+        with ONE_AT_A_TIME:
+            normalised = keras.ops.convert_to_numpy(self._normalise(image)).astype(np.float64)
         scale = (normalised[0, 0, 0, 0] - normalised[0, 1, 0, 0]) / (bright - dark)
         return float(scale), float(normalised[0, 1, 0, 0] - scale * dark)
+
+
+def forward(
+    model: keras.Model, batch: Float32[np.ndarray, "n height width 3"]
+) -> Float32[np.ndarray, "n height width"]:
+    """Predict a batch at once.
+
+    Raises:
+        ModelError: if the model predicts NaN.
+    """
+    with ONE_AT_A_TIME:
+        probability = np.asarray(model.predict_on_batch(batch), np.float32)[..., 0]
+    if np.isnan(probability).any():
+        raise ModelError("the model predicts NaN: its training diverged; train it with a smaller learning rate")
+    return probability
 
 
 def _traced_once(network: keras.Model) -> Callable[..., Any]:
