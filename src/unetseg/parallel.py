@@ -11,11 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import islice, repeat
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeVar
+
+from unetseg.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,6 +38,22 @@ def limit_threads() -> None:
     """Tell OpenCV and TensorFlow, before they are imported, to use no more threads than `cores`."""
     for name in ("OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, str(cores()))
+
+
+@cache
+def _first_process() -> int:
+    return os.getpid()  # a fork has the answer of the process that it is a copy of
+
+
+def refuse_fork() -> None:
+    """Refuse to go on in a fork of a process that came here before: without its threads, Keras would wait for ever.
+
+    Raises:
+        InputError: saying how to start processes.
+    """
+    if os.getpid() != _first_process():
+        rule = "start processes with multiprocessing.get_context('spawn')"
+        raise InputError(f"this process is a fork of one that has used a model, which cannot work: {rule}")
 
 
 def keep_freed_memory() -> None:

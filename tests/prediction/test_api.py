@@ -1,5 +1,6 @@
 import copy
 import doctest
+import os
 import warnings
 from pathlib import Path
 
@@ -156,6 +157,24 @@ def test_a_model_of_projections_is_a_warning_since_an_array_does_not_tell(tmp_pa
     path = trained_on(tmp_path, "all", "max")
     with pytest.warns(UserWarning, match=r"m\.keras: was trained on projections of z-stacks; .*project='max'"):
         unetseg.load_model(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_of_a_process_that_has_used_a_model_is_refused_in_a_line(tmp_path):
+    save_model(tmp_path / "m.keras", MODEL, {})
+    model = unetseg.load_model(tmp_path / "m.keras")
+    uses = lambda: predict(spots(20, 30), model), lambda: unetseg.load_model(tmp_path / "m.keras")
+    for use in uses:
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                use()
+            except InputError as error:
+                status = int("get_context('spawn')" not in str(error))
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+    assert predict(spots(20, 30), model).mask.any()
 
 
 def test_values_of_evaluate_that_are_missing_or_of_another_model_are_a_warning(tmp_path):

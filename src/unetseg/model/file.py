@@ -14,6 +14,7 @@ from unetseg.errors import InputError, first_line
 from unetseg.files import FULL, atomic_path
 from unetseg.model import keras
 from unetseg.model.facts import FACTS, examine
+from unetseg.parallel import refuse_fork
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's first date: a date of its own would make each save another file
 
@@ -45,9 +46,11 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         InputError: if the file is none, runs code, reads other files, unpacks to absurd sizes or does not fit this
-            version of Keras; if the model takes or gives something else, or its weights are no numbers.
+            version of Keras; if the model takes or gives something else, or its weights are no numbers; in a fork of a
+            process that has used a model.
         OSError: if the folder for temporary files, where Keras unpacks it, is full.
     """
+    refuse_fork()
     examine(path)
     try:
         with _scratch():

@@ -19,6 +19,7 @@ from unetseg.images.stacks import Channel
 from unetseg.model import file, keras
 from unetseg.model.facts import read_facts
 from unetseg.objects.strips import Number
+from unetseg.parallel import refuse_fork
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import Estimate, stability, steadiness
@@ -167,6 +168,7 @@ def predict(
     one = _is_array(images)
     if isinstance(images, str | bytes) or not (one or isinstance(images, Iterable)):
         raise InputError(f"{images!r:.80} is no image: {RULE}; unetseg.images.opening.read_image reads a file")
+    refuse_fork()
     if not isinstance(model, keras.Model):
         raise InputError(f"{model!r:.80} is no model: pass what unetseg.load_model gives")
     if model not in _KNOWN:
