@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+import unetseg.model
+from unetseg.errors import InputError
+
 IMPORT = """
 import gc, sys
 from unetseg.model import keras
@@ -29,6 +32,17 @@ def test_a_backend_that_is_not_installed_is_named_in_one_line(backend, chosen_by
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1
     assert f"{chosen_by}: asks for {backend}, which is not installed; " in run.stderr
+
+
+@pytest.mark.parametrize("backend", ["numpy", "bogus", "Tensorflow"])
+@pytest.mark.parametrize("chosen_by", ["KERAS_BACKEND", "keras.json"])
+def test_what_is_no_backend_is_refused_in_one_line(backend, chosen_by, tmp_path, monkeypatch):
+    (tmp_path / "keras.json").write_text(f'{{"backend": "{backend}"}}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", backend if chosen_by == "KERAS_BACKEND" else "")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(InputError, match=rf"{chosen_by}: '{backend}': choose tensorflow or jax$"):
+        _ = unetseg.model.keras
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["keras"]
 
+OTHERS = "choose tensorflow or jax"
 BACKENDS = {  # what to do where Keras is told to run on one that is absent
     "jax": "install it with `pip install 'unetseg[jax]'`, or choose tensorflow",
-    "torch": "choose tensorflow or jax",
-    "openvino": "choose tensorflow or jax",
+    "torch": OTHERS,
+    "openvino": OTHERS,
 }
 PRETRAINED = Path(__file__).parents[1] / "pretrained" / "nuclei.keras"  # in a clone by a link, in a wheel a copy
 UNUSED = ("matplotlib", "pandas", "sklearn")  # Keras imports them, where they are installed, for parts not used here
@@ -33,25 +35,27 @@ def __getattr__(name: str) -> Any:
     limit_threads()
     if "keras" in sys.modules:
         return sys.modules["keras"]
+    backend, chosen = _backend()
+    if backend not in ("tensorflow", *BACKENDS):
+        raise InputError(f"{chosen}: {backend!r:.40}: {OTHERS}")
     try:
-        with _silence(), _only_what_is_needed():
+        with _silence(), _only_what_is_needed(backend):
             return import_module("keras")
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
-        chosen = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else _keras_file()
         rule = f"asks for {error.name}, which is not installed; {BACKENDS[error.name]}"
         raise InputError(f"{chosen}: {rule}") from error
 
 
 @contextlib.contextmanager
-def _only_what_is_needed() -> Iterator[None]:
+def _only_what_is_needed(backend: str) -> Iterator[None]:
     """Hide optional packages from Keras and TensorFlow, and collect no garbage: half of the seconds of their import.
 
     What they have made by then stays, so that no later collection has to look through it.
     """
     modules: dict[str, Any] = sys.modules
-    hidden = {*UNUSED, *(() if _runs_on_jax() else ("jax",))} - modules.keys()
+    hidden = {*UNUSED, *(() if backend == "jax" else ("jax",))} - modules.keys()
     collects = gc.isenabled()
     gc.disable()
     modules.update(dict.fromkeys(hidden))  # None makes `import` raise, as if the package were not installed
@@ -65,14 +69,14 @@ def _only_what_is_needed() -> Iterator[None]:
             gc.enable()
 
 
-def _runs_on_jax() -> bool:
-    """Tell whether Keras will take JAX as its backend: the environment decides, else Keras' own file."""
-    chosen, settings = os.environ.get("KERAS_BACKEND"), _keras_file()
-    return "jax" in (chosen or (settings.read_text(errors="replace") if settings.is_file() else ""))
-
-
-def _keras_file() -> Path:
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+def _backend() -> tuple[Any, str]:
+    """Give the backend that Keras will take, and what chooses it: the environment, else Keras' own file."""
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        return chosen, "KERAS_BACKEND"
+    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json").expanduser()
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(file.read_text()).get("backend", "tensorflow"), str(file)
+    return "tensorflow", str(file)
 
 
 @contextlib.contextmanager
