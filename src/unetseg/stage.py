@@ -28,6 +28,8 @@ from unetseg.parallel import limit_threads
 SECONDS_BETWEEN_LOOKS = 0.25
 SMALL = 2**24  # bytes, of a file that is read within a moment
 
+if not sys.stderr:  # closed, as by `2>&-`: lines for it would go to stdout
+    sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
 limit_threads()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
 

@@ -45,6 +45,21 @@ def test_what_is_no_backend_is_refused_in_one_line(backend, chosen_by, tmp_path,
         _ = unetseg.model.keras
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-"])
+def test_with_stderr_closed_keras_is_imported_and_what_would_stand_there_is_nowhere(closed, tmp_path):
+    (tmp_path / "keras.py").write_text("import os; os.write(2, b'said by TensorFlow')")
+    program = """
+import unetseg.stage, os
+from unetseg.model import keras
+from unetseg.progress import progress
+os.write(2, b"said later")
+print(list(progress([5], "predict", 1)), os.path.samestat(os.fstat(2), os.stat(os.devnull)))
+"""
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}src"}
+    assert subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout == b"[5] True\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "settings"), [("tensorflow", "jax"), (None, "tensorflow"), ("jax", "tensorflow"), (None, "jax")]

@@ -82,11 +82,15 @@ def _backend() -> tuple[Any, str]:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Send what is written to stderr nowhere; TensorFlow writes from C++, before it can be told not to."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed, as by `2>&-`: it stays nowhere, lest a file gets its number, and what is written there
+        kept = os.open(os.devnull, os.O_WRONLY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        for each in {kept, nowhere} - {2}:
+            os.close(each)
