@@ -96,9 +96,10 @@ def test_all_problems_are_told_at_once(tmp_path):
     assert len(told) == 4
 
 
-def test_negatives_are_refused_for_a_model_that_decides_no_polarity(tmp_path):
-    (problem,) = problems(tmp_path, ("negative: 0.0", "negative: 0.1"), ("standardize: true", "standardize: false"))
-    assert "augment.negative: 0.1 needs model.standardize: true" in problem
+@pytest.mark.parametrize("name", ["negative", "statistics"])
+def test_what_varies_the_normalisation_is_refused_for_a_model_without(tmp_path, name):
+    (problem,) = problems(tmp_path, (f"{name}: 0.0", f"{name}: 0.1"), ("standardize: true", "standardize: false"))
+    assert f"augment.{name}: 0.1 needs model.standardize: true" in problem
 
 
 @pytest.mark.parametrize("crop", [100, 512])

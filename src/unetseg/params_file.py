@@ -184,8 +184,11 @@ def _problems_between(
             yield "image.size", rule
         if train and train.crop_epochs and (train.crop % model.divisor or train.crop > image.size):
             yield "train.crop", f"{rule} and at most image.size"
-    if augment and model and augment.negative and not model.standardize:
-        yield "augment.negative", "needs model.standardize: true; other models see both polarities alike"
+    if augment and model and not model.standardize:
+        if augment.negative:
+            yield "augment.negative", "needs model.standardize: true; other models see both polarities alike"
+        if augment.statistics:
+            yield "augment.statistics", "needs model.standardize: true; other models use no mean and deviation"
 
 
 def _message(keys: Keys, details: Sequence[Any]) -> str:
