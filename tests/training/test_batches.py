@@ -95,6 +95,19 @@ def test_full_balance_draws_rare_kinds_as_often_as_common_ones():
     assert np.mean(np.array(drawn) == 9) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_the_order_of_an_epoch_is_drawn_once_for_all_its_batches(balance):
+    batches = training(kinds=["a"] * 9 + ["b"], balance=balance)
+    first = batches.order()
+    drawn = [index for number in range(3) for index, _ in batches.draw(number)]
+    assert drawn == first[:9].tolist()
+    assert batches.order() is first
+    batches.epoch = 1
+    assert not np.array_equal(batches.order(), first)
+    batches.epoch = 0
+    assert np.array_equal(batches.order(), first)
+
+
 def test_no_balance_uses_each_sample_once():
     batches = training(kinds=["a"] * 9 + ["b"], balance=0.0)
     assert sorted(batches.order()) == list(range(10))

@@ -6,6 +6,7 @@ An image, or a part of one, comes beside the mean, deviation and polarity of the
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.settings, self.strength = settings, strength
         self.chances = _chances(kinds, settings.balance) if settings.balance else None
         self.epoch, self.begun, self.share = 0, True, share
+        self._order = lru_cache(maxsize=1)(self._draw_order)  # for each batch anew it would take most of the time
         self._threads = ThreadPoolExecutor(cores())
         self._coming: dict[tuple[int, int], list[Future[Any]]] = {}  # at most one batch, by its epoch and number
 
@@ -72,7 +74,10 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def order(self) -> Int64[np.ndarray, " n"]:
         """Draw this epoch's order of samples."""
-        rng = np.random.default_rng((self.settings.seed, self.epoch))
+        return self._order(self.epoch)
+
+    def _draw_order(self, epoch: int) -> Int64[np.ndarray, " n"]:
+        rng = np.random.default_rng((self.settings.seed, epoch))
         if self.chances is None:
             return rng.permutation(self.indices)
         return rng.choice(self.indices, len(self.indices), p=self.chances)
