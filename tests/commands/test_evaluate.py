@@ -1,6 +1,7 @@
 import json
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -88,6 +89,27 @@ def test_two_evaluations_into_one_folder_at_a_time_each_end_and_leave_the_result
     with pytest.raises(InputError, match=r"mine\.txt: is not of an earlier run"):
         score(tmp_path / "second.zip", out)
     assert (out / "evaluate.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("moved", "left"), [("out/per_image.csv", 2), ("results/plots", 1)])
+def test_an_evaluation_that_is_stopped_leaves_the_results_of_one_run_alone(moved, left, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "draw_run", draw)
+    MODEL.save(tmp_path / "m.keras")
+    for count in (1, 2):
+        write_archive(tmp_path / f"{count}.zip", make_tiles(SLIDES[:count]))
+    score, out, rename = scoring.open_scorer(tmp_path / "m.keras"), tmp_path / "out", Path.rename
+    score(tmp_path / "2.zip", out)
+
+    def stop(path, to):
+        if path.as_posix().endswith(moved):
+            raise KeyboardInterrupt
+        rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", stop)
+    with pytest.raises(KeyboardInterrupt):
+        score(tmp_path / "1.zip", out)
+    assert {path.name for path in out.iterdir()} == {"evaluate.json", "per_image.csv"}
+    assert len(read_csv(out / "per_image.csv")) == json.loads((out / "evaluate.json").read_text())["images"] == left
 
 
 def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_asked_for(tmp_path, capsys, monkeypatch):

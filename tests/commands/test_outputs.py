@@ -33,6 +33,30 @@ def test_a_file_of_somebody_else_in_the_place_of_a_result_is_told_before_any_wor
 
 
 @pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("evaluate.json", "is a folder; name another output"),
+        ("report.html", "is a folder; name another output"),
+        ("plots", "is no folder; name one to write to"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_result_of_an_evaluation_is_told_before_any_work(
+    name, rule, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("out/evaluate.json").touch()
+    if name == "plots":
+        Path("out/plots").touch()
+    else:
+        Path("out", name).unlink(missing_ok=True)
+        Path("out", name).mkdir()
+    with pytest.raises(SystemExit):
+        main(["evaluate", "a.zip", "--model", "m.keras", "--out", "out"])
+    assert capsys.readouterr().err == f"out/{name}: {rule}\n"
+
+
+@pytest.mark.parametrize(
     ("option", "rule"),
     [
         (["--threshold", "2"], "argument --threshold: '2' is not a number between 0 and 1"),

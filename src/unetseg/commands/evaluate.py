@@ -6,9 +6,10 @@ from pathlib import Path
 
 from unetseg.commands.values import PROJECTIONS, channel, share
 from unetseg.errors import InputError
+from unetseg.files import check_output
 from unetseg.prediction.conflicts import check_ours
 
-WRITTEN = ("per_image.csv", "thresholds.csv", "reliability.csv", "plots", "report.html")
+FILES = ("per_image.csv", "thresholds.csv", "reliability.csv", "report.html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"two archives are named {repeated[0]}: their results would be in one folder; rename one")
     folders = [options.out / name if len(names) > 1 else options.out for name in names]
     for folder in folders:
-        check_ours(folder, "evaluate.json", (folder / name for name in WRITTEN))
+        check_folder(folder)
     from unetseg.commands.scoring import open_scorer  # noqa: PLC0415 - takes seconds; a typo is told before
 
     asked = {name: getattr(options, name) for name in ("tta", "threshold", "channel", "project", "skip_bad")}
@@ -47,3 +48,15 @@ def run(options: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             failed = 1
     return failed
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which something stands in the place of a result that is not of an earlier evaluation.
+
+    Raises:
+        InputError: naming it.
+    """
+    check_ours(folder, "evaluate.json", (folder / name for name in (*FILES, "plots")))
+    check_ours(folder / "plots", "", ())
+    for name in ("evaluate.json", *FILES):
+        check_output(folder / name)

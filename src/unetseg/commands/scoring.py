@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from unetseg.commands.evaluate import check_folder
 from unetseg.commands.values import told_values
 from unetseg.config import LIMITS, DataSettings
 from unetseg.evaluation.archives import evaluate_archive
@@ -12,6 +13,7 @@ from unetseg.files import atomic_path, check_lost, scratch_folder, write_csv, wr
 from unetseg.images.stacks import Channel, Project
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model
+from unetseg.prediction.conflicts import in_turn
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning, find_tuning, seen_by
 from unetseg.report.run import draw_run
@@ -78,11 +80,23 @@ def _score(predictor: Predictor, tuning: Tuning, data: DataSettings, archive: Pa
             title=archive.stem,
             **{name: results / f"{name}.csv" for name in tables},
         )
-        check_lost(out / "plots", results / "plots")
-        for path in sorted(results.iterdir()):  # first evaluate.json, by which the folder is known
-            with atomic_path(out / path.name) as beside:
-                path.rename(beside)
+        with in_turn(out):
+            _move(results, out, scratch / "old")
     dice, objects = found.summary["dice"], found.summary["objects"]
     interval = "" if dice["low"] is None else f" (95 % interval {dice['low']:.3f} to {dice['high']:.3f})"
     of_what = f"object F1 {objects['f1_50']:.3f}, {found.summary['images']} images"
     return f"{archive}: Dice {dice['mean']:.3f}{interval}, {of_what}"
+
+
+def _move(results: Path, out: Path, old: Path) -> None:
+    """Move results to `out`, after those of an earlier run have gone to `old`: stopped at any time, no two runs mix."""
+    check_folder(out)
+    check_lost(out / "plots", results / "plots")
+    old.mkdir()
+    names = sorted(path.name for path in results.iterdir())  # first evaluate.json, by which the folder is known
+    for name in reversed(names):
+        if (out / name).exists():
+            (out / name).rename(old / name)
+    for name in names:
+        with atomic_path(out / name) as beside:
+            (results / name).rename(beside)
