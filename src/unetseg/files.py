@@ -49,6 +49,16 @@ def check_output(path: Path, holding: str | None = None) -> None:
         raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
+def check_sources(path: Path, sources: Iterable[Path]) -> None:
+    """Refuse an output in whose place stands one of the files that it is made of.
+
+    Raises:
+        InputError: naming it.
+    """
+    if path.exists() and any(source.exists() and source.samefile(path) for source in sources):
+        raise InputError(f"{path}: is a source, which is not replaced; name another file in --out")
+
+
 def check_lost(folder: Path, new: Path) -> None:
     """Refuse a folder to be replaced if it holds a file that the new one lacks.
 

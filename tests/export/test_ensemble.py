@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from values import small_unet
@@ -69,6 +71,28 @@ def test_models_that_see_images_in_another_way_are_refused(tmp_path, capsys):
         main(["ensemble", *map(str, files), "--out", str(tmp_path / "both.keras")])
     assert capsys.readouterr().err == f"{files[1]}: data.channel is 1 there, and all in {files[0]}\n"
     assert not (tmp_path / "both.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "name", "rule"),
+    [
+        ("a.keras", "a.keras", "is a source, which is not replaced; name another file in --out"),
+        ("tuning.keras", "tuning.json", "is a source, which is not replaced; name another file in --out"),
+        ("mine.keras", "mine.json", "is not what ensemble or evaluate wrote, which alone is replaced; name another"),
+        ("hand.keras", "hand.json", "is not what ensemble or evaluate wrote, which alone is replaced; name another"),
+    ],
+)
+def test_a_member_its_values_and_what_somebody_made_are_not_replaced(out, name, rule, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_model(Path("a.keras"), next(models(1)), {})
+    write_json(Path("tuning.json"), Tuning(threshold=0.3).model_dump())
+    write_json(Path("mine.json"), {"notes": 1})
+    write_json(Path("hand.json"), {"threshold": 0.3})
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    with pytest.raises(SystemExit):
+        main(["ensemble", "a.keras", "--out", out])
+    assert capsys.readouterr().err.startswith(f"{name}: {rule}")
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
 
 
 @pytest.mark.slow

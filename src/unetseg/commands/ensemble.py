@@ -1,6 +1,7 @@
 """`unetseg ensemble`: average several models, such as those of some folds or seeds, into one."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 from unetseg.commands.values import told_values
 from unetseg.errors import InputError
 from unetseg.export.ensemble import join_models
-from unetseg.files import check_output, sha256, write_json
+from unetseg.files import check_output, check_sources, sha256, write_json
 from unetseg.model.facts import read_facts
 from unetseg.model.file import load_model, save_model
-from unetseg.prediction.settings import find_tuning, joined_values
+from unetseg.prediction.settings import Tuning, find_tuning, joined_values, read_tuning
 
 ALIKE = (("data", "channel"), ("data", "project"), ("image", "mode"), ("image", "pixel_size"))  # how images are seen
 
@@ -26,16 +27,17 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.out)
     if options.out.suffix != ".keras":
         raise InputError(f"{options.out}: is not named .keras, as the model that is written there")
+    check_sources(options.out, options.models)
     facts = [read_facts(path) for path in options.models]
     for path, own in zip(options.models, facts, strict=True):
         _check_alike(path, own.get("trained_with", {}), options.models[0], facts[0].get("trained_with", {}))
-    kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}
-    joined = join_models([load_model(path) for path in options.models], options.models)
     values = options.out.with_suffix(".json")
     chosen = [find_tuning(*each) for each in zip(options.models, facts, strict=True)]
     lacking = [path for path, (_, source) in zip(options.models, chosen, strict=True) if not Path(source).is_file()]
-    if not lacking:
-        check_output(values)
+    check_sources(values, [Path(source) for _, source in chosen])
+    _check_values(values)
+    kept = {"trained_with": facts[0].get("trained_with", {}), "ensemble": facts}
+    joined = join_models([load_model(path) for path in options.models], options.models)
     save_model(options.out, joined, kept)
     if lacking:
         rule = "predict uses defaults with it"
@@ -44,6 +46,19 @@ def run(options: argparse.Namespace) -> None:
     tuning = joined_values([each for each, _ in chosen], sha256(options.out))
     write_json(values, tuning.model_dump())
     print(told_values(tuning, [], f"{values}, medians of the models' own"), file=sys.stderr)
+
+
+def _check_values(path: Path) -> None:
+    """Refuse to replace, or to leave to the new model, a file of values that lacks some, as one made by hand does.
+
+    Raises:
+        InputError: naming it.
+    """
+    check_output(path)
+    with contextlib.suppress(InputError):  # it holds something else
+        if not path.exists() or read_tuning(path).model_fields_set == Tuning.model_fields.keys():
+            return
+    raise InputError(f"{path}: is not what ensemble or evaluate wrote, which alone is replaced; name another --out")
 
 
 def _check_alike(path: Path, own: Mapping[str, Any], first: Path, others: Mapping[str, Any]) -> None:

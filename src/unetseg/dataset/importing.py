@@ -21,7 +21,7 @@ from unetseg.dataset.predictions import NOT_CHANGED
 from unetseg.dataset.problems import attempt, attempt_each
 from unetseg.dataset.unpacking import PACKED, source_name, unpacked
 from unetseg.errors import InputError, printable
-from unetseg.files import atomic_path
+from unetseg.files import atomic_path, check_sources
 from unetseg.images.stacks import Channel, Project
 
 MOST_CLASSES = 8  # that are told by name
@@ -100,8 +100,7 @@ def import_archive(
         InputError: if nothing is left to write; with `strict`, with a line for each problem; if `out` is a source or a
             file of another kind.
     """
-    if out.exists() and any(source.exists() and source.samefile(out) for source in sources):
-        raise InputError(f"{out}: is a source, which is not replaced; name another file in --out")
+    check_sources(out, sources)
     if out.exists() and not (out.is_file() and zipfile.is_zipfile(out)):  # a device may never end
         raise InputError(f"{out}: exists and is no zip, which alone is replaced; name another file in --out")
     begin, summary = time.monotonic(), Summary()
