@@ -49,6 +49,11 @@ def check_output(path: Path, holding: str | None = None) -> None:
         raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a path leads to something; one with a name that the file system does not take leads to nothing."""
+    return os.path.exists(path)  # noqa: PTH110 - that of Path raises for a long name
+
+
 def check_sources(path: Path, sources: Iterable[Path]) -> None:
     """Refuse an output in whose place stands one of the files that it is made of.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from unetseg.dataset.predictions import find_predictions
 from unetseg.errors import InputError
 from unetseg.files import read_csv, sha256
 from unetseg.images.inputs import Input, find_inputs
@@ -77,6 +78,18 @@ def test_labelmes_json_names_the_image_from_the_folder_it_lies_in_as_labelme_loo
         write(to, source)
         file = to.files(source)["labelme"]
         assert (file.parent / json.loads(file.read_text())["imagePath"]).samefile(source.path)
+
+
+def test_a_name_too_long_for_kinds_that_nobody_asked_for_is_no_hindrance():
+    name = "a" * 249
+    Path("images/a.png").rename(f"images/{name}.png")
+    to, (long, _) = results(), sources()
+    assert not to.check([long])
+    write(to, long)
+    assert [image["image"] for image in to.gather([long])] == [name]
+    assert not to.of_earlier_runs([long])
+    (item,) = find_predictions(Path("out"), {}).items
+    assert item.image.name == f"{name}.png"
 
 
 def test_only_masks_and_tables_are_written_where_nothing_else_is_asked_for():

@@ -11,7 +11,7 @@ from unetseg.dataset.items import FoundItems, Item, Kinds, flat, such_as
 from unetseg.dataset.layout import nfc
 from unetseg.dataset.problems import attempt
 from unetseg.errors import InputError
-from unetseg.files import hash_all, sha256
+from unetseg.files import hash_all, is_there, sha256
 from unetseg.images.names import from_text, without_ome
 from unetseg.images.storage import content
 
@@ -140,7 +140,7 @@ def _files(
             what was predicted, and what was edited has to be known: of several files, or with `only_changed`.
     """
     paths = {kind: folder / f"{name}{FORMATS[kind].name}" for kind in KINDS}
-    there = {kind: path for kind, path in paths.items() if path.is_file()}
+    there = {kind: path for kind, path in paths.items() if is_there(path) and path.is_file()}
     if noted is None:
         if only_changed or len(there) > 1:
             rules = [f"keep one of {' and '.join(there)}"] * (len(there) > 1)

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from unetseg.annotations.formats import FORMATS, READERS
 from unetseg.annotations.writing import ImageInfo
 from unetseg.errors import InputError, ModelError, printable
-from unetseg.files import atomic_path, check_output, hash_all, is_full, sha256, write_json
+from unetseg.files import atomic_path, check_output, hash_all, is_full, is_there, sha256, write_json
 from unetseg.images.inputs import Input
 from unetseg.images.opening import LARGE
 from unetseg.images.storage import Place, content, state
@@ -187,7 +187,7 @@ class Results:
         others = {kind: suffix for kind, suffix in kinds.items() if kind not in self._writers}
         suffixes = {each: (others if each in self._done else kinds).values() for each in sources}
         named = {each: [self._out / f"{each.name}{suffix}" for suffix in ends] for each, ends in suffixes.items()}
-        return {each: there for each, paths in named.items() if (there := [path for path in paths if path.exists()])}
+        return {each: there for each, paths in named.items() if (there := [*filter(is_there, paths)])}
 
     def tables_of_earlier_runs(self) -> list[Place]:
         """List the files of all images that this run did not write, as it was not asked for their kind."""
