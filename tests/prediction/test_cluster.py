@@ -1,7 +1,9 @@
 """Prediction on a Dask cluster gives, byte for byte, the files of a single process."""
 
+import gc
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -33,14 +35,15 @@ IN_TILES = (300, 200)
 
 
 @pytest.fixture(scope="module")
-def storage():
+def storage(tmp_path_factory):
     """A server of S3 in this process, known to the workers, too."""
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     known = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        folder = str(tmp_path_factory.mktemp("of_workers"))
+        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1", "TMPDIR": folder}.items():
             patch.setenv(name, value)
         yield
     server.stop()
@@ -101,6 +104,26 @@ def test_a_worker_that_is_killed_loses_nothing(client):
     assert predict("two", "--dask", client.scheduler.address, "images") == 0
     killer.join()
     assert content("two") == content("one")
+
+
+def test_a_prediction_that_is_stopped_says_nothing_later_and_leaves_no_copy_of_the_model(client, monkeypatch):
+    write_images(20)
+    sources, tuning = find_inputs(["images"], Path("out")).images, Tuning()
+    job = Job(Path("out").absolute(), Settings(), (), tuning, "m.keras", Path("m.keras").read_bytes())
+    said = []
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+
+    def stop():
+        with Client(client.scheduler.address) as own:
+            outcomes = predict_on(own, job, sources, Results(job.out, Settings(), (), Path("m.keras"), tuning))
+            next(outcomes)
+            outcomes.throw(KeyboardInterrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    gc.collect()
+    assert not said
+    assert not [path for folder in client.run(tempfile.gettempdir).values() for path in Path(folder).rglob("m.keras")]
 
 
 def test_inputs_and_results_may_be_on_s3(client, capsys):

@@ -2,16 +2,17 @@
 
 import os
 import secrets
-import shutil
+import signal
 import tempfile
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from logging import ERROR
+from logging import CRITICAL
+from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,7 @@ from unetseg.prediction.settings import Settings, Tuning
 from unetseg.prediction.stored import open_results
 
 try:
+    from dask import config
     from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 except ImportError as error:
     raise InputError("--dask needs: pip install 'unetseg[dask]'") from error
@@ -82,11 +84,18 @@ def connected(where: str) -> Iterator[Client]:
         return
     if not (count := where.removeprefix(LOCAL)).isdecimal() or int(count) < 1:
         raise InputError(f"--dask {where}: name the number of processes, such as local:2")
-    with (
-        LocalCluster(int(count), threads_per_worker=1, dashboard_address=None, silence_logs=ERROR) as cluster,
-        Client(cluster) as client,
-    ):
+    with ThreadPoolExecutor(1) as starter:  # an interrupt waits until all processes are there and can be told to end
+        cluster = starter.submit(_start, int(count)).result()
+    with cluster, Client(cluster) as client:
         yield client
+
+
+def _start(count: int) -> LocalCluster:
+    """Start processes that tell no errors, which this one does, and that Ctrl-C does not reach; call it in a thread."""
+    resource_tracker.ensure_running()  # or its start would undo the next line
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread and what it starts
+    with config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}):
+        return LocalCluster(count, threads_per_worker=1, dashboard_address=None, silence_logs=CRITICAL)
 
 
 def predict_on(client: Client, job: Job, sources: Sequence[Input], results: Results) -> "Iterator[Outcome]":
@@ -99,19 +108,21 @@ def predict_on(client: Client, job: Job, sources: Sequence[Input], results: Resu
     client.register_plugin(worker, name=worker.name)
     batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     try:
-        tasks = _submitted(client, partial(_predict, worker.name), [[*map(_absolute, batch)] for batch in batches])
-        for batch, task in zip(batches, tasks, strict=True):
-            try:
-                outcomes = task.result()
-            except KilledWorker as error:
-                outcomes = [f"{source.path}: not predicted: {error}" for source in batch]
-            for source, outcome in zip(batch, outcomes, strict=True):
-                told = _by_rows(client, worker.name, source, results) if isinstance(outcome, Input) else outcome
-                if told is None:
-                    results.mark(source)
-                yield told
+        absolute = [[*map(_absolute, batch)] for batch in batches]
+        with _submitted(client, partial(_predict, worker.name), absolute) as tasks:
+            for batch, task in zip(batches, tasks, strict=True):
+                try:
+                    outcomes = task.result()
+                except KilledWorker as error:
+                    outcomes = [f"{source.path}: not predicted: {error}" for source in batch]
+                for source, outcome in zip(batch, outcomes, strict=True):
+                    told = _by_rows(client, worker.name, source, results) if isinstance(outcome, Input) else outcome
+                    if told is None:
+                        results.mark(source)
+                    yield told
     finally:
-        client.unregister_worker_plugin(worker.name)
+        if not client.cluster:  # or its workers end with it, if a signal has not ended them already
+            client.unregister_worker_plugin(worker.name)
 
 
 class _Worker(WorkerPlugin):
@@ -126,29 +137,20 @@ class _Worker(WorkerPlugin):
         self._threads, self.turn = worker.state.nthreads, RLock()
 
     @cached_property
-    def predictor(self) -> "FilePredictor":
-        """The model, and the rule for the zoom."""
+    def loaded(self) -> "tuple[FilePredictor, Results]":
+        """The model with the rule for the zoom, and where the results go."""
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ[name] = str(self._threads)
         cv2.setNumThreads(self._threads)
         keep_freed_memory()
         from unetseg.prediction.folder import open_predictor  # noqa: PLC0415 - only workers wait for TensorFlow
 
-        return open_predictor(self._model, self.job.settings, self.job.tuning)
-
-    @cached_property
-    def results(self) -> Results:
-        """Where the results go."""
         job = self.job
-        return open_results(job.out, job.settings, job.kinds, self._model, job.tuning)
-
-    @cached_property
-    def _model(self) -> Path:
-        folder = tempfile.mkdtemp(prefix="unetseg-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        path = Path(folder, self.job.name)
-        path.write_bytes(self.job.model)
-        return path
+        with tempfile.TemporaryDirectory(prefix="unetseg-") as folder:
+            model = Path(folder, job.name)
+            model.write_bytes(job.model)
+            predictor = open_predictor(model, job.settings, job.tuning)
+            return predictor, open_results(job.out, job.settings, job.kinds, model, job.tuning)
 
 
 @contextmanager
@@ -162,20 +164,21 @@ def _held(name: str) -> "Iterator[_Worker]":
 def _predict(name: str, sources: Sequence[Input]) -> "list[Outcome]":
     """Predict a batch of images on a worker."""
     with _held(name) as worker:
-        return list(worker.predictor.predict(sources, worker.results, keep=worker.job.large))
+        predictor, results = worker.loaded
+        return list(predictor.predict(sources, results, keep=worker.job.large))
 
 
 def _plan(name: str, source: Input) -> tuple[Known, Range | None, Plan]:
     """Plan the prediction of a large image on a worker; find the range of its values, too."""
     with _held(name) as worker, open_source(source) as image:
-        known, plan = worker.predictor.plan(source, image)
+        known, plan = worker.loaded[0].plan(source, image)
         return known, image.span(), plan
 
 
 def _score(name: str, source: Input, span: Range | None, plan: Plan, top: int) -> Float32[np.ndarray, "tile padded"]:
     """Score a row of tiles on a worker."""
     with _held(name) as worker, open_source(source, span) as image:
-        return worker.predictor.predictor.score(image, plan, top)
+        return worker.loaded[0].predictor.score(image, plan, top)
 
 
 def _by_rows(client: Client, name: str, source: Input, results: Results) -> "Outcome":
@@ -184,26 +187,36 @@ def _by_rows(client: Client, name: str, source: Input, results: Results) -> "Out
         results.begin(source)
         known, span, plan = client.submit(_plan, name, _absolute(source), pure=False, retries=RETRIES).result()
         most = ROWS * max(1, sum(client.nthreads().values()))
-        rows = _submitted(client, partial(_score, name, _absolute(source), span, plan), plan.grid.down.starts, most)
-        write_strips(results, replace(known, source=source), plan, (row.result() for row in rows))
+        score = partial(_score, name, _absolute(source), span, plan)
+        with _submitted(client, score, plan.grid.down.starts, most) as rows:
+            write_strips(results, replace(known, source=source), plan, (row.result() for row in rows))
     except (InputError, KilledWorker) as error:
         return told(source, error) if isinstance(error, InputError) else f"{source.path}: not predicted: {error}"
     return None
 
 
+@contextmanager
 def _submitted(
     client: Client, function: Callable[[Item], Any], items: Iterable[Item], most: int | None = None
-) -> "Iterator[Future[Any]]":
-    """Submit `function(item)` for each item, and yield the tasks in their order, with at most so many under way."""
+) -> "Iterator[Iterator[Future[Any]]]":
+    """Submit `function(item)` for each item, and give the tasks in their order, with at most so many under way.
+
+    Tasks that are not taken when the block ends are cancelled.
+    """
     pending = iter(items)
     waiting: deque[Future[Any]] = deque()
-    try:
+
+    def tasks() -> "Iterator[Future[Any]]":
         while True:
             more = islice(pending, most and most - len(waiting))
             waiting.extend(client.submit(function, item, pure=False, retries=RETRIES) for item in more)
             if not waiting:
                 return
-            yield waiting.popleft()
+            yield waiting[0]
+            waiting.popleft()
+
+    try:
+        yield tasks()
     finally:
         client.cancel(list(waiting))
 
