@@ -187,6 +187,26 @@ def test_an_error_of_the_file_system_names_the_output():
     assert contents() == {"a": "a file"}
 
 
+def test_a_folder_that_cannot_be_written_is_told_by_the_output_in_it(monkeypatch):
+    def refuse(path, *_mode):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr("os.mkdir", refuse)
+    with pytest.raises(PermissionError) as told:
+        write_text(Path("a"), "new")
+    assert told.value.filename == "a"
+    with pytest.raises(PermissionError) as told, scratch_folder(Path()):
+        pass
+    assert told.value.filename == "."
+
+
+def test_a_file_of_a_scratch_folder_that_cannot_be_written_is_told_by_the_folder_it_lies_in():
+    with pytest.raises(OSError, match=r"No space left on device: 'a'"), scratch_folder(Path("a")) as scratch:
+        raise OSError(errno.ENOSPC, "No space left on device", str(scratch / "b"))
+    with pytest.raises(OSError, match=r"No such file or directory: 'b'"), scratch_folder(Path("a")):
+        Path("b").read_text()
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
 def test_a_file_system_that_cannot_sync_a_folder_is_written_to_all_the_same(number, monkeypatch):
     synced = os.fsync

@@ -91,7 +91,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = path if path.name not in {"", ".."} else path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    workspace = _make_workspace(path.parent)
+    workspace = _make_workspace(path.parent, path)
     beside, old = workspace / path.name, workspace / "old"
     try:
         yield beside
@@ -124,12 +124,19 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder below `parent`, of a name that no other process takes, and remove it when the block ends.
 
     What killed processes left there is removed, too, and so are folders that were made for it and stay empty.
+
+    Raises:
+        OSError: naming `parent`, if nothing can be written there.
     """
     made = [each for each in (parent, *parent.parents) if not each.exists()]
     parent.mkdir(parents=True, exist_ok=True)
-    folder = _make_workspace(parent)
+    folder = _make_workspace(parent, parent)
     try:
         yield folder
+    except OSError as error:
+        if error.errno and str(folder) in str(error.filename):  # a name of no meaning
+            raise OSError(error.errno, error.strerror, str(parent)) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # there are results
@@ -235,10 +242,13 @@ def _make_way(path: Path, new: Path, old: Path) -> None:
         path.rename(old)
 
 
-def _make_workspace(folder: Path) -> Path:
-    """Make a folder to write in, of a name that no other process takes."""
+def _make_workspace(folder: Path, output: Path) -> Path:
+    """Make a folder to write in, of a name that no other process takes; an error names the output."""
     _remove_workspaces(folder.resolve(), os.getpid())
-    return Path(tempfile.mkdtemp(prefix=f"{COMPUTER}{os.getpid()}-{PROCESS}-", suffix=".partial", dir=folder))
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{COMPUTER}{os.getpid()}-{PROCESS}-", suffix=".partial", dir=folder))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from error
 
 
 @functools.lru_cache(maxsize=1024)  # once per process and folder: a folder of results may hold 100,000 files
