@@ -40,6 +40,13 @@ def test_the_masks_of_a_sample_are_no_images_unless_a_pattern_names_them(tmp_pat
     assert names([tmp_path / "*/masks/*.png"], tmp_path / "out") == ["ab/masks/1"]
 
 
+def test_what_is_no_regular_file_is_told_as_such_and_the_others_are_found(folder):
+    os.mkfifo(folder / "pipe.png")
+    found = find_inputs([str(folder / "pipe.png"), str(folder / "a.png")], folder.parent / "out")
+    assert found.failed == [f"{folder / 'pipe.png'}: is no regular file"]
+    assert [source.name for source in found.images] == ["a"]
+
+
 def test_a_file_is_named_after_itself_whatever_its_suffix(folder):
     (folder / "notes.txt").rename(folder / "notes.dat")
     assert names([folder / "b/d/e.tif", folder / "notes.dat"], folder.parent / "out") == ["e", "notes"]

@@ -148,6 +148,9 @@ class _Search:
         """Find files, and what to call each."""
         if self.path.is_file() or (self.path.suffix.lower() == ZARR and self.path.is_dir()):
             return {self.path: as_text(self.path.name)}
+        if self.path.exists() and not self.path.is_dir():
+            self.found.failed.append(f"{self.path}: is no regular file")
+            return {}
         base = next(path for path in (self.path, *self.path.parents) if path.exists())
         pattern = self.path.parts[len(base.parts) :]
         files = self._match(base, pattern) if pattern else self._walk(base)
