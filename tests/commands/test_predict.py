@@ -127,6 +127,22 @@ def test_without_resume_an_edited_result_is_not_written_over(capsys):
     assert tifffile.imread("out/b.labels.tif").min() == 1
 
 
+def test_rois_drawn_by_hand_of_an_image_without_objects_stay(capsys):
+    cv2.imwrite("images/empty.png", np.zeros((40, 50, 3), np.uint8))
+    words = ("--write", "roi", "images")
+    assert predict(*words) == 0
+    assert "no objects, so no .roi.zip: 1 images, such as empty\n" in capsys.readouterr().err
+    drawn = Path("out/b.roi.zip").read_bytes()
+    Path("out/empty.roi.zip").write_bytes(drawn)
+    assert predict("--resume", *words) == 0
+    told = capsys.readouterr().err
+    assert "edited since and kept: 1 images, such as out/empty.roi.zip;" in told
+    assert "no .roi.zip" not in told
+    assert predict(*words) == 2
+    assert "edited since they were predicted: 1 images, such as out/empty.roi.zip;" in capsys.readouterr().err
+    assert Path("out/empty.roi.zip").read_bytes() == drawn
+
+
 def test_results_of_before_are_named_where_an_image_fails_now(capsys):
     predict("--write", "labels", "images")
     Path("images/b.png").write_bytes(Path("images/b.png").read_bytes()[:60])

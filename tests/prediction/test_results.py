@@ -497,3 +497,18 @@ def test_killed_at_any_step_and_resumed_the_folder_is_that_of_a_run_without_kill
         run_all()
         assert contents() == expected
     assert killed >= 9
+
+
+@pytest.mark.parametrize("kinds", [("labels", "roi"), ("labels",)])
+def test_rois_that_a_person_draws_where_no_objects_were_found_count_as_edited(kinds):
+    source, empty = sources()[0], [np.zeros((20, 30), np.float32)]
+    for earlier in (("labels", "roi"), kinds):
+        results(earlier).write(Known(source, 20, 30, None, 1.0), empty)
+    to = results(kinds)
+    assert to.is_done(source)
+    assert to.edited(source) == []
+    Path("out/a.roi.zip").write_bytes(b"drawn")
+    to = results(("labels", "roi"))
+    to.check([source])
+    assert not to.is_done(source)
+    assert to.edited(source) == [Path("out/a.roi.zip")]

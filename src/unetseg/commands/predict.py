@@ -100,9 +100,9 @@ def run(options: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             return 2
         if edited:
-            kept = f"edited since and kept: {_some(edited)}"
+            told = f"edited since and kept: {_some(edited)}"
             stale = "the tables have them as they were predicted"
-            print(f"{kept}; {stale}; remove a file to predict it again", file=sys.stderr)
+            print(f"{told}; {stale}; remove a file to predict it again", file=sys.stderr)
         for line in (*inputs.failed, *refused.values()):
             print(printable(line), file=sys.stderr)
         failed = int(bool(inputs.failed or refused))
@@ -116,7 +116,8 @@ def run(options: argparse.Namespace) -> int:
             )
             print(printable(f"{table}: lacks {line}"), file=sys.stderr)
         stay = _of_earlier_runs(results.of_earlier_runs(sources), results.tables_of_earlier_runs(), gone)
-        for line in (*stay, *_coarse(results.coarse(sources)), *_summary(images, options.write)):
+        kept = {each.name for each in edited}
+        for line in (*stay, *_coarse(results.coarse(sources)), *_summary(images, options.write, kept)):
             print(line, file=sys.stderr)
         return failed
 
@@ -176,14 +177,17 @@ def _coarse(names: Sequence[str]) -> Iterator[str]:
         yield printable(f"pixels of {PRINTED} µm or more: {len(names)} images, such as {names[0]}; {rule}")
 
 
-def _summary(images: list[dict[str, Any]], kinds: list[str]) -> Iterator[str]:
-    """Say at which zooms the images were predicted, which files are not there, how many masks are likely good."""
+def _summary(images: list[dict[str, Any]], kinds: list[str], kept: Collection[str]) -> Iterator[str]:
+    """Say at which zooms the images were predicted, which files are not there, how many masks are likely good.
+
+    Those that are `kept` as edited may have files that others without objects lack.
+    """
     if not images:
         return
+    without = [image["image"] for image in images if image.get("objects") == 0 and image["image"] not in kept]
     for kind in kinds:
-        empty = [image["image"] for image in images if FORMATS[kind].needs_objects and image.get("objects") == 0]
-        if empty:
-            yield printable(f"no objects, so no {FORMATS[kind].name}: {len(empty)} images, such as {empty[0]}")
+        if without and FORMATS[kind].needs_objects:
+            yield printable(f"no objects, so no {FORMATS[kind].name}: {len(without)} images, such as {without[0]}")
     zooms = Counter(round(image["zoom"], 2) for image in images).most_common()
     told = [f"{zoom:g} ({count})" for zoom, count in zooms[:5]] + ["…"] * (len(zooms) > 5)
     yield f"zoom (images): {', '.join(told)}"

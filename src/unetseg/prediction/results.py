@@ -162,8 +162,11 @@ class Results:
         if lines:
             raise InputError(*lines)
 
-    def _known(self, source: Input) -> dict[str, str]:
-        """Give the hash of each file that this run or one before it, of other kinds, wrote, by its kind."""
+    def _known(self, source: Input) -> dict[str, str | None]:
+        """Give the hash of each file that this run or one before it, of other kinds, wrote, by its kind.
+
+        It is None where an image without objects got no file: one that is there was made by hand.
+        """
         try:
             seal = self._seal(source)
             hashes = {**seal.get("earlier", {}), **seal["files"]}
@@ -252,6 +255,7 @@ class Results:
         for kind, path in self.files(source).items():
             if not objects and FORMATS[kind].needs_objects:
                 path.unlink()
+                earlier[kind] = None
         if cut:
             rule = "taller than the rows that are held in memory; their parts are listed as objects"
             print(printable(f"{source.path}: made {cut} cuts through objects that are {rule}"), file=sys.stderr)
