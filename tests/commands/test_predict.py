@@ -421,6 +421,17 @@ def test_files_of_somebody_else_at_a_url_are_not_replaced_and_a_run_without_resu
         assert predict("--out", "memory://none", "images/d.png") == 1
 
 
+def test_a_table_of_somebody_else_among_results_at_a_url_is_not_replaced(capsys):
+    memory, words = fsspec.filesystem("memory"), ("--out", "memory://tables", "images/b.png")
+    assert predict(*words) == 0
+    memory.pipe("/tables/rle.csv", b"mine")
+    assert predict(*words, "--write", "rle") == 2
+    assert "memory:///tables/rle.csv: is there already and not of an earlier run" in capsys.readouterr().err
+    memory.rm("/tables/rle.csv")
+    for _ in range(2):
+        assert predict(*words, "--write", "rle") == 0
+
+
 def test_images_whose_results_cannot_be_sent_are_in_no_table(capsys, monkeypatch):
     send = StoredResults._send
 

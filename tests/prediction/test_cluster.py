@@ -84,7 +84,7 @@ def test_a_cluster_writes_the_files_of_one_process(client, capsys):
     assert predict("one", "images") == 1
     assert predict("two", "--dask", client.scheduler.address, "images") == 1
     assert content("two") == content("one")
-    assert len(content("one")) == 99
+    assert len(content("one")) == 100
     told = capsys.readouterr().err
     assert told.count("images/05.png: ") == 2
     assert "predict: 20 images in " in told

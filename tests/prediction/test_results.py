@@ -512,3 +512,39 @@ def test_rois_that_a_person_draws_where_no_objects_were_found_count_as_edited(ki
     to.check([source])
     assert not to.is_done(source)
     assert to.edited(source) == [Path("out/a.roi.zip")]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "name"),
+    [
+        ({"kinds": ("labels",)}, {"kinds": ("labels", "coco")}, "coco.json"),
+        ({"kinds": ("coco",)}, {"kinds": ("rle",)}, "rle.csv"),
+        ({"objects": "none"}, {}, "objects.csv"),
+        ({"objects": "none"}, {"objects": "none"}, "objects.csv"),
+    ],
+)
+@pytest.mark.parametrize("noted", [True, False])  # earlier versions noted nothing
+def test_a_table_of_a_person_is_not_replaced_nor_taken_for_one_of_an_earlier_run(before, now, name, noted):
+    for to in [results()] * noted + [results(**before)]:
+        to.begin_all(sources())
+        to.gather(sources())
+    if not noted:
+        Path("out/.unetseg/.tables").unlink()
+    Path("out", name).write_text("mine")
+    with pytest.raises(InputError, match=f"^out/{name}: is there already and not of an earlier run"):
+        results(**now).check(sources())
+    assert Path("out", name) not in results().tables_of_earlier_runs()
+
+
+def test_a_table_that_any_run_wrote_or_was_about_to_write_may_be_written_again():
+    for kinds in (("coco",), ("rle",), ()):
+        to = results(kinds)
+        to.check(sources())
+        to.begin_all(sources())
+        to.gather(sources())
+    assert to.tables_of_earlier_runs() == [Path("out/coco.json"), Path("out/rle.csv")]
+    results(objects="none").begin_all(sources())  # and is killed
+    results(("coco", "rle")).check(sources())
+    to.begin_all(sources())
+    Path("out/objects.csv").write_text("name,imag")  # killed
+    results(objects="none").check(sources())

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from unetseg.progress import progress
 from unetseg.provenance import digest
 
 RECORDS = ".unetseg"
+TABLES = ".tables"  # in that folder; hidden, as no image's record is
 PRINTED = 40  # µm; 600 dots per inch are 42
 
 
@@ -45,6 +46,12 @@ class Known:
 def told(source: Input, error: InputError) -> str:
     """Say what is wrong with an image; where it is the model, the error does not name the image."""
     return printable(f"{source.path}: {error}") if isinstance(error, ModelError) else str(error)
+
+
+def tables_of(run: Mapping[str, Any]) -> set[str]:
+    """Name the files of all images that a run writes, given what predict.json says of it."""
+    kinds = {FORMATS[kind].name for kind in run.get("write", ()) if FORMATS[kind].write_all}
+    return {"predict.json", "images.csv", *kinds, *["objects.csv"] * (run.get("objects") != "none")}
 
 
 class Results:
@@ -82,9 +89,23 @@ class Results:
             check_output(path)
         files = [path for each in sources for path in self.files(each).values()]
         self._check_ours([*self._shared(), *files])
-        for path in self._foreign(sources):
-            raise InputError(f"{path}: {NOT_OURS}")
+        for path in (*self._foreign_tables(), *self._foreign(sources)):
+            raise InputError(f"{self._final(path)}: {NOT_OURS}")
         return too_long
+
+    def _foreign_tables(self) -> list[Path]:
+        """List files in the place of tables that no run wrote."""
+        there = [path for path in self._shared() if self._is_there(path)]
+        ours = self._tables_begun() if there else set()
+        return [path for path in there if path.name not in ours]
+
+    def _tables_begun(self) -> set[str]:
+        """Name the files of all images that runs have begun to write; of earlier versions only the last run says so."""
+        for name in (f"{RECORDS}/{TABLES}", "predict.json"):
+            with suppress(FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                noted = json.loads(self._read(self._out / name))
+                return {*noted["begun"]} if "begun" in noted else tables_of(noted)
+        return set()
 
     def _foreign(self, sources: Iterable[Input]) -> Iterator[Path]:
         """Give files in the place of results that no run wrote."""
@@ -109,8 +130,11 @@ class Results:
 
     def begin_all(self, sources: Sequence[Input]) -> None:
         """Before any is predicted, remove the tables of an earlier run: after a kill they would be of other results."""
-        for path in self._shared() if sources else ():
-            path.unlink(missing_ok=True)
+        begun, removed = self._tables_begun(), self._shared() if sources else []
+        for path in removed:
+            self._remove(path)
+        begun = begun.difference(path.name for path in removed) | tables_of(self._run)
+        write_json(self._out / RECORDS / TABLES, {"begun": sorted(begun)})
 
     def _shared(self) -> list[Path]:
         """Name the files that are of all images."""
@@ -180,6 +204,12 @@ class Results:
     def _read(self, path: Path) -> bytes:
         return path.read_bytes()
 
+    def _is_there(self, path: Path) -> bool:
+        return path.exists()
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
     def _digest(self, path: Path) -> str | None:
         """Hash a file; None if it is not there."""
         return sha256(path) if path.is_file() else None
@@ -195,7 +225,9 @@ class Results:
     def tables_of_earlier_runs(self) -> list[Place]:
         """List the files of all images that this run did not write, as it was not asked for their kind."""
         others = {each.name for each in FORMATS.values() if each.write_all} - {name for name, _ in self._tables}
-        return [self._final(path) for name in sorted(others) if (path := self._out / name).exists()]
+        there = [path for name in sorted(others) if (path := self._out / name).exists()]
+        begun = self._tables_begun() if there else set()
+        return [self._final(path) for path in there if path.name in begun]
 
     def mark(self, source: Input) -> None:
         """Note that the files of an image are complete, whoever wrote them."""

@@ -17,7 +17,7 @@ from unetseg.errors import InputError
 from unetseg.images.inputs import Input
 from unetseg.images.storage import Place, storage, told
 from unetseg.prediction.conflicts import NOT_OURS
-from unetseg.prediction.results import RECORDS, Known, Results
+from unetseg.prediction.results import RECORDS, TABLES, Known, Results
 from unetseg.prediction.settings import Settings, Tuning
 
 
@@ -50,6 +50,14 @@ class StoredResults(Results):
     def _read(self, path: Path) -> bytes:
         return bytes(self._system.cat_file(self._at(path)))
 
+    def _is_there(self, path: Path) -> bool:
+        with told(self._url):
+            return bool(self._system.exists(self._at(path)))
+
+    def _remove(self, path: Path) -> None:
+        if self._system.exists(self._at(path)):
+            self._system.rm_file(self._at(path))
+
     def _digest(self, path: Path) -> str | None:
         """See `Results`; the file is fetched to be hashed."""
         if not self._system.isfile(self._at(path)):
@@ -77,9 +85,8 @@ class StoredResults(Results):
         """See `Results`; the folder is marked as one of results before any is there."""
         with told(self._url):
             self._send([self._out / RECORDS / "lock"])
-            for path in map(self._at, self._shared() if sources else ()):
-                if self._system.exists(path):
-                    self._system.rm_file(path)
+            super().begin_all(sources)
+            self._send([self._out / RECORDS / TABLES])
 
     def _write(self, known: Known, strips: Iterable[Float32[np.ndarray, "_ width"]]) -> None:
         """See `Results`; then send the files, last the one that says that all others are there."""
@@ -87,8 +94,7 @@ class StoredResults(Results):
         files, seal = [*self.files(known.source).values()], self._seal_path(known.source)
         with told(self._url):
             for path in (seal, *(path for path in files if not path.exists())):  # an image may lose its objects
-                if self._system.exists(self._at(path)):
-                    self._system.rm_file(self._at(path))
+                self._remove(path)
             files = [path for path in files if path.exists()]
             self._send([*files, self._record_path(known.source)])
             self._send([seal])
