@@ -16,6 +16,8 @@ from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
 from unetseg.model.file import load_model
 from unetseg.prediction.predictor import Predictor
+from unetseg.prediction.settings import Tuning
+from unetseg.prediction.zoom import Zooming
 from unetseg.provenance import provenance
 
 
@@ -42,22 +44,24 @@ def main(
     predictor = Predictor(load_model(model), params.image.mode, tta=asked.tta)
     with atomic_path(predictions) as out, scratch_folder(predictions.parent) as scratch:
 
-        def predict(name: str, to: Path) -> PredictedSubset:
-            natives = scratch / f"native_{name}" if predictor.scale == "tiles" else None
-            return predict_subset(predictor, arrays, split, name=name, out=to, natives=natives)
+        def predict(name: str, to: Path, tuning: Tuning) -> PredictedSubset:
+            how: dict[str, Any] = {}
+            if predictor.scale == "tiles":
+                how = {"natives": scratch / f"native_{name}", "zooming": Zooming(tuning.settings(), tuning)}
+            return predict_subset(predictor, arrays, split, name=name, out=to, **how)
 
-        truth = Truth(arrays)
-        chosen, curve = choose(predict("validation", scratch / "validation"), truth, asked.threshold)
         known: dict[str, Any] = {"model": sha256(model), "tta": asked.tta}
         known |= {"pixel_size": params.image.pixel_size or None}
         known |= trained_sizes(arrays / "samples.csv", split, predictor)
+        before, truth = Tuning(scale=predictor.scale, **known), Truth(arrays)
+        chosen, curve = choose(predict("validation", scratch / "validation", before), truth, asked.threshold)
         rows = read_csv(arrays / "samples.csv")
         for line in unlike_pixel_size(rows, params.image.pixel_size, predictor.size, params.image.mode):
             print(f"warning: {line}", file=sys.stderr)
         values = chosen.model_copy(update=known)
         found, scores = [], {}
         if any(row["subset"] == "test" for row in read_csv(split)):
-            found.append(score(predict("test", out), truth, chosen, **chance))
+            found.append(score(predict("test", out, values), truth, values, **chance))
         if not is_empty_zip(external):
             found.append(evaluate_archive(predictor, values, external, out / "external", data=params.data, **chance))
             if seen := seen_before(arrays, split, out / "external" / "arrays"):

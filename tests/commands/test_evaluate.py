@@ -131,10 +131,11 @@ def test_an_archive_is_seen_as_the_model_was_trained_unless_another_channel_is_a
     assert float(second) > float(first) + 0.1
 
 
-def test_an_image_whose_size_of_pixels_cannot_be_is_named_and_may_be_left_out(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("scale", ["resize", "tiles"])
+def test_an_image_whose_size_of_pixels_cannot_be_is_named_and_may_be_left_out(tmp_path, capsys, monkeypatch, scale):
     monkeypatch.setattr(scoring, "draw_run", draw)
     MODEL.save(tmp_path / "m.keras")
-    write_json(tmp_path / "m.json", {"pixel_size": 0.5})
+    write_json(tmp_path / "m.json", {"pixel_size": 0.5, "scale": scale})
     write_archive(tmp_path / "a.zip", make_tiles(SLIDES[:1]))
     (tile,) = make_tiles(SLIDES[:1])
     printed = BytesIO()

@@ -92,7 +92,10 @@ def test_where_the_model_sees_images_at_their_own_size_the_separation_is_in_thei
     labels = np.kron(two_disks(9, 30), np.ones((2, 2), int))
     probability = (labels > 0).astype(np.float32)
     probability[2:4, 2:26] = 1  # 48 pixels, 12 of the arrays
-    assert best_separation(seen_at_own_size(tmp_path, labels, probability, 2), 0.5) == Separation(2.0, 64)
+    seen = seen_at_own_size(tmp_path, labels, probability, 2)
+    assert best_separation(seen, 0.5) == Separation(2.0, 64)
+    zoomed = replace(seen, natives=seen.natives._replace(zooms=[0.5]))
+    assert best_separation(zoomed, 0.5) == Separation(1.0, 16)  # in what the model sees
 
 
 def test_objects_that_the_arrays_are_too_small_for_are_separated_too(tmp_path):

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from brightness import brightness_model, write_samples
+from spots import spots, tiny_model
 from values import PARAMS, params, small_unet
 
 from unetseg.cli import main
+from unetseg.dataset.arrays import write_arrays
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.evaluation.evaluation import trained_sizes
@@ -127,6 +129,40 @@ def test_where_the_model_was_trained_on_tiles_each_image_is_predicted_and_scored
         shrunk = cv2.resize(found.labels, (16, 16), interpolation=cv2.INTER_NEAREST_EXACT)
         assert int(row["objects_predicted"]) == found.labels.max()
         np.testing.assert_array_equal(drawn[place], shrunk)
+
+
+@pytest.mark.parametrize("pixel_size", [0.0, 0.5])
+def test_images_of_other_sizes_or_pixels_than_those_trained_on_are_scored_at_the_zoom_of_predict(paths, pixel_size):
+    tiny_model(16).save(paths["model"])
+    native = cv2.resize(spots(40, 50), (400, 320), interpolation=cv2.INTER_NEAREST)
+    for kind, pixels in (("images", native), ("masks", (native[..., 0] > 128).astype(np.uint8) * 255)):
+        cv2.imwrite(str(paths["arrays"].with_name("samples") / "s0" / kind / "1.png"), pixels)
+    shutil.rmtree(paths["arrays"])
+    write_arrays(paths["arrays"].with_name("samples"), paths["arrays"], size=16, skip_bad=False, tiles=True)
+    samples = paths["arrays"] / "samples.csv"
+    rows = [row | {"pixel_size": "0.25" if row["id"] in ("s2", "s3") else ""} for row in read_csv(samples)]
+    write_csv(samples, rows, list(rows[0]))
+    STAGE["main"](params(image={"mode": "tiles", "pixel_size": pixel_size}, evaluate=NONE), **paths)
+    model, zooms = load_model(paths["model"]), {}
+    for row in read_csv(paths["per_image"]):
+        sample = read_sample(paths["arrays"].with_name("samples") / row["id"])
+        size = 0.25 if pixel_size and row["id"] == "s3" else None
+        found = predict(sample.image, model, pixel_size=size)
+        assert float(row["dice_native"]) == float(dice(count(sample.labels > 0, found.mask)))
+        assert float(row["estimated_dice"]) == found.estimated_dice
+        assert int(row["objects_predicted"]) == found.labels.max()
+        zooms[row["id"]] = found.zoom
+    assert zooms["s0"] < 1
+    assert zooms["s3"] == (0.5 if pixel_size else 1)
+
+
+def test_a_size_of_pixels_that_predict_would_refuse_is_told_with_the_image(paths):
+    tiny_model(16).save(paths["model"])
+    samples = paths["arrays"] / "samples.csv"
+    rows = [row | {"pixel_size": 84.7, "image": f"{row['id']}/images/1.png"} for row in read_csv(samples)]
+    write_csv(samples, rows, list(rows[0]))
+    with pytest.raises(InputError, match=r"^s2/images/1\.png: its pixels are 84\.7 µm, those of the model 0\.5: a"):
+        STAGE["main"](params(image={"mode": "tiles", "pixel_size": 0.5}, evaluate=NONE), **paths)
 
 
 def test_the_sizes_that_a_model_knows_are_those_it_was_trained_on(paths):

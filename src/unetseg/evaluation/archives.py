@@ -11,10 +11,10 @@ from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import growing, write_arrays
 from unetseg.dataset.groups import Rows, read_groups
 from unetseg.dataset.layout import GROUPS
-from unetseg.dataset.problems import ANOTHER, attempt, of_archive
+from unetseg.dataset.problems import ANOTHER, of_archive
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
-from unetseg.evaluation.evaluation import Evaluation, pixel_of, predict_subset, score
+from unetseg.evaluation.evaluation import Evaluation, predict_subset, score, wrong_pixels
 from unetseg.files import read_csv, write_csv
 from unetseg.images.fingerprint import FINGERPRINT
 from unetseg.prediction.predictor import Predictor
@@ -68,9 +68,9 @@ def evaluate_archive(
     for line in of_archive(archive, samples, findings.first_lines()):
         print(line, file=sys.stderr)
     zooming = Zooming(tuning.settings(), tuning)
-    wrong = _wrong_pixels(arrays, predictor.size, zooming)
+    wrong = wrong_pixels(known := read_csv(arrays / "samples.csv"), predictor.size, zooming)
     lines = [f"{archive}: {name}: {line}" for name, line in wrong.items()]
-    if wrong and (data.on_bad_sample == "error" or len(wrong) == len(read_csv(arrays / "samples.csv"))):
+    if wrong and (data.on_bad_sample == "error" or len(wrong) == len(known)):
         raise InputError(*lines)
     for line in lines:
         print(f"left out: {line}", file=sys.stderr)
@@ -111,14 +111,6 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
     pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
     trained = {(arrays, name) for name in used}
     return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})
-
-
-def _wrong_pixels(arrays: Path, size: int, zooming: Zooming) -> dict[str, str]:
-    """Find the images whose files state a size of pixels that cannot be, and what is wrong with each."""
-    rows = read_csv(arrays / "samples.csv")
-    sides = ((int(row["height"]), int(row["width"]), pixel_of(row)) for row in rows)
-    problems = [attempt(zooming.fits, size, *each)[1] for each in sides]
-    return {row["id"]: line for row, lines in zip(rows, problems, strict=True) for line in lines}
 
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from unetseg.dataset.arrays import growing
+from unetseg.dataset.problems import attempt
 from unetseg.dataset.subsets import Truth, subset_rows
 from unetseg.dataset.tiles import whole
 from unetseg.errors import InputError
@@ -28,7 +29,7 @@ from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import stability, steadiness
-from unetseg.prediction.settings import Trained, Tuning
+from unetseg.prediction.settings import Settings, Trained, Tuning
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 from unetseg.progress import progress
 
@@ -77,8 +78,14 @@ def predict_subset(
         natives: a folder to make; with it each sample is predicted at its own size, and that probability is kept there
             as <index>.npy and resized for `out`.
         zooming: with it each sample is predicted as `unetseg predict` would; needs `natives`.
+
+    Raises:
+        InputError: with a line for each sample whose pixels have a size that cannot be.
     """
     rows = subset_rows(arrays / "samples.csv", split, name)
+    if zooming and (wrong := wrong_pixels(rows, predictor.size, zooming)):
+        lines = [f"{row['image']}: {wrong[row['id']]}" for row in rows if row["id"] in wrong]
+        raise InputError(*lines, "with image.pixel_size: 0, what files say of their pixels does not count")
     images, masks, labels = (np.load(arrays / f"{each}.npy", mmap_mode="r") for each in ("images", "masks", "labels"))
     if natives:
         predicted = _predict_natives(predictor, zooming, arrays, rows, natives, masks.shape[1])
@@ -115,6 +122,13 @@ def _predict_natives(
 def pixel_of(row: Mapping[str, str]) -> tuple[float, float] | None:
     """Read from a row of samples.csv the height and width of the image's pixels in µm; None if they are not known."""
     return (float(row["pixel_size"]),) * 2 if row["pixel_size"] else None
+
+
+def wrong_pixels(rows: Sequence[Mapping[str, str]], size: int, zooming: Zooming) -> dict[str, str]:
+    """Find the images whose files state a size of pixels that cannot be, and what is wrong with each."""
+    sides = ((int(row["height"]), int(row["width"]), pixel_of(row)) for row in rows)
+    problems = [attempt(zooming.fits, size, *each)[1] for each in sides]
+    return {row["id"]: line for row, lines in zip(rows, problems, strict=True) for line in lines}
 
 
 def trained_sizes(samples: Path, split: Path, predictor: Predictor) -> dict[str, Any]:
@@ -208,8 +222,9 @@ def best_separation(subset: PredictedSubset, threshold: float) -> Separation:
 
 def _score_separations(image: PredictedImage, threshold: float, tried: Sequence[Separation]) -> list[float]:
     """Compute the mean average precision of each separation, with one watershed per depth."""
-    seen, parted = image.seen, cache(lambda depth: separated_objects(seen, threshold, depth, min_size=1))
-    found = (without_small(parted(depth), size) for depth, size in tried)
+    seen, zoom = image.seen, image.zoom
+    parted = cache(lambda depth: separated_objects(seen, threshold, depth / zoom, min_size=1))
+    found = (without_small(parted(depth), Settings(min_size=size).smallest(zoom)) for depth, size in tried)
     return [mean_average_precision(match(image.labels, labels)) for labels in found]
 
 

@@ -33,7 +33,7 @@ class Zooming:
         """Tell whether an image is fitted to the model's size; for others `decide` finds a zoom. `pixel` is in µm."""
         if self.settings.zoom or self.settings.scale != "auto":
             return not self.settings.zoom and self.settings.scale == "resize"
-        return self.tuning.scale == "resize" and not self._by_pixel(pixel) and self._is_usual(size, height, width)
+        return not self._by_pixel(pixel) and self.tuning.scale == "resize" and self._is_usual(size, height, width)
 
     def decide(self, predictor: Predictor, image: Readable) -> float:
         """Choose the zoom of an image that is predicted in tiles: the factor by which it is enlarged."""
