@@ -8,13 +8,13 @@ from unetseg.report.entries import Case
 GREY, ORANGE, BLUE, WHITE = [196, 196, 196], [230, 159, 0], [0, 114, 178], [255, 255, 255]
 
 
-def case(name="a", dice=0.5):
+def case(name="a", dice=0.5, true=1, predicted=1):
     labels = np.zeros((8, 8), np.uint16)
     labels[2:5, 2:5] = 7
     objects = np.zeros((8, 8), np.int32)
     objects[3:6, 2:5] = 1
     image = np.random.default_rng(0).integers(0, 60, (8, 8, 3), np.uint8)
-    return Case(name, dice, image, labels, objects > 0, objects.astype(np.uint16))
+    return Case(name, dice, true, predicted, image, labels, objects > 0, objects.astype(np.uint16))
 
 
 def titles(figure):
@@ -64,6 +64,13 @@ def test_pictures_that_do_not_fill_their_grid_leave_it_empty():
 
     assert [title for title in titles(worst) if title] == ["0.500  a", "0.500  b", "0.500  c", "0.500  d"]
     assert titles(outlines) == ["a: Dice 0.500, 1 true, 1 predicted objects"]
+
+
+def test_outlines_state_the_objects_that_were_scored_also_those_that_vanish_at_the_models_size():
+    figure = Figure()
+    panels.draw_outlines(figure, [case(true=90, predicted=99)])
+
+    assert titles(figure)[0] == "a: Dice 0.500, 90 true, 99 predicted objects"
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 12, 100])

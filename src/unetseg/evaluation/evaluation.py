@@ -231,8 +231,9 @@ def _score_separations(image: PredictedImage, threshold: float, tried: Sequence[
 def score(subset: PredictedSubset, truth: Truth, tuning: Tuning, *, bootstrap: int, seed: int) -> Evaluation:
     """Score a subset of at least one image with what was chosen before.
 
-    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals. The
-    objects that were scored are kept beside the probabilities, as objects.npy, uint16 (subset, size, size).
+    `truth` holds the masks at their own size; `bootstrap` resamples over groups give the 95 % intervals. To
+    draw them, the objects that were scored are kept at the arrays' size, where small ones may vanish, beside the
+    probabilities as objects.npy, uint16 (subset, size, size).
     """
 
     def score_one(image: PredictedImage) -> ImageScore:

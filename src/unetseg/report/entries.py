@@ -69,10 +69,15 @@ def scored_entries(
 
 @dataclass(frozen=True)
 class Case:
-    """A test image with its objects and its prediction, at the model's size."""
+    """A test image with its objects and its prediction, at the model's size.
+
+    `true` and `predicted` count the objects as in metrics/per_image.csv; at the model's size some may have vanished.
+    """
 
     id: str
     dice: float
+    true: int
+    predicted: int
     image: UInt8[np.ndarray, "size size 3"]
     labels: UInt16[np.ndarray, "size size"]
     mask: Bool[np.ndarray, "size size"]
@@ -80,12 +85,13 @@ class Case:
 
 
 def read_cases(arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]], *, threshold: float) -> list[Case]:
-    """Read some test images for display, with the objects that were scored."""
+    """Read some test images for display, with the objects that were scored, brought to the model's size."""
     labels, objects = (np.load(path, mmap_mode="r") for path in (arrays / "labels.npy", predictions / "objects.npy"))
     cases = []
     for row, index, place, image, probability in _predicted(arrays, predictions, rows):
         mask, true, found = probability >= np.float32(threshold), np.array(labels[index]), np.array(objects[place])
-        cases.append(Case(row["id"], float(row["dice"]), image, true, mask, found))
+        counts = int(row["objects"]), int(row["objects_predicted"])
+        cases.append(Case(row["id"], float(row["dice"]), *counts, image, true, mask, found))
     return cases
 
 

@@ -99,7 +99,7 @@ def draw_worst(figure: Figure, cases: Sequence[Case]) -> None:
 def draw_outlines(figure: Figure, cases: Sequence[Case]) -> None:
     """Draw the outlines of the true and the predicted objects on each image, two per row."""
     for (axes,), case in zip(_grid(figure, cases, 1, across=2, inches=3.8), cases, strict=True):
-        counts = f"{np.count_nonzero(np.unique(case.labels))} true, {case.objects.max()} predicted objects"
+        counts = f"{case.true} true, {case.predicted} predicted objects"
         _show(axes, outlined(case), f"{shortened(case.id, 18)}: Dice {case.dice:.3f}, {counts}")
     _explain(figure, "Outlines of objects, from the lowest Dice to the highest", OUTLINES)
 
