@@ -38,4 +38,7 @@ def run(options: argparse.Namespace) -> None:
     images = np.stack([fit(image, model.input_shape[1]) for image in seen])
     wanted = {"to": options.to, "precision": options.precision, "allow_loss": options.allow_loss}
     difference, dice = export_model(model, options.out, **wanted, images=images)
-    print(f"{options.out}: largest difference {difference:.1e}, Dice against Keras' masks {dice:.5f}")
+    masks = "nothing found in --images to compare masks on"
+    if dice is not None:
+        masks = f"Dice against Keras' masks {dice:.5f}"
+    print(f"{options.out}: largest difference {difference:.1e}, {masks}")

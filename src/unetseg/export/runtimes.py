@@ -41,7 +41,7 @@ def export_model(
     precision: str,
     images: UInt8[np.ndarray, "n size size 3"],
     allow_loss: bool = False,
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Export a model and compare the predictions of the other runtime with those of Keras.
 
     Args:
@@ -53,7 +53,8 @@ def export_model(
         allow_loss: whether to keep an export whose masks differ more than `LEAST_DICE` allows.
 
     Returns:
-        The largest difference in probability, and the mean Dice of the export's masks against those of Keras.
+        The largest difference in probability, and the mean Dice of the export's masks against those of Keras, over
+        the images in which either finds anything; None if there are none.
 
     Raises:
         InputError: if a package is missing, the suffix is another, the runtime has no such precision or cannot take
@@ -85,7 +86,7 @@ def export_model(
             raise InputError(f"{out}: {lost}; give more --images, or --allow-loss to keep it")
         if precision == "float32" and not difference <= TOLERANCE:
             raise InputError(f"{out}: its probabilities differ by {difference:.1e} from Keras', over {TOLERANCE:.0e}")
-    return difference, 1.0 if dice is None else dice
+    return difference, dice
 
 
 def _check_wanted(to: str, out: Path, precision: str, images: UInt8[np.ndarray, "n size size 3"]) -> None:

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+from spots import MODEL, spots
+
+from unetseg.cli import main
+from unetseg.export.runtimes import EXPORTS
+from unetseg.model import keras
+
+
+def test_a_dice_of_masks_is_told_only_where_something_was_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    MODEL.save("m.keras")
+    cv2.imwrite("spots.png", spots(40, 50))
+    cv2.imwrite("empty.png", np.random.default_rng(0).integers(0, 20, (40, 50), np.uint8))
+    monkeypatch.setattr(keras.Model, "export", lambda _, path, **__: Path(path).mkdir())
+    monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(runtime=lambda _: MODEL.predict_on_batch))
+    for image in ("spots", "empty"):
+        main(["export", "m.keras", "--to", "savedmodel", "--out", image, "--images", f"{image}.png"])
+    assert capsys.readouterr().out.splitlines() == [
+        "spots: largest difference 0.0e+00, Dice against Keras' masks 1.00000",
+        "empty: largest difference 0.0e+00, nothing found in --images to compare masks on",
+    ]
