@@ -65,7 +65,7 @@ def test_all_of_several_copies_are_paired():
 
 @pytest.mark.parametrize("grain", [1, 2])
 def test_copies_are_those_of_comparing_every_two_in_eight_orientations(grain, monkeypatch):
-    monkeypatch.setattr(relatives, "BLOCK", 1)  # or others of a block are compared along with one that may be a copy
+    monkeypatch.setattr(relatives, "NARROW", 1)  # or others of a block are compared along with one that may be a copy
     random = np.random.default_rng(0)
     thumbnails = np.kron(random.normal(size=(40, 24 // grain, 24 // grain)), np.ones((1, grain, grain)))
     for number in range(1, 40, 2):  # half of them are the one before, turned, under noise that leaves 0.7 to 0.9 of it

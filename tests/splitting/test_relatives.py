@@ -54,7 +54,8 @@ def test_blocks_of_images_that_are_compared_at_a_time_change_nothing(paths, tmp_
         image = cv2.imread(str(paths[source]))
         cv2.imwrite(str(paths[name]), image if name == "copy" else np.rot90(image)[::-1])
     whole = find(paths)
-    monkeypatch.setattr(relatives, "BLOCK", 5)
+    for name, size in {"BLOCK": 5, "WIDE": 6, "NARROW": 4, "FEW": 1}.items():
+        monkeypatch.setattr(relatives, name, size)
     assert find(paths) == whole
     assert whole.duplicates == [("01", "copy"), ("12", "flipped")]
     assert {tuple(sorted(pair)) for pair in whole.neighbours} >= PAIRS

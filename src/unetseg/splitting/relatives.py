@@ -26,6 +26,8 @@ ALIKE = 0.8  # correlation from which two thumbnails may be of copies
 SAME = 1 / 3  # correlation from which details are of copies, see `unetseg.images.fingerprint.FINE`
 ROUNDED = 1e-3  # more than a correlation in single precision is wrong by
 BLOCK = 500  # images of which each is compared with each of another block at a time, so that memory stays small
+WIDE, NARROW = 2000, 300  # the same of thumbnails, of which a part of the many is compared at a time: it fits a cache
+FEW = 50  # pairs of details that are compared at a time
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _nearest(ends: _Borders, starts: _Borders) -> Int[np.ndarray, "2 2 n 2"]:
         if apart**2 > max(least[:, 0, these, 1].max(), least[:, 1, those, 1].max()):
             return
         even, odd = (
-            first @ (-2 * second.T)
+            first @ -second.T
             for first, second in zip(_even_and_odd(ends[these]), _even_and_odd(starts[those]), strict=True)
         )
         even += np.square(end)[:, None]
@@ -220,13 +222,14 @@ def _nearest(ends: _Borders, starts: _Borders) -> Int[np.ndarray, "2 2 n 2"]:
 def _even_and_odd(
     values: Float32[np.ndarray, "n length"],
 ) -> tuple[Float[np.ndarray, "n even"], Float[np.ndarray, "n odd"]]:
-    """Split each into what stays and what changes its sign when it is mirrored; half of each says all.
+    """Split √2 times each into what stays and what changes its sign when it is mirrored; half of each says all.
 
     In double precision: squares of distances are differences of large numbers.
     """
-    first, middle, last = np.split(values.astype(np.float64), [values.shape[1] // 2, -(-values.shape[1] // 2)], axis=1)
-    last = last[:, ::-1]
-    return np.hstack([(first + last) / 2**0.5, middle]), (first - last) / 2**0.5
+    half, odd = divmod(values.shape[1], 2)
+    first, last = values[:, :half].astype(np.float64), values[:, half + odd :][:, ::-1]
+    middle = [2**0.5 * values[:, half, None]] * odd
+    return np.hstack([first + last, *middle]), first - last
 
 
 def _keep_two(
@@ -251,9 +254,9 @@ def _single_threaded_products() -> threadpool_limits:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def _blocks(count: int) -> list[slice]:
+def _blocks(count: int, size: int = 0) -> list[slice]:
     """Cut so many images into blocks."""
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+    return [slice(start, start + (size or BLOCK)) for start in range(0, count, size or BLOCK)]
 
 
 def find_duplicates(fingerprints: Shaped[np.ndarray, " n"]) -> dict[tuple[int, int], bool]:
@@ -267,7 +270,7 @@ def find_duplicates(fingerprints: Shaped[np.ndarray, " n"]) -> dict[tuple[int, i
     """
     pairs = _alike(fingerprints["thumbnail"])
     copies: dict[tuple[int, int], bool] = {}
-    for part in _blocks(len(pairs)):
+    for part in _blocks(len(pairs), FEW):
         first, second = (fingerprints["details"][places] for places in np.transpose(pairs[part]))
         correlations = _turned_correlations(first, second)
         for place in np.flatnonzero(correlations.max(axis=0) >= SAME):
@@ -294,9 +297,9 @@ def _alike(thumbnails: Float32[np.ndarray, "n 24 24"]) -> list[tuple[int, int]]:
     """
     pairs = []
     with _single_threaded_products():
-        for those in _blocks(len(thumbnails)):
+        for those in _blocks(len(thumbnails), WIDE):
             find = partial(_alike_between, others=thumbnails[those], bounds=_bounds(thumbnails[those]))
-            blocks = _blocks(min(those.stop, len(thumbnails)))
+            blocks = _blocks(min(those.stop, len(thumbnails)), NARROW)
             found = in_parallel(find, [thumbnails[these] for these in blocks])
             for these, places in zip(blocks, found, strict=True):
                 shifted = np.add(places, (these.start, those.start)).tolist()
@@ -311,12 +314,13 @@ def _alike_between(
 ) -> Int[np.ndarray, "found 2"]:
     """Find the places of those that are alike; `bounds` are those of `others`."""
     coarse, _ = _bounds(thumbnails)
-    possible = _most_alike(coarse, bounds) >= ALIKE - ROUNDED
+    parts = ([each[:, part] for each in bounds] for part in _blocks(len(others), NARROW))
+    possible = np.hstack([_most_alike(coarse, each) >= ALIKE - ROUNDED for each in parts])
     rows, columns = (np.flatnonzero(possible.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return np.empty((0, 2), np.int64)
-    parts = [_parts(each) for each in _upright_and_transposed(others[columns])]
-    found = np.argwhere(_most_alike(_parts(thumbnails[rows]), parts) >= ALIKE)
+    orientations = [_parts(each) for each in _upright_and_transposed(others[columns])]
+    found = np.argwhere(_most_alike(_parts(thumbnails[rows]), orientations) >= ALIKE)
     return np.stack([rows[found[:, 0]], columns[found[:, 1]]], axis=1)
 
 
