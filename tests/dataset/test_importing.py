@@ -168,6 +168,14 @@ def test_a_channel_that_is_imported_alone_is_found_by_what_it_was_chosen_by(chan
         read_sample(Path("samples/a"), "Actin")
 
 
+def test_blank_images_of_two_sources_are_both_taken():
+    for name in ("old/a", "new/b"):
+        png(Path(f"{name}.png"), np.zeros_like(IMAGE))
+        png(Path(f"{name}_mask.png"), np.zeros_like(MASK))
+    names, _, summary = imported("old", "new")
+    assert (names, summary.problems) == (["a", "b"], [])
+
+
 def test_an_image_that_an_earlier_source_holds_under_another_name_is_a_problem_however_its_file_holds_it():
     deep = IMAGE.astype(np.uint16) * 9
     for name, image in {"old/g": deep, "old/twice": IMAGE, "old/again": IMAGE, "new/A/h": MASK}.items():

@@ -206,7 +206,9 @@ class _Import:
     def _twin(self, name: str, sample: Packed, source: Path) -> str:
         """Tell of an image of an earlier source that has the pixels of this one under another name."""
         first, other = self.pixels.setdefault(sample.pixels, (name, source))
-        return "" if other == source else f"{source}: {name!r} has the pixels of {first!r} of {other}; keep one of them"
+        if other == source or not sample.pixels:
+            return ""
+        return f"{source}: {name!r} has the pixels of {first!r} of {other}; keep one of them"
 
     def _add_rows(self, path: Path, taken: Collection[str], named: Callable[[str], str | None]) -> list[str]:
         """Take over a table's rows of the images that were taken from its source; tell which cannot be used.

@@ -76,7 +76,9 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
 
 
 def _hash(stored: Stored) -> str:
-    """Hash an image's values and shape, however its file holds them."""
+    """Hash an image's values and shape, however its file holds them; empty for one value, as in any blank image."""
+    if stored.pixels.min() == stored.pixels.max():
+        return ""
     values = stored.pixels.astype(stored.pixels.dtype.newbyteorder("="), copy=False)
     return sha256(f"{values.dtype} {values.shape}".encode() + values.tobytes()).hexdigest()
 
