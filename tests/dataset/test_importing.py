@@ -538,14 +538,15 @@ def test_where_no_image_of_a_prediction_was_changed_that_is_said_and_files_of_ot
 
 
 @pytest.mark.parametrize("options", [{}, {"only_changed": True}])
-def test_files_of_objects_that_were_edited_and_are_not_read_are_named(options):
+@pytest.mark.parametrize("noted", ["files", "earlier"])  # of the last run, and of one before it
+def test_files_of_objects_that_were_edited_and_are_not_read_are_named(options, noted):
     png(Path("in/a.png"), IMAGE)
     predicted(Path("out"), Path("in/a.png"))
     png(Path("out/a.png"), MASK * 0)
     Path("out/a.ome.zarr").mkdir()
     Path("out/a.ome.zarr/.zattrs").write_text("{}")
     seal = json.loads(Path("out/.unetseg/a.json").read_text())
-    seal["files"]["zarr"] = hash_all(Path("out/a.ome.zarr"))
+    seal.setdefault(noted, {})["zarr"] = hash_all(Path("out/a.ome.zarr"))
     Path("out/.unetseg/a.json").write_text(json.dumps(seal))
     assert imported("out", **options)[2].warnings == []
     for name in ("rle.csv", "coco.json", "a.ome.zarr/.zattrs"):
@@ -556,6 +557,15 @@ def test_files_of_objects_that_were_edited_and_are_not_read_are_named(options):
         f"out/coco.json: {told}; copy it to the folder of the images, and import it there",
         f"out/rle.csv: {told}; copy it to the folder of the images, and import it there",
     ]
+
+
+def test_tables_of_which_no_run_noted_a_hash_are_not_taken_for_edited():
+    png(Path("in/a.png"), IMAGE)
+    predicted(Path("out"), Path("in/a.png"))
+    run = json.loads(Path("out/predict.json").read_text())
+    del run["tables"]
+    Path("out/predict.json").write_text(json.dumps(run))
+    assert imported("out")[2].warnings == []
 
 
 def test_results_among_the_images_are_told_from_them():

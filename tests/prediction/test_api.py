@@ -147,6 +147,8 @@ def test_a_model_of_one_channel_takes_that_alone_and_never_a_mix(tmp_path, chann
             predict([mixed], model)
     with pytest.raises(InputError, match=rf"; pass channel {channel!r} alone"):
         predict(image[..., :2], model)
+    with pytest.raises(InputError, match="has 1 values that are NaN"):
+        predict(np.where(np.arange(600).reshape(20, 30) == 7, np.nan, 1.0), model)
     alone = predict(image[..., 1], model).probability
     cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
     assert np.array_equal(predict(read_image(tmp_path / "a.png", channel=1), model).probability, alone)

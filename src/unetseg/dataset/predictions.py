@@ -61,10 +61,13 @@ def find_predictions(folder: Path, kinds: Kinds, only_changed: bool = False) -> 
         item, problems = attempt(_find, listing, image, content.get("write", []), only_changed, found)
         found.items += [item] if item else []
         found.problems += problems
-    written = content.get("tables")  # earlier versions noted none
-    for name in (FORMATS[kind].name for kind in TABLE_READERS):
-        known = written.get(name) if isinstance(written, dict) else None
-        _tell_unread(found, folder / name, known, "copy it to the folder of the images, and import it there")
+    written, begun = content.get("tables"), folder / ".unetseg" / ".tables"
+    if isinstance(written, dict):  # earlier versions noted none
+        names = {FORMATS[kind].name for kind in TABLE_READERS}
+        earlier = {*load_json(begun).get("begun", ())} - written.keys() if begun.is_file() else set()
+        for name in sorted(names - earlier):  # predict names those of earlier runs
+            rule = "copy it to the folder of the images, and import it there"
+            _tell_unread(found, folder / name, written.get(name), rule)
     _tell_unknown(found, folder, kinds, [image for image in images if isinstance(image, dict)])
     return found
 
@@ -95,9 +98,11 @@ def _find(listing: Path, image: Any, kinds: Any, only_changed: bool, found: Foun
         seal = folder / ".unetseg" / f"{name}.json"
         noted = load_json(seal) if seal.is_file() else None
         there, changed, gone = _files(folder, name, kinds, only_changed, noted)
-        if noted and "zarr" in noted["files"]:
+        if noted:
+            known = {**noted.get("earlier", {}), **noted["files"]}
             rule = f"save its labels as {name}.labels.tif in a folder that is predicted with --write labels"
-            _tell_unread(found, folder / f"{name}{FORMATS['zarr'].name}", noted["files"]["zarr"], rule)
+            if "zarr" in known:
+                _tell_unread(found, folder / f"{name}{FORMATS['zarr'].name}", known["zarr"], rule)
         if gone and not changed:
             rule = "was written and is gone; predict again to have it back, or for an image without objects save"
             empty = "an empty GeoJSON, written with --write geojson, or a label image of zeros, with --write labels"

@@ -220,7 +220,8 @@ def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]
         if pixels.shape[2] == 4:
             check_alpha(pixels[..., -1], pixels[0, 0, -1])
             pixels = pixels[..., :-1]
-        if channel != "all" and (pixels != pixels[..., :1]).any():
+        alike = np.array_equal(pixels, pixels[..., :1].repeat(pixels.shape[2], 2), equal_nan=pixels.dtype.kind == "f")
+        if channel != "all" and not alike:
             rule = f"the model was trained on channel {channel!r}; pass that alone"
             given = f"as read_image(PATH, channel={channel!r}) gives it"
             raise InputError(f"has {pixels.shape[2]} channels, and {rule}, {given}")
