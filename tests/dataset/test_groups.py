@@ -33,7 +33,7 @@ def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id;group\na;1\n", "ID,Patient\na,1\n"])
 def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
-    columns = "at least one of group, patient, slide, plate, experiment"
+    columns = "at least one of group, patient, slide, plate, experiment, stack"
     header = content.partition("\n")[0]
     needed = f"it needs a header with id and {columns}, then one row per sample; its header is '{header}', and names"
     with pytest.raises(InputError, match=needed):

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import os
 import zipfile
@@ -14,6 +16,7 @@ from unetseg.dataset.importing import import_archive
 from unetseg.dataset.samples import read_sample
 from unetseg.errors import InputError
 from unetseg.files import hash_all, sha256
+from unetseg.splitting.groups import joined
 
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 MASK = (IMAGE > 9) * np.uint8(255)
@@ -481,20 +484,23 @@ def predicted_planes(out, *stacks):
 def test_planes_of_one_file_in_predictions_are_one_group_and_other_images_in_none():
     predicted_planes(Path("out"), "s", "t")
     _, groups, summary = imported("out")
-    assert groups == "id,group\none,\ns.ome_0000,s\ns.ome_0001,s\nt.ome_0000,t\nt.ome_0001,t\n"
-    told = "4 planes of 2 files, those of one file in one group in groups.csv"
+    assert groups == "id,stack\none,\ns.ome_0000,s\ns.ome_0001,s\nt.ome_0000,t\nt.ome_0001,t\n"
+    told = "4 planes of 2 files, those of one file in one group"
     assert summary.forms == {"out": f"a folder of unetseg predict; {told}"}
     assert summary.warnings == []
     Path("o.zip").rename("planes.zip")
     assert imported("planes.zip")[1] == groups
 
 
-def test_planes_of_one_file_are_in_the_group_that_a_table_gives_any_of_them():
+def test_the_file_of_planes_is_noted_beside_what_a_table_says_of_them():
     predicted_planes(Path("out"), "s", "t")
     Path("out/groups.csv").write_text("id,patient,group\ns.ome_0001,p1,g7\nt.ome_0000,p1,\n")
-    _, groups, summary = imported("out")
-    rows = ["id,patient,group", "one,,", "s.ome_0000,,g7", "s.ome_0001,p1,g7", "t.ome_0000,p1,t", "t.ome_0001,,t"]
-    assert sorted(groups.splitlines()[1:]) == rows[1:]
+    _, _, summary = imported("out")
+    with zipfile.ZipFile("o.zip") as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("groups.csv").decode())))
+    assert [row["stack"] for row in rows] == ["", "s", "s", "t", "t"]
+    assert [row["patient"] for row in rows] == ["", "", "p1", "p1", ""]
+    assert joined(rows, [row["id"] for row in rows]) == {"one": "one"} | {row["id"]: "s.ome_0000" for row in rows[1:]}
     assert summary.warnings == ["1 of 5 images have no row in groups.csv, such as one"]
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetseg.splitting.groups import connected, joined
+from unetseg.splitting.groups import connected, joined, names_groups
 
 
 def test_a_group_is_all_that_a_chain_of_pairs_connects():
@@ -39,3 +39,10 @@ def test_samples_that_the_table_puts_in_no_group_are_grouped_by_pairs():
 def test_case_tells_no_groups_apart_and_rows_of_unused_samples_are_passed_over():
     rows = [{"id": "a", "group": "Plate 1"}, {"id": "bad", "group": "x"}, {"id": "b", "group": "plate 1"}]
     assert joined(rows, ["a", "b"]) == {"a": "a", "b": "a"}
+
+
+def test_planes_of_one_file_belong_together_and_with_what_is_found_beside_them():
+    rows = [{"id": name, "stack": stack, "group": ""} for name, stack in zip("abcd", "sstt", strict=True)]
+    assert joined(rows, "abcde", [("b", "e")]) == {"a": "a", "b": "a", "c": "c", "d": "c", "e": "a"}
+    assert joined(rows, "abcde", [("a", "c")])["d"] == "a"
+    assert not names_groups(rows)

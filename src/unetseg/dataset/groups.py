@@ -11,7 +11,8 @@ from unetseg.errors import InputError
 from unetseg.files import read_csv, read_text
 
 COLUMNS = ("group", "patient", "slide", "plate")  # samples that share a value in one of them belong together
-ALL_COLUMNS = (*COLUMNS, "experiment")
+STACK = "stack"  # the file of planes, noted by `unetseg import`: they, and what is found beside them, belong together
+ALL_COLUMNS = (*COLUMNS, "experiment", STACK)
 
 Rows = list[dict[str, str]]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unetseg.annotations.regions import TOLD
 from unetseg.dataset.forms import find_items
-from unetseg.dataset.groups import ALL_COLUMNS, read_rows
+from unetseg.dataset.groups import ALL_COLUMNS, STACK, read_rows
 from unetseg.dataset.items import FoundItems, Item
 from unetseg.dataset.layout import GROUPS, SOURCES, id_faults, nfc
 from unetseg.dataset.members import name_faults
@@ -240,23 +240,13 @@ class _Import:
         return list(problems.values())
 
     def _group_planes(self, items: Sequence[Item]) -> str:
-        """Put the planes of one file into one group, where no table has put them into any; say so if there are such.
-
-        The file's group is that which a table gives another of its planes, else one of its own. Beside them, an image
-        that is its file's only one is named as being in no group, unless a table speaks of the same source.
-        """
+        """Note of which file each plane is: they belong together; say so if there are such."""
         rows, planes = self.tables[GROUPS], [item for item in items if item.stack]
-        told = any(item.name in rows for item in items)
-        given = {item.stack: group for item in planes if (group := rows.get(item.name, {}).get("group"))}
-        bare = [item for item in planes if not rows.get(item.name, {}).get("group")]
-        for item in bare:
-            rows[item.name] = {**rows.get(item.name, {}), "group": given.get(item.stack, item.stack)}
-        if not bare:
-            return ""
-        for item in [] if told else items:
-            rows.setdefault(item.name, {"group": ""})
-        files = len({item.stack for item in bare})
-        return f"{len(bare)} planes of {files} files, those of one file in one group in {GROUPS}"
+        told = any(item.name in rows for item in items)  # else a table would be said to lack the other images
+        for item in planes if told or not planes else items:
+            rows.setdefault(item.name, {})[STACK] = item.stack
+        files = len({item.stack for item in planes})
+        return f"{len(planes)} planes of {files} files, those of one file in one group" if planes else ""
 
 
 def _named(line: str, root: Path, source: Path) -> str:

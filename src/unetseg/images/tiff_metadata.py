@@ -50,10 +50,10 @@ def channel_names(tiff: tifffile.TiffFile, series: int, channels: int) -> list[s
     names: list[str] = []
     if tiff.ome_metadata and (image := _image(tiff.ome_metadata, series)) is not None:
         names = [each.get("Name", "") for each in image.iter() if each.tag.endswith("}Channel")]
-    elif tiff.imagej_metadata:
+    elif tiff.imagej_metadata and channels > 1:  # of one channel, labels are of slices: numbers, or a DICOM header
         names = [str(each) for each in tiff.imagej_metadata.get("Labels") or []][:channels]
-    elif len(tiff.pages) == channels == 1 and (name := tiff.pages.first.tags.valueof(PAGE_NAME)):
-        names = [str(name)]
+    elif len(tiff.pages) == channels == 1 and isinstance(name := tiff.pages.first.tags.valueof(PAGE_NAME), str):
+        names = [name] * (not tiff.is_imagej)
     return names if len(names) == channels else []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from unetseg.dataset.groups import COLUMNS
+from unetseg.dataset.groups import COLUMNS, STACK
 
 TRIES = 50  # orders of the groups to try; the most even choice is kept
 
@@ -26,9 +26,9 @@ def joined(
         The group of each id, named after its first member.
     """
     used, first = set(ids), dict[tuple[str, str], str]()
-    cells = [(row["id"], column, row.get(column, "").casefold()) for row in rows for column in COLUMNS]
+    cells = [(row["id"], column, row.get(column, "").casefold()) for row in rows for column in (*COLUMNS, STACK)]
     named = [(name, (column, value)) for name, column, value in cells if value and name in used]
-    known = {name for name, _ in named}
+    known = {name for name, (column, _) in named if column != STACK}
     found = [pair for pair in pairs if not known.issuperset(pair)]
     return connected(used, [*((name, first.setdefault(key, name)) for name, key in named), *found])
 
