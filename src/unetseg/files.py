@@ -187,9 +187,14 @@ def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[st
         InputError: naming the line from which it cannot be read.
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    shared = functools.lru_cache(maxsize=1024)(unescaped)  # most values stand in many rows
     try:
         return [
-            {name: unescaped(value) for name, value in row.items() if columns is None or name in columns}
+            {
+                name: shared(value) if isinstance(value, str) else value
+                for name, value in row.items()
+                if columns is None or name in columns
+            }
             for row in reader
         ]
     except csv.Error as error:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unetseg.images.fingerprint import fingerprint
+from unetseg.images.fingerprint import FINGERPRINT, LENGTH, SIDES, fingerprint
 from unetseg.images.opening import read_stored
 from unetseg.splitting import relatives
 from unetseg.splitting.relatives import find_relatives
@@ -42,6 +42,19 @@ def test_neighbours_are_found_in_files(paths):
     assert {tuple(sorted(pair)) for pair in found.neighbours} == PAIRS
     assert found.duplicates == []
     assert (found.images_with_neighbour, found.control) == (12, 0)
+
+
+@pytest.mark.parametrize(("count", "apart"), [(2, 2e-4), (60, 2e-4), (60, 0.5)])
+def test_the_nearest_borders_are_found_even_where_single_precision_cannot_tell(count, apart):
+    random = np.random.default_rng(0)
+    images = np.zeros(count + 1, FINGERPRINT)
+    images["pixels"] = LENGTH
+    images["values"] = random.normal(8, 4, (4, LENGTH)) + random.normal(0, apart, (count + 1, 4, LENGTH))
+    rights = images["values"][:, SIDES.index("right")]
+    images["values"][:, SIDES.index("left")] = [*np.roll(rights[:count], 1, axis=0), rights[count]]  # a ring; one alone
+    images["step"][:, SIDES.index("left")] = 5
+    found = find_relatives([f"{number:02d}" for number in range(count + 1)], images)
+    assert set(found.neighbours) == {(f"{number:02d}", f"{(number + 1) % count:02d}") for number in range(count)}
 
 
 def test_the_order_of_the_names_does_not_matter(paths):

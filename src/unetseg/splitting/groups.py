@@ -85,16 +85,31 @@ def _choose(
     leave: int,
     order: Int[np.ndarray, " groups"],
 ) -> Bool[np.ndarray, " groups"]:
-    """Go through the groups in this order: take those that make the choice more even, then those that fix its size."""
-    chosen, have = np.zeros(len(table), np.bool_), np.zeros_like(wanted)
-    left = (table > 0).sum(axis=0)
-    least = np.minimum(leave, left - 1)
+    """Go through the groups in this order: take those that make the choice more even, then those that fix its size.
+
+    A group that is not taken stands for all that have the same numbers of samples, until one is taken.
+    """
+    alike, numbers = (each.tolist() for each in np.unique(table, axis=0, return_inverse=True))
+    counts = [[(kind, count) for kind, count in enumerate(row) if count] for row in alike]
+    left = (table > 0).sum(axis=0).tolist()
+    least = [min(leave, groups - 1) for groups in left]
+    have = [0.0] * len(left)
+    chosen = np.zeros(len(table), np.bool_)
     for columns in (slice(None), slice(-1, None)):
-        for group in order[~chosen[order]]:
-            row, remaining = table[group], left - (table[group] > 0)
-            change = row * (row - 2 * (wanted - have)) / wanted  # of each term of the deviation
-            if change[columns].sum() < 0 and (remaining >= least).all():
-                chosen[group], have, left = True, have + row, remaining
+        refused = set[int]()
+        for group in order.tolist():
+            if chosen[group] or numbers[group] in refused:
+                continue
+            row = counts[numbers[group]]
+            changes = [count * (count - 2 * (wanted[kind] - have[kind])) / wanted[kind] for kind, count in row[columns]]
+            if sum(changes) < 0 and all(left[kind] > least[kind] for kind, _ in row):
+                chosen[group] = True
+                refused.clear()
+                for kind, count in row:
+                    have[kind] += count
+                    left[kind] -= 1
+            else:
+                refused.add(numbers[group])
     return chosen
 
 

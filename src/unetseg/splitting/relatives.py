@@ -185,68 +185,123 @@ def _match(
 def _nearest(ends: _Borders, starts: _Borders) -> Int[np.ndarray, "2 2 n 2"]:
     """Find the two nearest borders of other images for each, the nearest first: the starts of ends, the ends of starts.
 
-    It is done with the starts as they are, and with each mirrored: of two borders, each split into its even and its odd
-    part, only the product of the odd parts changes its sign. The images are in the order of their brightness, so that
-    after blocks that are near in it most of the others hold nothing nearer.
+    It is done with the starts as they are, and with each mirrored. The search is in single precision; where its
+    rounding may have hidden one of the two, it is done again in double precision.
+    """
+    least, numbers = _roughly_nearest(ends, starts)
+    nearest = np.empty((2, 2, len(ends.images), 2), np.int64)
+    for turn, mirrored in enumerate((False, True)):
+        for way, (these, those) in enumerate(((ends, starts), (starts, ends))):
+            rough = least[turn, way], numbers[turn, way]
+            nearest[turn, way] = _surely_nearest(these, replace(those, mirrored=mirrored), *rough)
+    return nearest
+
+
+def _roughly_nearest(
+    ends: _Borders, starts: _Borders
+) -> tuple[Float32[np.ndarray, "2 2 n 3"], Int[np.ndarray, "2 2 n 3"]]:
+    """Find the three nearest in single precision, in the order of `_nearest`.
+
+    The squares of their distances, which come first, are at most those in double precision.
+
+    Of two borders, each split into its even and its odd part, only the product of the odd parts changes its sign if one
+    is mirrored. The images are in the order of their brightness, so that after blocks that are near in it most of the
+    others hold nothing nearer.
     """
     count = len(ends.images)
-    nearest = np.zeros((2, 2, count, 2), np.int64)
-    least = np.full(nearest.shape, np.inf)
+    least = np.full((2, 2, count, 3), np.inf, np.float32)
+    numbers = np.zeros(least.shape, np.int64)
     norms = ends.norms, starts.norms
+    shrunk = np.float32(1 - (ends.length + 16) * 2.0**-22)  # by more than rounding adds: 2**-24 for each of its terms
 
     def compare(these: slice, those: slice) -> None:
         end, start = norms[0][these], norms[1][those]
         apart = max(end.min() - start.max(), start.min() - end.max(), 0)
-        if apart**2 > max(least[:, 0, these, 1].max(), least[:, 1, those, 1].max()):
+        if apart**2 > max(least[:, 0, these, -1].max(), least[:, 1, those, -1].max()):
             return
-        even, odd = (
-            first @ -second.T
-            for first, second in zip(_even_and_odd(ends[these]), _even_and_odd(starts[those]), strict=True)
-        )
-        even += np.square(end)[:, None]
-        even += np.square(start)
+        first, second = ends[these], starts[those]
+        middle = first.mean()
+        first, second = first - middle, second - middle
+        even, odd = (one @ -other.T for one, other in zip(_even_and_odd(first), _even_and_odd(second), strict=True))
+        even += np.einsum("ni,ni->n", first, first)[:, None] * shrunk
+        even += np.einsum("ni,ni->n", second, second) * shrunk
         if these == those:
             np.fill_diagonal(even, np.inf)
-        for squares, close, numbers in zip((even + odd, np.subtract(even, odd, out=even)), least, nearest, strict=True):
-            _keep_two(close[1, those], numbers[1, those], squares.T.copy(), these.start)
-            _keep_two(close[0, these], numbers[0, these], squares, those.start)
+        for turn, squares in enumerate((even + odd, np.subtract(even, odd, out=even))):
+            _keep_least(least[turn, 1, those], numbers[turn, 1, those], squares.T, these.start)
+            _keep_least(least[turn, 0, these], numbers[turn, 0, these], squares, those.start)
 
     blocks = _blocks(count)
     for step in sorted(range(1 - len(blocks), len(blocks)), key=abs):  # no two of a step have a block in common
         pairs = [(blocks[place], blocks[place + step]) for place in range(max(0, -step), len(blocks) - max(0, step))]
         for _ in in_parallel(lambda pair: compare(*pair), pairs):
             pass
-    return nearest
+    return least, numbers
 
 
 def _even_and_odd(
     values: Float32[np.ndarray, "n length"],
-) -> tuple[Float[np.ndarray, "n even"], Float[np.ndarray, "n odd"]]:
-    """Split √2 times each into what stays and what changes its sign when it is mirrored; half of each says all.
-
-    In double precision: squares of distances are differences of large numbers.
-    """
+) -> tuple[Float32[np.ndarray, "n even"], Float32[np.ndarray, "n odd"]]:
+    """Split √2 times each into what stays and what changes its sign when it is mirrored; half of each says all."""
     half, odd = divmod(values.shape[1], 2)
-    first, last = values[:, :half].astype(np.float64), values[:, half + odd :][:, ::-1]
-    middle = [2**0.5 * values[:, half, None]] * odd
+    first, last = values[:, :half], values[:, half + odd :][:, ::-1]
+    middle = [np.float32(2**0.5) * values[:, half, None]] * odd
     return np.hstack([first + last, *middle]), first - last
 
 
-def _keep_two(
-    least: Float[np.ndarray, "n 2"], numbers: Int[np.ndarray, "n 2"], table: Float[np.ndarray, "n m"], offset: int
-) -> None:
-    """Keep, in place, the two least of the values so far and those of a table, and the numbers of their columns.
+def _surely_nearest(
+    these: _Borders, those: _Borders, least: Float32[np.ndarray, "n 3"], numbers: Int[np.ndarray, "n 3"]
+) -> Int[np.ndarray, "n 2"]:
+    """Choose the two nearest of three; where another one may be nearer than the second, look at all of `those`."""
+    nearest, unsure = np.empty((len(numbers), 2), np.int64), []
+    for part in _blocks(len(numbers)):
+        squares = np.stack(
+            [np.square(np.float64(these[part]) - those[each]).sum(axis=1) for each in numbers[part].T], axis=1
+        )
+        squares[np.isinf(least[part])] = np.inf  # there are no three
+        order = np.argsort(squares, axis=1, kind="stable")[:, :2]
+        nearest[part] = np.take_along_axis(numbers[part], order, axis=1)
+        second = np.take_along_axis(squares, order[:, 1:], axis=1)[:, 0]
+        unsure.append(part.start + np.flatnonzero(second > least[part, -1]))
+    again = np.concatenate(unsure)
+    places = [again[part] for part in _blocks(len(again))]
+    for some, found in zip(places, in_parallel(partial(_exactly_nearest, these, those), places), strict=True):
+        nearest[some] = found
+    return nearest
 
-    The table does not hold its values afterwards.
-    """
-    rows, first = np.arange(len(table)), table.argmin(axis=1)
-    values = np.column_stack([least, table[rows, first]])
-    table[rows, first] = np.inf
-    second = table.argmin(axis=1)
-    values = np.column_stack([values, table[rows, second]])
-    columns = np.column_stack([numbers, first + offset, second + offset])
-    best = np.argsort(values, axis=1, kind="stable")[:, :2]
-    least[:], numbers[:] = (np.take_along_axis(each, best, axis=1) for each in (values, columns))
+
+def _exactly_nearest(
+    these: _Borders, those: _Borders, places: Int[np.ndarray, " chosen"]
+) -> Int[np.ndarray, "chosen 2"]:
+    """Give the two nearest of `those` for some of `these`, in double precision."""
+    least, numbers = np.full((len(places), 2), np.inf), np.zeros((len(places), 2), np.int64)
+    some = these[places].astype(np.float64)
+    for part in _blocks(len(those.images)):
+        others = those[part].astype(np.float64)
+        squares = some @ (-2 * others.T)
+        squares += np.square(some).sum(axis=1)[:, None] + np.square(others).sum(axis=1)
+        squares[places[:, None] == np.arange(part.start, part.start + len(others))] = np.inf
+        _keep_least(least, numbers, squares, part.start)
+    return numbers
+
+
+def _keep_least(
+    least: Float[np.ndarray, "n kept"],
+    numbers: Int[np.ndarray, "n kept"],
+    table: Float[np.ndarray, "n m"],
+    offset: int,
+) -> None:
+    """Keep, in place, the least of the values so far and those of a table, and the numbers of their columns."""
+    rows = np.flatnonzero(table.min(axis=1) < least[:, -1])
+    table, values, columns = table[rows], [least[rows]], [numbers[rows]]
+    for _ in range(least.shape[1]):
+        first = table.argmin(axis=1)[:, None]
+        values.append(np.take_along_axis(table, first, axis=1))
+        columns.append(first + offset)
+        np.put_along_axis(table, first, np.inf, axis=1)
+    best = np.argsort(np.hstack(values), axis=1, kind="stable")[:, : least.shape[1]]
+    least[rows] = np.take_along_axis(np.hstack(values), best, axis=1)
+    numbers[rows] = np.take_along_axis(np.hstack(columns), best, axis=1)
 
 
 def _single_threaded_products() -> threadpool_limits:
