@@ -122,21 +122,22 @@ def _kind_faults(name: str, member: zipfile.ZipInfo) -> Iterator[str]:
 
 def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Find paths that are the same on some file system: macOS and Windows ignore case, macOS also the Unicode form."""
-    spellings: dict[str, str] = {}
-    places: set[tuple[str, bool]] = set()
+    spelt: dict[str, str] = {}  # each place as it is first spelt, a folder with '/', by what those systems make of it
+    told: set[str] = set()
     entries: set[str] = set()
     for name in names:
-        path = name.removesuffix("/")
-        parents = [(path[: slash.start()], True) for slash in re.finditer("/", path)]
-        for place, folder in (*parents, (path, name.endswith("/"))):
-            if (place, folder) in places:
+        for place in (*(name[: slash.end()] for slash in re.finditer("/", name.removesuffix("/"))), name):
+            path = place.removesuffix("/")
+            folded = nfc(nfc(path).casefold())
+            first = spelt.setdefault(path if folded == path else folded, place)  # one object where they are equal
+            if first == place or place in told:
                 continue
-            places.add((place, folder))
-            if (other := spellings.setdefault(nfc(nfc(place).casefold()), place)) != place:
-                yield name, f"{place!r} differs from {other!r} only in case or Unicode form"
-            elif (place, not folder) in places:
-                yield name, f"{place!r} is a file and a folder at once"
-        if path in entries:
+            told.add(place)
+            if (other := first.removesuffix("/")) != path:
+                yield name, f"{path!r} differs from {other!r} only in case or Unicode form"
+            else:
+                yield name, f"{path!r} is a file and a folder at once"
+        if (path := name.removesuffix("/")) in entries:
             yield name, "is there twice"
         entries.add(path)
 

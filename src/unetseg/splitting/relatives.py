@@ -210,7 +210,7 @@ def _roughly_nearest(
     """
     count = len(ends.images)
     least = np.full((2, 2, count, 3), np.inf, np.float32)
-    numbers = np.zeros(least.shape, np.int64)
+    numbers = np.zeros(least.shape, np.int32)
     norms = ends.norms, starts.norms
     shrunk = np.float32(1 - (ends.length + 16) * 2.0**-22)  # by more than rounding adds: 2**-24 for each of its terms
 
