@@ -55,15 +55,16 @@ def resized_strips(
     Strips have any number of rows, `height` in all.
     """
     weights, top, done = _weights(height, new_height), 0, 0
-    needed = np.array([_support(weights, row, row + 1) for row in range(new_height)])
+    needed = np.minimum.reduceat(weights.indices, weights.indptr[:-1])  # the first row that each of the result needs
+    beyond = np.maximum.reduceat(weights.indices, weights.indptr[:-1]) + 1
     kept: Float32[np.ndarray, "rows new_width"] = np.zeros((0, new_width), np.float32)
     for strip in strips:
         kept = np.concatenate([kept, resize(strip, len(strip), new_width)])
-        stop = int(np.searchsorted(needed[:, 1], top + len(kept), "right"))
+        stop = int(np.searchsorted(beyond, top + len(kept), "right"))
         if stop > done:
             yield _mix(weights, done, stop, top, kept)
             done = stop
-            first = int(needed[done, 0]) if done < new_height else top + len(kept)
+            first = int(needed[done]) if done < new_height else top + len(kept)
             kept, top = kept[first - top :], first
 
 
