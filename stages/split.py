@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from unetseg import stage
-from unetseg.config import Params
+from unetseg.config import Params, check_scored
 from unetseg.files import read_csv, write_csv, write_json
 from unetseg.images.appearance import appearance
 from unetseg.splitting.division import divide
@@ -15,6 +15,7 @@ USED = ("id", "height", "width", "modality", "source")  # columns of samples.csv
 
 def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -> None:
     """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
+    check_scored(params.split, Path(params.evaluate.external))  # `unzip` does, and does not run for a change of `split`
     rows = read_csv(samples / "samples.csv", USED)
 
     def appearances() -> np.ndarray:

@@ -194,6 +194,16 @@ def check_against_data(params: Params, samples: int) -> None:
         raise InputError(*(f"params.yaml: {problem}" for problem in problems))
 
 
+def check_scored(split: SplitSettings, external: Path) -> None:
+    """Refuse to leave nothing to score, before the training; `external` is the archive `evaluate.external`.
+
+    Raises:
+        InputError: naming the keys.
+    """
+    for problem in _unscored(split, external):
+        raise InputError(f"params.yaml: {problem}")
+
+
 def check_batch_size(batch_size: int, images: int) -> None:
     """Refuse a batch that takes more than the images of the training subset.
 
@@ -204,6 +214,11 @@ def check_batch_size(batch_size: int, images: int) -> None:
         raise InputError(f"params.yaml: train.batch_size: {batch_size} is more than the {images} training images")
 
 
+def _unscored(split: SplitSettings, external: Path) -> Iterator[str]:
+    if not split.test and split.method not in FOLDED and is_empty_zip(external):
+        yield "split.test: 0 leaves nothing to score: raise it, or name an archive in evaluate.external"
+
+
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     split, batch = params.split, params.train.batch_size
     tested = round(samples / split.folds) if split.method in FOLDED else round(split.test * samples)
@@ -212,8 +227,7 @@ def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     if split.method in FOLDED and split.folds > samples:
         yield f"split.folds: {split.folds} leaves a fold empty: {there_are}"
     elif not split.test and split.method not in FOLDED:
-        if is_empty_zip(Path(params.evaluate.external)):
-            yield "split.test: 0 leaves nothing to score: raise it, or name an archive in evaluate.external"
+        yield from _unscored(split, Path(params.evaluate.external))
     elif tested < 1:
         yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"
     if validated < 1:

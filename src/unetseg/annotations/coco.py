@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from unetseg.annotations.jsons import list_writer, load_json, objects_of
 from unetseg.annotations.regions import (
     CROWDS,
+    EMPTY,
     SINGLE,
     Annotations,
     Reader,
@@ -134,6 +135,8 @@ def _read_instances(
     width: int,
 ) -> Annotations:
     check_stated(where, (image.get("height"), image.get("width")), height, width)
+    if not instances:
+        return Annotations([], Counter({EMPTY: 1}), Counter())
     boxes = crowds = taken = small = 0
     found, classes = [], []
     for each in instances:

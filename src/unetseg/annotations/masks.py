@@ -175,7 +175,7 @@ def _whole_numbers(
     """Give floats as whole numbers; refuse fractions and negative numbers of any type."""
     if pixels.dtype.kind not in "fi":
         return pixels
-    if pixels.min() < 0 or pixels.max() >= 2**63 or not np.array_equal(pixels, np.floor(pixels)):
+    if pixels.min() < 0 or float(pixels.max()) >= 2**63 or not np.array_equal(pixels, np.floor(pixels)):
         raise InputError(f"{path}: has {_listed(np.unique(pixels))}; {rule}")
     return pixels if pixels.dtype.kind == "i" else pixels.astype(np.int64)
 

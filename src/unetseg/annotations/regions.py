@@ -50,12 +50,14 @@ IGNORED = "objects of classes to ignore"
 OUTSIDE = "outlines wholly outside the image"
 CROWDS = "crowds of instances"
 SINGLE = "crowds of one connected part"
+EMPTY = "images that a list of instances names without any"
 PLANES = ("slices", "channels", "frames")
 REGIONS = "annotations that cover half of their image or more, or lie beside detections"
 TOLD = {
     REGIONS: "taken as objects; if they are regions in which somebody looked, give them the class Ignore*",
     CROWDS: "left out, so that their pixels are background",
     SINGLE: "taken as objects, as CVAT means them",
+    EMPTY: "taken as images without objects; leave them out if nobody has annotated them yet",
     OUTSIDE: "left out; they may belong to another size of the image",
     **dict.fromkeys(PLANES, "have outlines of their own, which were taken as those of one image"),
 }  # what a count of these means, which is a warning

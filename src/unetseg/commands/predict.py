@@ -117,6 +117,9 @@ def run(options: argparse.Namespace) -> int:
             print(printable(f"{table}: lacks {line}"), file=sys.stderr)
         stay = _of_earlier_runs(results.of_earlier_runs(sources), results.tables_of_earlier_runs(), gone)
         kept = {each.name for each in edited}
+        if left and isinstance(options.out, Path) and (page := options.out / "report.html").exists():
+            told = f"{page}: shows an earlier run; `unetseg report {options.out}` writes it anew"
+            print(printable(told), file=sys.stderr)
         for line in (*stay, *_coarse(results.coarse(sources)), *_summary(images, options.write, kept)):
             print(line, file=sys.stderr)
         return failed
@@ -183,6 +186,7 @@ def _summary(images: list[dict[str, Any]], kinds: list[str], kept: Collection[st
     Those that are `kept` as edited may have files that others without objects lack.
     """
     if not images:
+        yield "no image has a result"
         return
     without = [image["image"] for image in images if image.get("objects") == 0 and image["image"] not in kept]
     for kind in kinds:

@@ -133,8 +133,9 @@ class _Import:
     make: Callable[[Item], Packed]
     summary: Summary
     but: Collection[Path]  # what is no part of a folder of images in which it lies
-    names: dict[str, Path] = field(default_factory=dict)  # in one form, with the source that has it
+    names: dict[str, tuple[Path, Path]] = field(default_factory=dict)  # in one form, with the source and its image
     pixels: dict[str, tuple[str, Path]] = field(default_factory=dict)  # by their hash an image, and the source of it
+    stacks: dict[str, str] = field(default_factory=dict)  # by the name of a plane that of its file
     tables: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: {name: {} for name in NEEDED})  # by id
 
     def add(self, source: Path, beside: Path, form: str | None, only_changed: bool) -> None:
@@ -150,7 +151,8 @@ class _Import:
             self.summary.problems += map(named, found.problems)
             self.summary.warnings += map(named, found.warnings)
             taken = set[str]()
-            for item, sample, problems in attempt_each(self.make, list(self._unclashed(found, source)), "import"):
+            unclashed = list(self._unclashed(found, source))
+            for item, sample, problems in attempt_each(self.make, unclashed, "import"):
                 self.summary.problems += map(named, problems)
                 if sample and (twin := self._twin(item.name, sample, source)):
                     self.summary.problems.append(twin)
@@ -160,15 +162,22 @@ class _Import:
                     self.tables[SOURCES][item.name] = {"source": source_name(source)}
             for path in found.tables:
                 self.summary.problems += map(named, self._add_rows(path, taken, found.named))
-            if told := self._group_planes([item for item in found.items if item.name in taken]):
+            if planes := {item.name: item.stack for item in found.items if item.stack and item.name in taken}:
+                told = f"{len(planes)} planes of {len({*planes.values()})} files, those of one file in one group"
                 self.summary.forms[str(source)] += f"; {told}"
+                self.stacks |= planes
 
     def write_tables(self) -> None:
         """Write groups.csv and sources.csv, with a row for each image; warn of those that groups.csv does not name."""
-        names = self.tables[SOURCES].keys()
-        if self.tables[GROUPS] and (bare := names - self.tables[GROUPS].keys()):
+        names, groups = self.tables[SOURCES].keys(), self.tables[GROUPS]
+        given = {name for name, row in groups.items() if row.keys() - {STACK}}
+        files = {self.stacks[name] for name in given & self.stacks.keys()}
+        grouped = given | {name for name, file in self.stacks.items() if file in files}
+        if given and (bare := names - grouped):
             line = f"{len(bare)} of {len(names)} images have no row in {GROUPS}, such as {min(bare)}"
             self.summary.warnings.append(line)
+        for name, stack in self.stacks.items():
+            groups.setdefault(name, {})[STACK] = stack
         for table, rows in self.tables.items():
             if columns := list(dict.fromkeys(column for row in rows.values() for column in row)):
                 text = io.StringIO()
@@ -195,12 +204,11 @@ class _Import:
             if rules := [*id_faults(item.name), *name_faults(f"{item.name}/images/{item.name}.tiff")]:
                 self.summary.problems.append(f"{source}: {item.name!r} {rules[0]}; rename it")
             elif key in self.names:
-                other = self.names[key]
-                self.summary.problems.append(
-                    f"{source}: {item.name!r} is the name of an image of {other} too; rename one"
-                )
+                other, image = self.names[key]
+                where = f"{item.image.name} and {image.name} there" if other == source else f"an image of {other} too"
+                self.summary.problems.append(f"{source}: {item.name!r} is the name of {where}; rename one")
             else:
-                self.names[key] = source
+                self.names[key] = source, item.image
                 yield item
 
     def _twin(self, name: str, sample: Packed, source: Path) -> str:
@@ -238,15 +246,6 @@ class _Import:
             lost = f"{len(strange)} rows are of no image, such as {', '.join(strange[:3])}"
             return [*problems.values(), f"{path}: {lost}; names of images are such as {min(taken, default='')}"]
         return list(problems.values())
-
-    def _group_planes(self, items: Sequence[Item]) -> str:
-        """Note of which file each plane is: they belong together; say so if there are such."""
-        rows, planes = self.tables[GROUPS], [item for item in items if item.stack]
-        told = any(item.name in rows for item in items)  # else a table would be said to lack the other images
-        for item in planes if told or not planes else items:
-            rows.setdefault(item.name, {})[STACK] = item.stack
-        files = len({item.stack for item in planes})
-        return f"{len(planes)} planes of {files} files, those of one file in one group" if planes else ""
 
 
 def _named(line: str, root: Path, source: Path) -> str:

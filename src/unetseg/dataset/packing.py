@@ -12,7 +12,7 @@ import tifffile
 from jaxtyping import Shaped
 
 from unetseg.annotations.masks import LONE, check_count, is_label_image
-from unetseg.annotations.regions import IGNORED, OUTSIDE, Region, overlap
+from unetseg.annotations.regions import EMPTY, IGNORED, OUTSIDE, Region, overlap
 from unetseg.dataset.items import Item
 from unetseg.dataset.samples import count_objects, list_files, read_sample
 from unetseg.errors import InputError
@@ -51,7 +51,7 @@ def pack(item: Item, channel: Channel, project: Project) -> Packed:
     if (outside := left_out[OUTSIDE]) >= max(len(regions), 1):
         counts = f"{outside} {OUTSIDE} of {height}x{width} pixels, {len(regions)} inside"
         raise InputError(f"{item.image}: has {counts}; were they drawn on another size of it?")
-    if not regions and (stated := left_out - Counter({IGNORED: left_out[IGNORED]})):
+    if not regions and (stated := left_out - Counter({each: left_out[each] for each in (IGNORED, EMPTY)})):
         lost = "; ".join(f"{count} {reason}" for reason, count in stated.items())
         raise InputError(f"{item.image}: has objects, of which none can be used: {lost}")
     check_count(len(regions), item.image)

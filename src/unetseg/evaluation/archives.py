@@ -88,8 +88,8 @@ def evaluate_archive(
     return found
 
 
-def seen_before(arrays: Path, split: Path, external: Path) -> int:
-    """Count the images of an external test set that show what a training or validation image shows.
+def seen_before(arrays: Path, split: Path, external: Path) -> dict[str, str]:
+    """Find the images of an external test set that show what a training or validation image shows, by their ids.
 
     These are copies and neighbouring fields, as `unetseg.splitting.relatives` finds them.
 
@@ -97,6 +97,9 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
         arrays: what `preprocess` wrote.
         split: which of these samples are trained on.
         external: the arrays of the external archive.
+
+    Returns:
+        For each of these images one that is trained on.
     """
     used = {row["id"] for row in read_csv(split) if row["subset"] in ("train", "validation")}
     ids = [(folder, row["id"]) for folder in (arrays, external) for row in read_csv(folder / "samples.csv")]
@@ -108,9 +111,10 @@ def seen_before(arrays: Path, split: Path, external: Path) -> int:
                 add(stored[start : start + BLOCK])
     found = find_relatives(list(names), np.load(both, mmap_mode="r"))
     both.unlink()
-    pairs = [{names[first], names[second]} for first, second in found.neighbours + found.duplicates]
+    pairs = sorted(sorted((names[first], names[second])) for first, second in found.pairs)
+    both_ways = [pair for first, second in pairs for pair in ((first, second), (second, first))]
     trained = {(arrays, name) for name in used}
-    return len({name for pair in pairs if pair & trained for folder, name in pair if folder == external})
+    return {name: other[1] for (folder, name), other in both_ways if folder == external and other in trained}
 
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:

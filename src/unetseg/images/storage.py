@@ -8,7 +8,7 @@ from functools import lru_cache
 from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from unetseg.errors import InputError
 from unetseg.files import hash_all
@@ -24,12 +24,17 @@ def place(word: str) -> Place:
     """Turn a word of the user into a path or a URL; `file://…` is a path.
 
     Raises:
-        InputError: if it is empty, which would stand for the present folder.
+        InputError: if it is empty, which would stand for the present folder, or a file's URL of another computer.
     """
     if not word:
         raise InputError("'': is empty; name a file or folder")
     if word.startswith("file://"):
-        return Path(unquote(urlsplit(word).path))
+        host, slash, path = word.removeprefix("file://").partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise InputError(
+                f"{word}: names a computer, {host!r}; a file's URL begins with file:/// and is a whole path"
+            )
+        return Path(unquote(f"/{path}"))
     return word.rstrip("/") if "://" in word else Path(word)
 
 

@@ -75,7 +75,10 @@ def _backend() -> tuple[Any, str]:
         return chosen, "KERAS_BACKEND"
     file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json").expanduser()
     with contextlib.suppress(OSError, ValueError):
-        return json.loads(file.read_text()).get("backend", "tensorflow"), str(file)
+        stated = json.loads(file.read_text())
+        if not isinstance(stated, dict):
+            raise InputError(f"{file}: is no object of JSON, as Keras' own file has to be; remove it")
+        return stated.get("backend", "tensorflow"), str(file)
     return "tensorflow", str(file)
 
 

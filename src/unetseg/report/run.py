@@ -82,6 +82,8 @@ def write_scored_report(
         rows = [row | {"modality": f"{row['subset']}: {row['modality']}"} for row in worst_and_sample(rows)]
         entries = chain(entries, scored_entries(elsewhere / "arrays", elsewhere / "predictions", rows, threshold))
         total += len(rows)
-        title += "".join(f"; {name}: {each['dice']['mean']:.3f}" for name, each in scores["external"].items())
+        for name, each in scores["external"].items():
+            seen = f" ({each['trained_on']} of its images are seen in training)" if each.get("trained_on") else ""
+            title += f"; {name}: {each['dice']['mean']:.3f}{seen}"
     words = {"title": title, "subtitle": subtitle}
     write_report(path, entries, total=total, metrics=scores, params=params, history=history, **words)
