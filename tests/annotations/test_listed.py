@@ -10,7 +10,7 @@ from pycocotools import mask as pycoco
 from pycocotools.coco import COCO
 
 from unetseg.annotations.coco import read_coco, write_coco
-from unetseg.annotations.regions import EMPTY, CROWDS, SINGLE
+from unetseg.annotations.regions import CROWDS, EMPTY, SINGLE
 from unetseg.annotations.runs import find_runs, read_bowl, write_bowl
 from unetseg.errors import InputError
 from unetseg.files import read_csv

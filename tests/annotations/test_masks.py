@@ -29,7 +29,7 @@ def test_an_object_is_written_as_1_or_as_the_largest_value(tmp_path, value, dtyp
     assert mask.mask.all()
 
 
-@pytest.mark.parametrize("dtype", [bool, np.float32, np.int32])
+@pytest.mark.parametrize("dtype", [bool, np.float16, np.float32, np.int32])
 def test_a_mask_may_be_a_tiff_of_any_type(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "0.tif", block(np.s_[2:4], 5, 1, dtype), photometric="minisblack")
     assert read_mask(tmp_path / "0.tif", IMAGE).box == (slice(2, 4), slice(5, 6))

@@ -465,3 +465,14 @@ def test_a_size_of_pixels_that_is_given_is_that_of_the_areas_too():
     rows = read_csv(Path("out/objects.csv"))
     assert {row["image"] for row in rows} >= {"a.png", "d.tif"}
     assert all(float(row["area_um2"]) == int(row["area"]) * 0.25 for row in rows)
+
+
+def test_a_page_that_shows_an_earlier_run_is_named_and_so_is_a_run_without_results(capsys):
+    predict("images")
+    Path("out/report.html").touch()
+    predict("--resume", "images")
+    assert "report.html" not in capsys.readouterr().err
+    predict("--threshold", "0.4", "images")
+    assert "out/report.html: shows an earlier run; `unetseg report out` writes it anew" in capsys.readouterr().err
+    assert predict("--channel", "5", "images") == 1
+    assert capsys.readouterr().err.endswith("no image has a result\n")

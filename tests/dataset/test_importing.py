@@ -504,6 +504,26 @@ def test_the_file_of_planes_is_noted_beside_what_a_table_says_of_them():
     assert summary.warnings == ["1 of 5 images have no row in groups.csv, such as one"]
 
 
+def test_planes_of_one_file_are_no_table_of_groups_and_stand_in_none_that_does_not_name_them():
+    predicted_planes(Path("out"), "s")
+    pair("in/a")
+    assert imported("out", "in")[2].warnings == []
+    Path("in/groups.csv").write_text("id,patient\na,p1\n")
+    _, groups, summary = imported("out", "in")
+    assert summary.warnings == ["3 of 4 images have no row in groups.csv, such as one"]
+    assert groups == "id,patient,stack\na,p1,\none,,\ns.ome_0000,,s\ns.ome_0001,,s\n"
+
+
+def test_images_of_one_name_in_a_list_are_named_with_their_suffixes():
+    png(Path("in/a.png"), IMAGE)
+    tifffile.imwrite("in/a.tif", IMAGE // 2)
+    listed = [{"id": name, "file_name": name} for name in ("a.png", "a.tif")]
+    Path("in/coco.json").write_text(json.dumps({"images": listed, "annotations": []}))
+    _, _, summary = imported("in")
+    assert summary.problems == ["in: 'a' is the name of a.tif and a.png there; rename one"]
+    assert summary.warnings[0].startswith("1 images that a list of instances names without any (in a): taken as images")
+
+
 def test_results_of_predict_in_a_folder_are_left_out_and_named():
     pair("in/a")
     predicted(Path("in/out"), Path("in/a.png"))

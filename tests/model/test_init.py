@@ -45,6 +45,15 @@ def test_what_is_no_backend_is_refused_in_one_line(backend, chosen_by, tmp_path,
         _ = unetseg.model.keras
 
 
+def test_a_settings_file_of_keras_that_is_no_object_is_named(tmp_path, monkeypatch):
+    (tmp_path / "keras.json").write_text("[]")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(InputError, match=r"keras\.json: is no object of JSON"):
+        _ = unetseg.model.keras
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-"])
 def test_with_stderr_closed_keras_is_imported_and_what_would_stand_there_is_nowhere(closed, tmp_path):
     (tmp_path / "keras.py").write_text("import os; os.write(2, b'said by TensorFlow')")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from unetseg.dataset.archive import extract, opened
+from unetseg.errors import InputError
 from unetseg.images.fingerprint import fingerprint
 from unetseg.images.opening import read_stored
 from unetseg.params_file import load_params
@@ -46,7 +47,9 @@ def run(images, tmp_path):
         split = PARAMS.split.model_copy(update=values)
         out, report = tmp_path / "split.csv", tmp_path / "split.json"
         (table := tmp_path / "groups.csv").write_text(groups)
-        STAGE["main"](PARAMS.model_copy(update={"split": split}), tmp_path, table, out, report)
+        evaluate = PARAMS.evaluate.model_copy(update={"external": str(ROOT / "data" / "sample" / "none.zip")})
+        params = PARAMS.model_copy(update={"split": split, "evaluate": evaluate})
+        STAGE["main"](params, tmp_path, table, out, report)
         with out.open(newline="") as file:
             return list(csv.DictReader(file)), json.loads(report.read_text())
 
@@ -109,3 +112,8 @@ def test_a_table_whose_groups_are_all_empty_names_none(run, images):
     names = sorted(folder.name for folder in images.iterdir())
     _, report = run("id,group\n" + "".join(f"{name},\n" for name in names), method="grouped")
     assert (report["groups"], report["grouped_by"]) == (10, "fields")
+
+
+def test_a_split_that_leaves_nothing_to_score_is_refused_before_the_training(run):
+    with pytest.raises(InputError, match=r"split\.test: 0 leaves nothing to score"):
+        run(test=0.0)

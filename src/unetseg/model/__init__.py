@@ -74,12 +74,12 @@ def _backend() -> tuple[Any, str]:
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen, "KERAS_BACKEND"
     file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json").expanduser()
+    stated: Any = {}
     with contextlib.suppress(OSError, ValueError):
         stated = json.loads(file.read_text())
-        if not isinstance(stated, dict):
-            raise InputError(f"{file}: is no object of JSON, as Keras' own file has to be; remove it")
-        return stated.get("backend", "tensorflow"), str(file)
-    return "tensorflow", str(file)
+    if not isinstance(stated, dict):
+        raise InputError(f"{file}: is no object of JSON, as Keras' own file has to be; remove it")
+    return stated.get("backend", "tensorflow"), str(file)
 
 
 @contextlib.contextmanager
