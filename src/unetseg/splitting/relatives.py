@@ -26,7 +26,7 @@ ALIKE = 0.8  # correlation from which two thumbnails may be of copies
 SAME = 1 / 3  # correlation from which details are of copies, see `unetseg.images.fingerprint.FINE`
 ROUNDED = 1e-3  # more than a correlation in single precision is wrong by
 BLOCK = 500  # images of which each is compared with each of another block at a time, so that memory stays small
-WIDE, NARROW = 2000, 300  # the same of thumbnails, of which a part of the many is compared at a time: it fits a cache
+WIDE, NARROW = 1000, 300  # the same of thumbnails, of which a part of the many is compared at a time: it fits a cache
 FEW = 50  # pairs of details that are compared at a time
 
 
