@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from forms import png
 
+from unetseg.annotations.regions import EMPTY
 from unetseg.cli import main
 from unetseg.dataset.forms import find_items
 
@@ -17,7 +18,8 @@ POLYGONS = [np.ravel(SQUARE).tolist()]
 def imported(folder, capsys):
     status = main(["import", str(folder), "--out", str(folder.parent / "a.zip")])
     printed = capsys.readouterr()
-    return status, printed.out, [line for line in printed.err.splitlines() if "import:" not in line]
+    lines = [line for line in printed.err.splitlines() if "import:" not in line and EMPTY not in line]
+    return status, printed.out, lines
 
 
 @pytest.mark.parametrize(
