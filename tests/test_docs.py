@@ -21,8 +21,8 @@ UNETSEG = '#!/bin/sh\nexec python -m unetseg.cli "$@"\n'
 COPIED = {  # by page, long stages whose outputs are copied from the first run: it does not say what they do
     "correct": ["plot"],
     "evaluate": ["train", "plot"],
-    "experiments": ["train", "plot"],
-    "train": ["plot"],
+    "experiments": ["train", "evaluate", "plot"],
+    "train": ["evaluate", "plot"],
 }
 PYTHON = """#!/bin/sh
 case "$1" in
