@@ -2,7 +2,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -31,6 +31,16 @@ def same_objects(one, other):
     return pairs.shape[1] == len(np.unique(one)) == len(np.unique(other)) and np.array_equal(one > 0, other > 0)
 
 
+def each_alone(number, probability):
+    """Number the objects of each component as if it were alone in the image."""
+    parts = connected_objects(probability, 0.5, 1)
+    numbered = np.zeros(parts.shape, np.int64)
+    for part in range(1, parts.max() + 1):
+        found = number(np.where(parts == part, probability, np.float32(0)))
+        numbered += np.where(found, found + 1000 * part, 0)
+    return numbered
+
+
 def blobs(height, width):
     rows, columns = np.indices((height, width))
     return ((np.sin(rows / 2.5) * np.sin(columns / 3.0) + 0.8) / 2).astype(np.float32)
@@ -40,7 +50,27 @@ def blobs(height, width):
 @pytest.mark.parametrize("number", [connected, separated])
 @given(probabilities, st.integers(1, 40), st.integers(1, 5))
 def test_objects_in_strips_are_those_of_the_whole_image(number, probability, piece, rows):
+    assume(same_objects(each_alone(number, probability), number(probability)))  # as `number_objects` asks for
     assert same_objects(joined(strips_of(probability, number, piece, rows=rows)), number(probability))
+
+
+PLATEAU = np.float32(
+    [
+        [0.5, 0, 0.5, 0.5, 0, 0.5, 0.5, 0.5, 0.5],
+        [0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
+        [0.5] * 9,
+        [0.5] * 9,
+        [0.5] * 8 + [0],
+        [0.5] * 7 + [0, 0.5],
+    ]
+)
+
+
+def test_an_even_plateau_between_touching_objects_may_be_cut_elsewhere_and_no_object_is_lost():
+    whole, found = separated(PLATEAU), joined(strips_of(PLATEAU, separated))
+    assert not same_objects(each_alone(separated, PLATEAU), whole)
+    assert np.array_equal(found > 0, whole > 0)
+    assert found.max() == whole.max() == 4
 
 
 @given(probabilities, st.integers(1, 40))
