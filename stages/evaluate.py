@@ -66,8 +66,8 @@ def main(
             found.append(evaluate_archive(predictor, values, external, out / "external", data=params.data, **chance))
             if seen := seen_before(arrays, split, out / "external" / "arrays"):
                 told = f"{len(seen)} of {len(found[-1].per_image)} images show what is in train or validation too"
-                some = "; ".join(f"{name} what {other} does" for name, other in [*seen.items()][:3])
-                print(f"warning: {external}: {told}: its scores are too good ({some})", file=sys.stderr)
+                some = ", ".join(f"{name} like {other}" for name, other in [*seen.items()][:3])
+                print(f"warning: {external}: {told}: its scores are too good (such as {some})", file=sys.stderr)
             write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
             scores = {"external": {external.stem: found[-1].summary | {"trained_on": len(seen)}}}
         if not found:
