@@ -212,7 +212,7 @@ def test_an_external_archive_of_images_that_were_trained_on_is_told(paths, tmp_p
     else:
         write_archive(archive, make_tiles(TWO))
     STAGE["main"](params(evaluate={"external": str(archive)}), **paths)
-    told = f"warning: {archive}: 2 of 4 images show what is in train or validation too: its scores are too good (such as "
+    told = f"warning: {archive}: 2 of 4 images show what is in train or validation too: its scores are too good"
     said = capsys.readouterr().err
     assert (told in said) == known
     found = json.loads(paths["metrics"].read_text())["external"]["mine"]
