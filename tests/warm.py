@@ -17,15 +17,26 @@ import sys
 import threading
 from pathlib import Path
 
-COMMON = ("keras", "pydantic", "psutil", "yaml", "concurrent.futures.process", "scipy.ndimage", "h5py")
-WITH_TENSORFLOW = (
-    "dvc.cli", "dvc.api", "dvc.render", "dvc.repo.experiments.run", "dvc.repo.plots", "dvc.commands.completion",
-    "dvc_data.hashfile.build", "celery", "networkx", "pygit2",
-    "tensorflow", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.model_selection",
-    "scipy.spatial", "scipy.stats", "skimage.metrics", "skimage.segmentation",
-    "tifffile", "PIL.Image", "tqdm", "multiprocessing",
+COMMON = (
+    "concurrent.futures.process", "encodings.cp437", "encodings.utf_8_sig", "h5py", "jaxtyping", "keras", "psutil",
+    "pydantic.main", "pydantic.type_adapter", "scipy.ndimage", "skimage.color", "skimage.exposure", "yaml",
 )  # fmt: skip
-BEFOREHAND = {"tensorflow": WITH_TENSORFLOW + COMMON, "jax": ("jax", *COMMON)}
+WITH_TENSORFLOW = (
+    "tensorflow", "cv2", "imagecodecs._imcd", "imagecodecs._png", "matplotlib.backends.backend_agg",
+    "matplotlib.figure", "multiprocessing.forkserver", "PIL.BmpImagePlugin", "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "scipy.spatial", "scipy.stats", "skimage.draw",
+    "skimage.measure", "skimage.metrics", "skimage.morphology", "skimage.segmentation", "sklearn.model_selection",
+    "statistics", "tifffile", "tqdm", "zlib_ng.zlib_ng",
+)  # fmt: skip
+OF_DVC = (
+    "dvc.api", "dvc.cli.parser", "dvc.data_cloud", "dvc.render", "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.queue.workspace", "dvc.repo.experiments.run", "dvc.repo.experiments.show", "dvc.repo.index",
+    "dvc.repo.open_repo", "dvc.repo.plots", "dvc.utils.hydra", "dvc.utils.strictyaml", "dvc_data.hashfile.build",
+    "celery.app.base", "configobj", "dulwich.porcelain", "fsspec.implementations.memory", "hydra",
+    "hydra._internal.config_loader_impl", "hydra.core.override_parser.overrides_parser", "kombu.transport.filesystem",
+    "networkx", "omegaconf", "platformdirs", "pygit2", "ruamel.yaml", "shortuuid", "voluptuous.humanize",
+)  # fmt: skip
+BEFOREHAND = {"tensorflow": WITH_TENSORFLOW + OF_DVC + COMMON, "jax": ("jax", *COMMON)}
 
 
 def make_programs(folder: Path, pid: int, backend: str = "tensorflow") -> Path:
@@ -73,6 +84,7 @@ def serve(ear: str, pid: int, backend: str) -> None:
         importlib.import_module(name)
     sys.dont_write_bytecode = False  # each copy of a finished project brings its compiled modules along
     gc.collect()
+    gc.set_threshold(50_000, 20, 20)
     gc.freeze()  # or each fork's collector would copy all that was imported, for seconds
     sys.executable = str(Path(ear).with_name("python"))  # what a program starts is a fork as well
     server = socket.socket(socket.AF_UNIX)

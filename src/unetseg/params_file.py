@@ -101,7 +101,7 @@ def _refuse_extras(text: str) -> None:
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # of libyaml, where it is there
     """YAML 1.2 as ruamel.yaml resolves it for DVC; PyYAML's own rules are those of YAML 1.1."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's name; filled below
@@ -118,7 +118,8 @@ class _Loader(yaml.SafeLoader):
             if problem:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        content: dict[Any, Any] = super().construct_mapping(node, deep)
+        return content
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Add the line to the error for a number or date that Python cannot represent."""
