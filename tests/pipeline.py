@@ -30,7 +30,7 @@ TINY = {
     "image": {"size": 32},
     "split": {"method": "random", "validation": 0.25, "test": 0.25},
     "model": {"base_filters": 2, "max_filters": 4, "depth": 1, "stem_stride": 1, "residual": False},
-    "train": {"epochs": 4, "batch_size": 2, "ema": 0.5, "patience": 100, "crop": 16, "crop_epochs": 0},
+    "train": {"epochs": 3, "batch_size": 3, "ema": 0.5, "patience": 100, "crop": 16, "crop_epochs": 0},
     "evaluate": {"bootstrap": 100, "external": "data/sample/elsewhere.zip"},
     "plot": {"examples": 1},
 }

@@ -36,11 +36,11 @@ def test_exp_show_has_a_row_for_the_commit_and_one_for_the_experiment(short):
     assert len(names) == 3
     assert found["workspace"] == found["short"] == ("1", pytest.approx(scores[0]))
     (baseline,) = names - {"workspace", "short"}
-    assert found[baseline] == ("4", pytest.approx(scores[1]))
+    assert found[baseline] == ("3", pytest.approx(scores[1]))
 
 
 def test_params_diff_names_what_was_changed_and_no_more(short):
-    expected = {"params.yaml": {"train.epochs": {"old": 4, "new": 1, "diff": -3}}}
+    expected = {"params.yaml": {"train.epochs": {"old": 3, "new": 1, "diff": -2}}}
     assert json.loads(short.dvc("params", "diff", "--json")) == expected
     assert json.loads(short.dvc("params", "diff", "HEAD", "short", "--json")) == expected
 
@@ -48,7 +48,7 @@ def test_params_diff_names_what_was_changed_and_no_more(short):
 def test_metrics_diff_compares_the_scores(short):
     compared = json.loads(short.dvc("metrics", "diff", "HEAD", "short", "--json"))
     old, new = committed(short, "metrics/train.json"), written(short, "metrics/train.json")
-    assert compared["metrics/train.json"]["epochs"] == {"old": 4, "new": 1, "diff": -3}
+    assert compared["metrics/train.json"]["epochs"] == {"old": 3, "new": 1, "diff": -2}
     dice = compared["metrics/train.json"]["best.dice"]
     assert (dice["old"], dice["new"]) == (old["best"]["dice"], new["best"]["dice"])
     assert old["best"]["dice"] != new["best"]["dice"]
@@ -59,7 +59,7 @@ def test_metrics_diff_compares_the_scores(short):
 def test_metrics_show_gives_both_runs(short):
     shown = json.loads(short.dvc("metrics", "show", "--json", "--all-branches"))
     epochs = {name: run["data"]["metrics/train.json"]["data"]["epochs"] for name, run in shown.items()}
-    assert epochs == {"workspace": 1, "main": 4}
+    assert epochs == {"workspace": 1, "main": 3}
 
 
 def test_plots_diff_draws_both_runs_into_one_chart(short):
@@ -69,7 +69,7 @@ def test_plots_diff_draws_both_runs_into_one_chart(short):
     epochs = {
         revision: {value["epoch"] for value in values if value["rev"] == revision} for revision in ("HEAD", "short")
     }
-    assert epochs == {"HEAD": {"1", "2", "3", "4"}, "short": {"1"}}
+    assert epochs == {"HEAD": {"1", "2", "3"}, "short": {"1"}}
     page = short.dvc("plots", "diff", "HEAD", "short", "--out", "compared").strip()
     assert page.endswith("compared/index.html")
     assert (short.folder / "compared" / "index.html").stat().st_size > 10_000
@@ -77,7 +77,7 @@ def test_plots_diff_draws_both_runs_into_one_chart(short):
 
 def test_going_back_to_old_values_restores_the_old_run_without_training(short, finished, tmp_path):
     project = short.copy(tmp_path / "project")
-    project.change({"train": {"epochs": 4}})
+    project.change({"train": {"epochs": 3}})
     printed = project.dvc("repro")
     assert ran(printed) == []
     assert restored(printed) == ["train", "evaluate", "plot"]

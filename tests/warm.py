@@ -11,11 +11,12 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
+from typing import NoReturn
 
 COMMON = (
     "concurrent.futures.process", "encodings.cp437", "encodings.utf_8_sig", "h5py", "jaxtyping", "keras", "psutil",
@@ -82,6 +83,8 @@ def serve(ear: str, pid: int, backend: str) -> None:
         sys.modules["tensorflow"] = None  # type: ignore[assignment] # nothing needs it, and Keras would import it
     for name in BEFOREHAND[backend]:
         importlib.import_module(name)
+    if backend == "tensorflow":
+        sys.modules["tensorflow"].config.run_functions_eagerly(True)  # to compile takes longer than the models do
     sys.dont_write_bytecode = False  # each copy of a finished project brings its compiled modules along
     gc.collect()
     gc.set_threshold(50_000, 20, 20)
@@ -90,62 +93,54 @@ def serve(ear: str, pid: int, backend: str) -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind(ear)
     server.listen(64)
-    server.settimeout(1)
     print("ready", flush=True)
-    while _lives(pid):
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        try:
-            connection, _ = server.accept()
-        except TimeoutError:
-            continue
-        connection.setblocking(True)
-        if os.fork() == 0:
-            server.close()
-            _answer(connection)
+    end, running = os.pidfd_open(pid), dict[int, tuple[int, socket.socket]]()
+    events = select.epoll()
+    events.register(server, select.EPOLLIN)
+    events.register(end, select.EPOLLIN)
+    while True:
+        ((ready, _),) = events.poll(maxevents=1)
+        if ready == end:
             return
+        if ready == server.fileno():
+            connection, _ = server.accept()
+            if (child := os.fork()) == 0:
+                _answer(connection)
+            program = os.pidfd_open(child)
+            running[program] = running[connection.fileno()] = child, connection
+            events.register(program, select.EPOLLIN)
+            events.register(connection, select.EPOLLRDHUP)
+            continue
+        child, connection = running.pop(ready)
+        events.unregister(ready)
+        if ready == connection.fileno():  # its caller ended
+            os.kill(child, signal.SIGKILL)
+            continue
+        os.close(ready)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if running.pop(connection.fileno(), None):
+            events.unregister(connection)
+            with contextlib.suppress(OSError):
+                connection.sendall(b"%d\n" % status)
         connection.close()
 
 
-def _lives(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
-
-
-def _answer(connection: socket.socket) -> None:
-    """Run the program in a child, and end it should its caller end."""
+def _answer(connection: socket.socket) -> NoReturn:
+    """Run the program that is asked for, with its caller's files, folder and environment."""
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     arguments, folder, environment = json.loads(connection.makefile().readline())
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        for number, file in enumerate(files):
-            os.dup2(file, number)
-            os.close(file)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        status = _run(arguments)
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    for number in range(3):
-        os.close(files[number])
-        os.close(number)
-
-    def end() -> None:
-        connection.recv(1)
-        os.kill(child, signal.SIGKILL)
-
-    threading.Thread(target=end, daemon=True).start()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with contextlib.suppress(OSError):
-        connection.sendall(b"%d\n" % status)
-    os._exit(0)
+    connection.close()
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    status = _run(arguments)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _run(arguments: list[str]) -> int:
