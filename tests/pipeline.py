@@ -34,6 +34,12 @@ TINY = {
     "evaluate": {"bootstrap": 100, "external": "data/sample/elsewhere.zip"},
     "plot": {"examples": 1},
 }
+COPYING = """#!/bin/sh
+case "$1" in
+{scripts}) exec cp -R {outputs}/$(basename "$1" .py)/. . ;;
+*) exec {python} "$@" ;;
+esac
+"""
 EMPTY = "/nowhere"  # for settings of this user and computer, which must not matter
 
 
@@ -137,6 +143,20 @@ class Project:
     def contents(self, *stages: str) -> dict[str, dict[str, bytes]]:
         """Read the outputs that are there, each a file or a folder of files."""
         return {str(out.relative_to(self.folder)): _files(out) for out in self.outs(*stages) if out.exists()}
+
+    def copying(self, *stages: str, beside: Path) -> Path:
+        """Make programs whose `python stages/STAGE.py` of these stages copies the outputs that are there now."""
+        programs = beside / "programs"
+        shutil.copytree(self.programs, programs, ignore=lambda *_: ["socket", "log"])
+        for stage in stages:
+            for out in self.outs(stage):
+                copy = beside / stage / out.relative_to(self.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                (shutil.copytree if out.is_dir() else shutil.copy)(out, copy)
+        scripts = " | ".join(f"stages/{stage}.py" for stage in stages)
+        python = COPYING.format(scripts=scripts, outputs=beside, python=self.programs / "python")
+        (programs / "python").write_text(python)
+        return programs
 
     def clear(self, *stages: str) -> None:
         """Remove the outputs of the stages, as dvc does before it runs them."""

@@ -24,12 +24,6 @@ COPIED = {  # by page, long stages whose outputs are copied from the first run: 
     "experiments": ["train", "evaluate", "plot"],
     "train": ["evaluate", "plot"],
 }
-PYTHON = """#!/bin/sh
-case "$1" in
-{scripts}) exec cp -R {outputs}/$(basename "$1" .py)/. . ;;
-*) exec {python} "$@" ;;
-esac
-"""
 
 
 def commands(page):
@@ -68,21 +62,6 @@ def project(finished, tmp_path, monkeypatch):
     return project
 
 
-def copy_outputs(project, folder, stages):
-    """Let `python stages/STAGE.py` of these stages copy the stage's outputs of the first run."""
-    programs = folder / "programs"
-    shutil.copytree(project.programs, programs, ignore=lambda *_: ["socket", "log"])
-    for stage in stages:
-        for out in project.outs(stage):
-            copy = folder / stage / out.relative_to(project.folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if out.is_dir() else shutil.copy)(out, copy)
-    scripts = " | ".join(f"stages/{stage}.py" for stage in stages)
-    python = PYTHON.format(scripts=scripts, outputs=folder, python=project.programs / "python")
-    (programs / "python").write_text(python)
-    return programs
-
-
 def write_plate(folder):
     """Write new images to predict, and the label images that a person makes of the first two of three."""
     write_images(folder / "plate.zip", count=3, seed=1)
@@ -100,7 +79,7 @@ def write_plate(folder):
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page, project, tmp_path, monkeypatch):
     if stages := COPIED.get(page.stem):
-        monkeypatch.setattr(Project, "programs", copy_outputs(project, tmp_path / "copied", stages))
+        monkeypatch.setattr(Project, "programs", project.copying(*stages, beside=tmp_path / "copied"))
     printed = project.run("bash", "-euo", "pipefail", "-c", commands(page))
     if IMPORT in commands(page):
         assert "corrected.zip: 2 images with 4 objects" in printed

@@ -239,13 +239,17 @@ def test_malformed_values_are_told_and_the_exit_is_2(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "zoom"), [(None, 0.7155), ("resize", 0.7155), ("tiles", 1.0)])
-def test_images_of_usual_sizes_are_seen_as_in_training_unless_a_zoom_is_given(mode, zoom):
-    save_model(
-        Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32, **({"mode": mode} if mode else {})}}}
-    )
-    for words, expected in (([], zoom), (["--scale", "resize"], 0.7155), (["--scale", "tiles"], 1.0),
-                            (["--scale", "native"], 1.0), (["--zoom", "0.5"], 0.5)):  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "zooms"),
+    [
+        ({}, {(): 0.7155}),
+        ({"mode": "resize"}, {(): 0.7155, ("--scale", "tiles"): 1.0, ("--scale", "native"): 1.0}),
+        ({"mode": "tiles"}, {(): 1.0, ("--scale", "resize"): 0.7155, ("--zoom", "0.5"): 0.5}),
+    ],
+)
+def test_images_of_usual_sizes_are_seen_as_in_training_unless_a_zoom_is_given(mode, zooms):
+    save_model(Path("m.keras"), TWO_PARTS, {"trained_with": {"image": {"size": 32} | mode}})
+    for words, expected in zooms.items():
         assert predict(*words, "images/a.png") == 0
         assert json.loads(Path("out/predict.json").read_text())["images"][0]["zoom"] == expected
 
