@@ -140,7 +140,7 @@ def test_a_compiled_training_on_crops_and_tiles_learns_and_a_kill_changes_no_bit
     assert whole[1].best_dice > 0.8
     assert whole[0].input_shape == (None, 16, 16, 3)
     with pytest.raises(KeyboardInterrupt):
-        run_tiles(data, data / "killed", **changed, callbacks=[killed(5)])
+        run_tiles(data, data / "killed", **changed, callbacks=[killed(4)])
     assert_same_bits(whole, run_tiles(data, data / "killed", **changed))
 
 
@@ -213,7 +213,7 @@ def test_eight_tiny_samples_are_learned_by_heart(data):
     write_csv(data / "samples.csv", rows, list(rows[0]))
     split = [{"id": f"s{i}", "subset": "train" if i < 8 else "validation"} for i in range(16)]
     write_csv(data / "split.csv", split, list(split[0]))
-    _, history = run(data, data / "state", augment=no_augmentation(), batch_size=2, epochs=25, ema=0.0, patience=25)
+    _, history = run(data, data / "state", augment=no_augmentation(), batch_size=2, epochs=15, ema=0.0, patience=15)
     assert history.best_dice > 0.95
 
 
