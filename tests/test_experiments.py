@@ -5,15 +5,18 @@ import io
 import json
 
 import pytest
-from pipeline import ran, restored
+from pipeline import Project, ran, restored
 
 
 @pytest.fixture(scope="module")
 def short(finished, tmp_path_factory):
     """The project after its first run, committed, and an experiment of one epoch. Shared: work on copies of it."""
-    project = finished.copy(tmp_path_factory.mktemp("experiments") / "project")
+    folder = tmp_path_factory.mktemp("experiments")
+    project = finished.copy(folder / "project")
     project.commit()
-    printed = project.dvc("exp", "run", "-S", "train.epochs=1", "--name", "short")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Project, "programs", project.copying("plot", beside=folder / "copied"))
+        printed = project.dvc("exp", "run", "-S", "train.epochs=1", "--name", "short")
     assert ran(printed) == ["train", "evaluate", "plot"]
     return project
 
