@@ -16,7 +16,9 @@ USED = ("id", "height", "width", "modality", "source")  # columns of samples.csv
 def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -> None:
     """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
     check_scored(params.split, Path(params.evaluate.external))  # `unzip` does, and does not run for a change of `split`
-    rows = read_csv(samples / "samples.csv", USED)
+
+    def rows() -> list[dict[str, str]]:
+        return read_csv(samples / "samples.csv", USED)
 
     def appearances() -> np.ndarray:
         images = np.load(samples / "images.npy", mmap_mode="r")
@@ -25,7 +27,7 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
     fingerprints = np.load(samples / "fingerprints.npy", mmap_mode="r")
     divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)
     columns = {"subset": divided.subsets, "group": divided.groups, "stratum": divided.strata}
-    table = ({"id": row["id"], **{name: each[row["id"]] for name, each in columns.items()}} for row in rows)
+    table = ({"id": each, **{name: column[each] for name, column in columns.items()}} for each in divided.strata)
     write_csv(out, table, ["id", *columns])
     write_json(report, divided.report)
 

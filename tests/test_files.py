@@ -3,6 +3,7 @@ import errno
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,13 @@ def test_numbers_stay_as_they_are():
     row = {"a": -0.5, "b": -3, "c": "-0.25", "d": None}
     write_csv(Path("a.csv"), [row], list(row))
     assert Path("a.csv").read_text() == "a,b,c,d\n-0.5,-3,-0.25,\n"
+
+
+def test_columns_that_are_not_asked_for_take_no_memory(tmp_path):
+    rows = [f"{number},{'x' * 1000}\n" for number in range(2000)]
+    (tmp_path / "a.csv").write_text("".join(["id,other\n", *rows]))
+    tracemalloc.start()
+    assert read_csv(tmp_path / "a.csv", ["id"]) == [{"id": str(number)} for number in range(2000)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000  # of a file of 2 MB

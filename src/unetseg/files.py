@@ -17,7 +17,7 @@ import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
@@ -166,18 +166,25 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
 
-def read_text(path: Path) -> str:
-    """Read a text file from outside: UTF-8, or UTF-16 that says so by its first two bytes.
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a text file from outside, with its line ends: UTF-8, or UTF-16 that says so by its first two bytes.
 
     Raises:
-        InputError: if it is neither.
+        InputError: where what is read of it is neither.
     """
-    content = path.read_bytes()
-    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
+    with path.open("rb") as file:
+        marked = file.peek(2).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        try:
+            yield io.TextIOWrapper(file, "utf-16" if marked else "utf-8-sig", newline="")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
+
+
+def read_text(path: Path) -> str:
+    """Read a text file from outside whole; errors are those of `open_text`."""
+    with open_text(path) as file:
+        return file.read()
 
 
 def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[str, str]]:
@@ -186,19 +193,20 @@ def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[st
     Raises:
         InputError: naming the line from which it cannot be read.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     shared = functools.lru_cache(maxsize=1024)(unescaped)  # most values stand in many rows
-    try:
-        return [
-            {
-                name: shared(value) if isinstance(value, str) else value
-                for name, value in row.items()
-                if columns is None or name in columns
-            }
-            for row in reader
-        ]
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
+    with open_text(path) as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            return [
+                {
+                    name: shared(value) if isinstance(value, str) else value
+                    for name, value in row.items()
+                    if columns is None or name in columns
+                }
+                for row in reader
+            ]
+        except csv.Error as error:
+            raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
 
 
 def unescaped(text: Any) -> Any:

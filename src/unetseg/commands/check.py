@@ -90,5 +90,5 @@ def _check_external(params: Params, samples: Path) -> list[str]:
 
 def _split(params: Params, checked: Checked, given: Rows) -> None:
     fingerprints, appearances = (np.stack(each) for each in (checked.fingerprints, checked.appearances))
-    subsets = divide(params.split, checked.rows, given, fingerprints, lambda: appearances).subsets
+    subsets = divide(params.split, lambda: checked.rows, given, fingerprints, lambda: appearances).subsets
     check_batch_size(params.train.batch_size, list(subsets.values()).count("train"))

@@ -13,7 +13,10 @@ from unetseg.splitting.splits import Rows, describe, experiment_split, share_out
 
 
 class Division(NamedTuple):
-    """The subset, the group and the stratum of each id, and how far the split can be believed."""
+    """The subset, the group and the stratum of each id, and how far the split can be believed.
+
+    The strata are in the order of the rows.
+    """
 
     subsets: dict[str, str]
     groups: dict[str, str]
@@ -23,7 +26,7 @@ class Division(NamedTuple):
 
 def divide(
     settings: SplitSettings,
-    rows: Rows,
+    rows: Callable[[], Rows],
     given: Sequence[Mapping[str, str]],
     fingerprints: Shaped[np.ndarray, " n"],
     appearances: Callable[[], Float[np.ndarray, "n statistics"]],
@@ -32,7 +35,7 @@ def divide(
 
     Args:
         settings: the section `split`.
-        rows: what samples.csv says of each.
+        rows: gives what samples.csv says of each; they are not kept.
         given: the user's table of groups; images that it puts in none are grouped by the fields that are found.
         fingerprints: what `unetseg.images.fingerprint` says of each.
         appearances: gives what `unetseg.images.appearance` says of each, for experiments that nobody named.
@@ -40,7 +43,7 @@ def divide(
     Raises:
         InputError: if there are too few samples, groups or experiments.
     """
-    strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows}
+    strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows()}
     relatives = find_relatives(list(strata), fingerprints)
     named = names_groups(given)
     groups = joined(given, strata, relatives.pairs)
@@ -48,13 +51,14 @@ def divide(
     if settings.method == "experiment":
         from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments  # noqa: PLC0415 - scikit-learn takes a second
 
-        experiments, origin = given_experiments(rows, given) or (
-            find_experiments(rows, appearances(), groups),
+        samples = rows()
+        experiments, origin = given_experiments(samples, given) or (
+            find_experiments(samples, appearances(), groups),
             "kind, size, intensity, colour and sharpness",
         )
         del wanted["method"], wanted["test"]
         subsets = experiment_split(experiments, groups, strata, **wanted)
-        told = describe_experiments(rows, experiments, subsets, origin)
+        told = describe_experiments(samples, experiments, subsets, origin)
     else:
         subsets = share_out(groups, strata, **wanted)
     told |= {

@@ -189,7 +189,7 @@ def _nearest(ends: _Borders, starts: _Borders) -> Int[np.ndarray, "2 2 n 2"]:
     rounding may have hidden one of the two, it is done again in double precision.
     """
     least, numbers = _roughly_nearest(ends, starts)
-    nearest = np.empty((2, 2, len(ends.images), 2), np.int64)
+    nearest = np.empty((2, 2, len(ends.images), 2), np.int32)
     for turn, mirrored in enumerate((False, True)):
         for way, (these, those) in enumerate(((ends, starts), (starts, ends))):
             rough = least[turn, way], numbers[turn, way]
@@ -253,7 +253,7 @@ def _surely_nearest(
     these: _Borders, those: _Borders, least: Float32[np.ndarray, "n 3"], numbers: Int[np.ndarray, "n 3"]
 ) -> Int[np.ndarray, "n 2"]:
     """Choose the two nearest of three; where another one may be nearer than the second, look at all of `those`."""
-    nearest, unsure = np.empty((len(numbers), 2), np.int64), []
+    nearest, unsure = np.empty((len(numbers), 2), np.int32), []
     for part in _blocks(len(numbers)):
         squares = np.stack(
             [np.square(np.float64(these[part]) - those[each]).sum(axis=1) for each in numbers[part].T], axis=1
