@@ -73,7 +73,7 @@ def run(folder: Path, stage: str, command: str) -> dict[str, float]:
                     cpu[each.pid] = used.user + used.system
                     total += _anonymous(each.pid)
             peak = max(peak, total / 1e6)
-            time.sleep(0.05)
+            time.sleep(0.1)
     if process.returncode:
         raise SystemExit(f"{stage} failed:\n{(folder / f'{stage}.log').read_text()[-2000:]}")
     return {"cpu_seconds": sum(cpu.values()), "seconds": time.monotonic() - started, "peak_mb": peak}

@@ -1,12 +1,13 @@
 """Split the samples into train, validation and test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from unetseg import stage
 from unetseg.config import Params, check_scored
-from unetseg.files import read_csv, write_csv, write_json
+from unetseg.files import iter_csv, read_csv, write_csv, write_json
 from unetseg.images.appearance import appearance
 from unetseg.splitting.division import divide
 
@@ -17,8 +18,8 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
     """Write the subset, the group and the stratum of each sample, and how far the split can be believed."""
     check_scored(params.split, Path(params.evaluate.external))  # `unzip` does, and does not run for a change of `split`
 
-    def rows() -> list[dict[str, str]]:
-        return read_csv(samples / "samples.csv", USED)
+    def rows() -> Iterator[dict[str, str]]:
+        return iter_csv(samples / "samples.csv", USED)
 
     def appearances() -> np.ndarray:
         images = np.load(samples / "images.npy", mmap_mode="r")

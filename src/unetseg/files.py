@@ -188,7 +188,12 @@ def read_text(path: Path) -> str:
 
 
 def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[str, str]]:
-    """Read the rows of a CSV file, with the columns asked for or all of them, every value as text.
+    """Read the rows of a CSV file, as `iter_csv` gives them."""
+    return list(iter_csv(path, columns))
+
+
+def iter_csv(path: Path, columns: Collection[str] | None = None) -> Iterator[dict[str, str]]:
+    """Give one row of a CSV file after the other, with the columns asked for or all of them, every value as text.
 
     Raises:
         InputError: naming the line from which it cannot be read.
@@ -197,14 +202,12 @@ def read_csv(path: Path, columns: Collection[str] | None = None) -> list[dict[st
     with open_text(path) as file:
         reader = csv.DictReader(file, strict=True)
         try:
-            return [
-                {
+            for row in reader:
+                yield {
                     name: shared(value) if isinstance(value, str) else value
                     for name, value in row.items()
                     if columns is None or name in columns
                 }
-                for row in reader
-            ]
         except csv.Error as error:
             raise InputError(f"{path}:{reader.line_num}: is not usable CSV: {error}") from error
 

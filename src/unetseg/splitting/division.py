@@ -1,6 +1,6 @@
 """Divide a data set as params.yaml asks: group what belongs together, then share the groups out over the subsets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 from unetseg.config import SplitSettings
 from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
-from unetseg.splitting.splits import Rows, describe, experiment_split, share_out, stratum
+from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
 
 
 class Division(NamedTuple):
@@ -26,7 +26,7 @@ class Division(NamedTuple):
 
 def divide(
     settings: SplitSettings,
-    rows: Callable[[], Rows],
+    rows: Callable[[], Iterable[Mapping[str, Any]]],
     given: Sequence[Mapping[str, str]],
     fingerprints: Shaped[np.ndarray, " n"],
     appearances: Callable[[], Float[np.ndarray, "n statistics"]],
@@ -35,7 +35,7 @@ def divide(
 
     Args:
         settings: the section `split`.
-        rows: gives what samples.csv says of each; they are not kept.
+        rows: gives what samples.csv says of each, however often it is asked; they are not kept.
         given: the user's table of groups; images that it puts in none are grouped by the fields that are found.
         fingerprints: what `unetseg.images.fingerprint` says of each.
         appearances: gives what `unetseg.images.appearance` says of each, for experiments that nobody named.
@@ -43,15 +43,15 @@ def divide(
     Raises:
         InputError: if there are too few samples, groups or experiments.
     """
+    relatives = find_relatives([row["id"] for row in rows()], fingerprints)
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows()}
-    relatives = find_relatives(list(strata), fingerprints)
     named = names_groups(given)
     groups = joined(given, strata, relatives.pairs)
     wanted, told = settings.model_dump(), dict[str, Any]()
     if settings.method == "experiment":
         from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments  # noqa: PLC0415 - scikit-learn takes a second
 
-        samples = rows()
+        samples = list(rows())
         experiments, origin = given_experiments(samples, given) or (
             find_experiments(samples, appearances(), groups),
             "kind, size, intensity, colour and sharpness",

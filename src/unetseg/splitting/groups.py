@@ -59,16 +59,21 @@ def choose_groups(groups: Mapping[str, str], strata: Mapping[str, str], count: i
     less even than one pass of `_choose` (measured by benchmarks/fields.py).
     """
     ids = sorted(groups)
-    names, members = np.unique([groups[name] for name in ids], return_inverse=True)
-    kinds = np.unique([strata[name] for name in ids], return_inverse=True)[1]
-    table = np.zeros((len(names), kinds.max() + 1), np.int64)
+    members, kinds = (_numbered([each[name] for name in ids]) for each in (groups, strata))
+    table = np.zeros((members.max() + 1, kinds.max() + 1), np.int64)
     np.add.at(table, (members, kinds), 1)
     table = np.hstack([table, table.sum(axis=1, keepdims=True)])  # the total counts as one more kind
     random = np.random.default_rng(seed)
     wanted = _wanted(table, count, leave)
-    choices = [_choose(table, wanted, leave, random.permutation(len(names))) for _ in range(TRIES)]
+    choices = [_choose(table, wanted, leave, random.permutation(len(table))) for _ in range(TRIES)]
     best = min(choices, key=lambda chosen: _deviation(table[chosen].sum(axis=0), wanted))
     return {name for name, member in zip(ids, members, strict=True) if best[member]}
+
+
+def _numbered(values: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """Number the values, equal ones alike, in alphabetical order: `numpy.unique` would copy each text several times."""
+    places = {value: place for place, value in enumerate(sorted(set(values)))}
+    return np.array([places[value] for value in values], np.int32)
 
 
 def _wanted(table: Int[np.ndarray, "groups kinds"], count: int, leave: int) -> Float[np.ndarray, " kinds"]:

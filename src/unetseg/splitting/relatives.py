@@ -48,10 +48,10 @@ class Relatives:
 
 def find_relatives(ids: Sequence[str], fingerprints: Shaped[np.ndarray, " n"]) -> Relatives:
     """Find neighbours and copies among images, given by their names, in any order, and their fingerprints."""
-    order = sorted(range(len(ids)), key=ids.__getitem__)
     copies = find_duplicates(fingerprints)
-    repeated = {max(pair, key=ids.__getitem__) for pair, unturned in copies.items() if unturned}
-    found = find_neighbours(fingerprints, [number for number in order if number not in repeated])
+    repeated = [max(pair, key=ids.__getitem__) for pair, unturned in copies.items() if unturned]
+    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
+    found = find_neighbours(fingerprints, order[~np.isin(order, repeated)])
     named = [sorted((ids[first], ids[second])) for first, second in copies]
     return Relatives(
         neighbours=[(ids[first], ids[second]) for first, second in found.pairs],
@@ -84,7 +84,9 @@ class Matches:
         return len(np.unique(self.pairs[self.scores <= threshold]))
 
 
-def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int]) -> Neighbours:
+def find_neighbours(
+    fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int] | Int[np.ndarray, " compared"]
+) -> Neighbours:
     """Find the images that continue each other, left to right or top to bottom, in the orientation they have.
 
     Time grows with the square of the number of images (a matrix product), less what differs too much in brightness. Of
@@ -98,7 +100,7 @@ def find_neighbours(fingerprints: Shaped[np.ndarray, " n"], images: Sequence[int
         The pairs of neighbours as numbers of images, and the counts.
     """
     with _single_threaded_products():
-        found, control = _search(fingerprints, np.array(images, np.int64))
+        found, control = _search(fingerprints, np.asarray(images, np.int32))
     threshold = loosest_threshold(found, control)
     pairs = [(int(first), int(second)) for first, second in found.pairs[found.scores <= threshold]]
     return Neighbours(pairs, found.images(threshold), control.images(threshold), threshold)
@@ -118,7 +120,7 @@ def _search(fingerprints: Shaped[np.ndarray, " n"], images: Int[np.ndarray, " co
     Returns:
         The matches, and those of the control: with the second side of each two mirrored.
     """
-    found = [Matches(np.empty((0, 2), np.int64), np.empty(0))], [Matches(np.empty((0, 2), np.int64), np.empty(0))]
+    found = [Matches(np.empty((0, 2), np.int32), np.empty(0))], [Matches(np.empty((0, 2), np.int32), np.empty(0))]
     for end, start in (map(SIDES.index, sides) for sides in MEETING):
         pixels = fingerprints["pixels"][images, end]
         for length in np.unique(pixels).tolist():
