@@ -65,15 +65,16 @@ def run(folder: Path, stage: str, command: str) -> dict[str, float]:
     words = [sys.executable, *command.split()[1:]]
     with (folder / f"{stage}.log").open("w") as log:
         process = psutil.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
+        looked, family = 0.0, [process]
         while process.poll() is None:
-            total = 0
             with contextlib.suppress(psutil.Error, OSError, ProcessLookupError):  # of one that ends just now
-                for each in [process, *process.children(recursive=True)]:
-                    used = each.cpu_times()
-                    cpu[each.pid] = used.user + used.system
-                    total += _anonymous(each.pid)
-            peak = max(peak, total / 1e6)
-            time.sleep(0.1)
+                if time.monotonic() > looked + 0.1:  # to look for new processes takes long
+                    looked, family = time.monotonic(), [process, *process.children(recursive=True)]
+                    for each in family:
+                        used = each.cpu_times()
+                        cpu[each.pid] = used.user + used.system
+                peak = max(peak, sum(_anonymous(each.pid) for each in family) / 1e6)
+            time.sleep(0.002)  # a peak may be as short
     if process.returncode:
         raise SystemExit(f"{stage} failed:\n{(folder / f'{stage}.log').read_text()[-2000:]}")
     return {"cpu_seconds": sum(cpu.values()), "seconds": time.monotonic() - started, "peak_mb": peak}

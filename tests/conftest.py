@@ -1,11 +1,15 @@
 import fcntl
 import gc
 import os
+import shlex
+import shutil
 import signal
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # other tests have the other cores
@@ -28,6 +32,7 @@ jaxtyping.install_import_hook("unetseg", "beartype.beartype")
 gc.set_threshold(50_000, 20, 20)
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = "UNETSEG_TEST_PROGRAMS"  # names the folder of programs to the processes that share the tests
 
 
 @pytest.fixture
@@ -47,15 +52,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def eager(request: pytest.FixtureRequest) -> Iterator[None]:
+def eager(request: pytest.FixtureRequest) -> None:
     """Run models without compiling, which takes far longer than the tests' models do, unless a test asks for it."""
-    tensorflow = sys.modules.get("tensorflow")
-    if not tensorflow or "compiled" in request.fixturenames:
-        yield
-        return
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.config.run_functions_eagerly("compiled" not in request.fixturenames)
 
 
 @pytest.fixture
@@ -80,6 +80,8 @@ def warm(shared: Path, backend: str) -> Path:
     """Give a folder of programs that run in forks of one process for all tests; where it cannot fork, of usual ones."""
     if sys.platform != "linux":
         return Path(sys.executable).parent
+    if backend == "tensorflow" and PROGRAMS in os.environ:
+        return Path(os.environ[PROGRAMS])
     pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     return once(shared / backend, lambda folder: make_programs(folder, pid, backend)).folder
 
@@ -124,6 +126,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
     count = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -count[item.path])
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Fork the processes that share the tests, too, from the one that has imported what takes long."""
+    if sys.platform == "linux":
+        folder = Path(tempfile.mkdtemp())
+        config.add_cleanup(lambda: shutil.rmtree(folder))
+        os.environ[PROGRAMS] = str(make_programs(folder / "programs", os.getpid()))
+        for spec in specs:
+            spec.python = shlex.quote(f"{os.environ[PROGRAMS]}/python")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -37,6 +37,7 @@ OF_DVC = (
     "hydra._internal.config_loader_impl", "hydra.core.override_parser.overrides_parser", "kombu.transport.filesystem",
     "networkx", "omegaconf", "platformdirs", "pygit2", "ruamel.yaml", "shortuuid", "voluptuous.humanize",
 )  # fmt: skip
+PYTHON = sys.executable
 BEFOREHAND = {"tensorflow": WITH_TENSORFLOW + OF_DVC + COMMON, "jax": ("jax", *COMMON)}
 
 
@@ -148,6 +149,8 @@ def _run(arguments: list[str]) -> int:
     import importlib
     import runpy
 
+    if arguments[0] == "-u":  # of a process that shares the tests: what it starts is to import all anew
+        sys.executable, arguments = PYTHON, arguments[1:]
     beside = Path.cwd() if arguments[0] in ("-c", "-m") else Path(arguments[0]).parent.resolve()
     sys.path[:1] = [str(beside)]
     sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

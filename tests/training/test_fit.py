@@ -15,7 +15,7 @@ from unetseg.training.fit import compile_unet, train
 
 SMALL = {"base_filters": 4, "max_filters": 8, "depth": 1}
 TRAIN = {
-    "batch_size": 3, "balance": 0.5, "border": 0.0, "crop": 16, "crop_epochs": 0, "epochs": 4, "learning_rate": 0.01,
+    "batch_size": 3, "balance": 0.5, "border": 0.0, "crop": 16, "crop_epochs": 0, "epochs": 3, "learning_rate": 0.01,
     "schedule": "cosine", "warmup_epochs": 1.0, "loss": "bce_dice", "clip_norm": 1.0, "ema": 0.5, "patience": 9,
     "jit_compile": False, "seed": 0, "start_from": "",
 }  # fmt: skip
@@ -110,9 +110,9 @@ def assert_same_bits(first, second):
 @pytest.mark.parametrize(
     ("kills", "changed"),
     [
-        ((3,), {"ema": 0.0}),
-        ((1, 2, 3), {"crop_epochs": 2}),
-        ((3,), {"crop_epochs": 2, "batch_size": 6}),
+        ((2,), {"ema": 0.0}),
+        ((1, 2), {"crop_epochs": 2}),
+        ((2,), {"crop_epochs": 1, "batch_size": 6}),
     ],
 )
 def test_a_training_goes_on_to_the_same_bits_however_often_it_is_killed(data, whole, kills, changed):
@@ -280,4 +280,4 @@ def test_the_learning_rate_rises_with_both_schedules(schedule, last):
 def test_the_history_has_a_row_an_epoch(whole):
     _, history, _ = whole()
     assert list(history.epochs[0]) == ["epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate", "seconds"]
-    assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3]

@@ -4,7 +4,8 @@ import contextlib
 import re
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from unetseg.dataset.layout import nfc
 
@@ -56,7 +57,7 @@ def faults(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, 
     for name, member in zip(names, members, strict=True):
         for rule in (*name_faults(name), *_kind_faults(name, member)):
             yield name, rule
-    yield from _clashes([name for name in names if len(name) <= LONGEST_PATH])
+    yield from _clashes(name for name in names if len(name) <= LONGEST_PATH)
     yield from _overlaps(members, end)
 
 
@@ -66,7 +67,7 @@ def member_name(member: zipfile.ZipInfo) -> str:
     Finder and others write UTF-8 without the flag that says so; zipfile then takes it for code page 437.
     """
     name = member.orig_filename
-    if not member.flag_bits & UTF_8:
+    if not name.isascii() and not member.flag_bits & UTF_8:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
     return nfc(name)
@@ -120,26 +121,27 @@ def _kind_faults(name: str, member: zipfile.ZipInfo) -> Iterator[str]:
         yield INNER
 
 
-def _clashes(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Find paths that are the same on some file system: macOS and Windows ignore case, macOS also the Unicode form."""
-    spelt: dict[str, str] = {}  # each place as it is first spelt, a folder with '/', by what those systems make of it
-    told: set[str] = set()
-    entries: set[str] = set()
-    for name in names:
-        for place in (*(name[: slash.end()] for slash in re.finditer("/", name.removesuffix("/"))), name):
-            path = place.removesuffix("/")
-            folded = nfc(nfc(path).casefold())
-            first = spelt.setdefault(path if folded == path else folded, place)  # one object where they are equal
-            if first == place or place in told:
-                continue
-            told.add(place)
-            if (other := first.removesuffix("/")) != path:
-                yield name, f"{path!r} differs from {other!r} only in case or Unicode form"
-            else:
-                yield name, f"{path!r} is a file and a folder at once"
-        if (path := name.removesuffix("/")) in entries:
+def _clashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Find paths that are the same on some file system: macOS and Windows ignore case, macOS also the Unicode form.
+
+    In alphabetical order what is in a folder stands together, so that one folder in each depth is in memory.
+    """
+    above: list[tuple[str, dict[str, str]]] = [("", {})]  # folders on the way to a name, and how each place is spelt
+    for before, name in pairwise(("", *sorted(names))):
+        if name == before:
             yield name, "is there twice"
-        entries.add(path)
+        while not name.startswith(above[-1][0]):
+            above.pop()
+        for part in re.findall("[^/]+/?", name.removeprefix(above[-1][0])):
+            folder, spelt = above[-1]
+            path = f"{folder}{part}"
+            first = spelt.setdefault(nfc(part.removesuffix("/").casefold()), path)
+            if (other := first.removesuffix("/")) != path.removesuffix("/"):
+                yield name, f"{path.removesuffix('/')!r} differs from {other!r} only in case or Unicode form"
+            elif first != path:
+                yield name, f"{other!r} is a file and a folder at once"
+            if part.endswith("/"):
+                above.append((path, {}))
 
 
 def _overlaps(members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[str, str]]:
