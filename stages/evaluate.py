@@ -68,7 +68,8 @@ def main(
                 told = f"{len(seen)} of {len(found[-1].per_image)} images show what is in train or validation too"
                 some = ", ".join(f"{name} like {other}" for name, other in [*seen.items()][:3])
                 print(f"warning: {external}: {told}: its scores are too good (such as {some})", file=sys.stderr)
-            write_csv(out / "external" / "per_image.csv", found[-1].per_image, list(found[-1].per_image[0]))
+            rows = [row | {"trained_on": seen.get(row["id"])} for row in found[-1].per_image]
+            write_csv(out / "external" / "per_image.csv", rows, list(rows[0]))
             scores = {"external": {external.stem: found[-1].summary | {"trained_on": len(seen)}}}
         if not found:
             rule = "raise split.test, or name an archive in evaluate.external"

@@ -1,5 +1,6 @@
 """Split the samples into train, validation and test."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
 
     fingerprints = np.load(samples / "fingerprints.npy", mmap_mode="r")
     divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)
+    for line in divided.warnings:
+        print(f"warning: {line}", file=sys.stderr)
     columns = {"subset": divided.subsets, "group": divided.groups, "stratum": divided.strata}
     table = ({"id": each, **{name: column[each] for name, column in columns.items()}} for each in divided.strata)
     write_csv(out, table, ["id", *columns])

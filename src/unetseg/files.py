@@ -174,9 +174,13 @@ def open_text(path: Path) -> Iterator[TextIO]:
         InputError: where what is read of it is neither.
     """
     with path.open("rb") as file:
-        marked = file.peek(2).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        head, encoding = file.peek(3), "utf-8"  # utf-8-sig takes a part of its mark for an empty file
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "utf-16"
+        elif head.startswith(codecs.BOM_UTF8):
+            encoding = "utf-8-sig"
         try:
-            yield io.TextIOWrapper(file, "utf-16" if marked else "utf-8-sig", newline="")
+            yield io.TextIOWrapper(file, encoding, newline="")
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
 

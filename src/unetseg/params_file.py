@@ -52,10 +52,11 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
     """Read a YAML file of sections, and the line of each section and key."""
     try:
         text = _text(path)
-        _refuse_extras(text)
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node else None
+        try:
+            node, content = _load(text, _StrictLoader if "\t" in text else _Loader)
+        except yaml.MarkedYAMLError:
+            _load(text, _StrictLoader)  # which says what character is wrong
+            raise
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not usable YAML: {error.problem}") from error
@@ -71,6 +72,13 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
     return content, lines
 
 
+def _load(text: str, loader: type[Any]) -> tuple[yaml.Node | None, Any]:
+    _refuse_extras(text, loader)
+    loaded = loader(text)
+    node = loaded.get_single_node()
+    return node, loaded.construct_document(node) if node else None
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -84,11 +92,11 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: it is not UTF-8 text") from error
 
 
-def _refuse_extras(text: str) -> None:
+def _refuse_extras(text: str, loader: type[Any]) -> None:
     """Refuse YAML features that parameters do not need and that can exhaust memory."""
     depth = 0
     event: Any
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=loader):
         problem = None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             problem = "anchors and aliases are not allowed, write the values out"
@@ -101,7 +109,7 @@ def _refuse_extras(text: str) -> None:
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # of libyaml, where it is there
+class _Rules(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
     """YAML 1.2 as ruamel.yaml resolves it for DVC; PyYAML's own rules are those of YAML 1.1."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's name; filled below
@@ -145,9 +153,17 @@ for _tag, _pattern, _first in (
     ("timestamp", "[0-9]{4}-[0-9]{2}-[0-9]{2}", "0123456789"),
 ):
     for _character in _first:
-        _rules = _Loader.yaml_implicit_resolvers.setdefault(_character, [])
+        _rules = _Rules.yaml_implicit_resolvers.setdefault(_character, [])
         _rules.insert(0, (f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$")))
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
+_Rules.yaml_constructors = _Rules.yaml_constructors | {"tag:yaml.org,2002:int": _Rules.construct_whole_number}
+
+
+class _Loader(_Rules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # libyaml, where it is there
+    """The quick one."""
+
+
+class _StrictLoader(_Rules, yaml.SafeLoader):
+    """Refuses tabs that libyaml takes, as what DVC writes params.yaml with does, and names the character it refuses."""
 
 
 def _problems(content: dict[str, Any], partial: bool) -> Iterator[tuple[Keys, str]]:

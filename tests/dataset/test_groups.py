@@ -20,6 +20,14 @@ def test_a_table_is_read_with_all_its_columns_and_one_of_a_header_alone_has_no_r
         assert read_groups(_write(tmp_path, header), ["a"]) == []
 
 
+def test_known_columns_are_found_however_they_are_written_and_only_once(tmp_path):
+    table = _write(tmp_path, "ID, Slide,Patient,Note\na,1,P,x\n")
+    assert read_groups(table, ["a"]) == [{"id": "a", "slide": "1", "patient": "P", "Note": "x"}]
+    for twice in ("id,plate,Plate\na,1,2\n", "Plate,id,plate\n"):
+        with pytest.raises(InputError, match=r"groups\.csv: has several columns plate; keep one"):
+            read_groups(_write(tmp_path, twice), ["a"])
+
+
 def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
     path = _write(tmp_path, "id,group\na,1\nx,1\na,2\n")
     with pytest.raises(InputError) as error:
@@ -31,7 +39,7 @@ def test_every_id_that_is_unknown_repeated_or_without_a_row_is_named(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id;group\na;1\n", "ID,Patient\na,1\n"])
+@pytest.mark.parametrize("content", ["", "id\na\n", "name,group\na,1\n", "id;group\na;1\n", "ID,Case\na,1\n"])
 def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, content):
     columns = "at least one of group, patient, slide, plate, experiment, stack"
     header = content.partition("\n")[0]
@@ -40,9 +48,10 @@ def test_a_file_without_the_columns_or_rows_says_what_is_needed(tmp_path, conten
         read_groups(_write(tmp_path, content), ["a"])
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path):
+@pytest.mark.parametrize("content", [b"id,group\n\xff\xfe,1\n", b"\xef\xbb", b"\xef"])
+def test_a_file_that_is_not_text_is_named(tmp_path, content):
     path = tmp_path / "groups.csv"
-    path.write_bytes(b"id,group\n\xff\xfe,1\n")
+    path.write_bytes(content)
     with pytest.raises(InputError, match=r"groups\.csv: is not UTF-8 text"):
         read_groups(path, ["a"])
 

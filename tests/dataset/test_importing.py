@@ -130,7 +130,7 @@ def test_rows_of_groups_that_cannot_be_used_are_named_and_the_others_kept():
     ]
 
 
-@pytest.mark.parametrize("table", ["ID,Group\na,1\n", "id;group\na;1\n", 'id,group\n"a,1\n', "id,crew\na,1\n"])
+@pytest.mark.parametrize("table", ["ID,Crew\na,1\n", "id;group\na;1\n", 'id,group\n"a,1\n', "id,crew\na,1\n"])
 def test_a_table_of_groups_that_cannot_be_read_is_one_line_and_the_images_are_imported(table):
     pair("in/a")
     Path("in/groups.csv").write_text(table)

@@ -56,8 +56,7 @@ def test_an_evaluation_does_not_differ_from_itself():
 def test_images_of_a_single_group_decide_nothing():
     alone = {name: Scored("one", scored.dice) for name, scored in BASE.items()}
     sentence = verdict(compare(alone, evaluation(0.05)), "A", "B")
-    assert "no significant difference" in sentence
-    assert "single group" in sentence
+    assert sentence.startswith("whether B is better than A cannot be told from a single group: mean Dice +0.0")
 
 
 def test_groups_of_either_evaluation_are_drawn_together_so_that_the_order_does_not_matter():

@@ -31,9 +31,10 @@ def test_experiments_with_other_parameters_are_told_apart():
     assert headers == ["2 of 3 folds train.epochs=3", "1 of 3 folds train.epochs=9"]
 
 
-def test_a_number_that_only_some_folds_have_is_left_out():
-    (folds,) = gather_folds([run(0, 0.9, extra=1), run(1, 0.8)])
-    assert not any("extra" in line for line in fold_lines([folds]))
+def test_of_a_number_that_only_some_folds_have_the_line_says_how_many():
+    (folds,) = gather_folds([run(0, 0.9, extra=1.0), run(1, 0.8), run(2, 0.7, extra=2.0)])
+    (line,) = [line for line in fold_lines([folds]) if "extra" in line]
+    assert line.split() == ["extra", "(2", "of", "3", "folds)", "1.5", "0.7071", "1", "2"]
 
 
 @pytest.mark.parametrize("runs", [[], [run(0, 0.9, method="grouped")]])

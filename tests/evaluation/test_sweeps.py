@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import Run, read_sweep, summary, varied
+from unetseg.evaluation.sweeps import Run, read_sweep, score_names, summary, varied
 
 METRICS = "metrics/evaluate.json"
 
@@ -22,6 +22,14 @@ def read(*experiments, **options):
     shown = [{"rev": "workspace", "data": workspace, "experiments": None}, {"rev": "abc", "data": workspace}]
     shown[1]["experiments"] = list(experiments)
     return read_sweep(shown, METRICS, **options)
+
+
+def test_scores_that_only_some_runs_have_are_named_too():
+    assert score_names([{"dice.mean": 0.9, "by_source.a.dice": 0.8}, {"dice.mean": 0.7, "by_source.b.dice": 0.6}]) == [
+        "dice.mean",
+        "by_source.a.dice",
+        "by_source.b.dice",
+    ]
 
 
 def test_an_experiment_is_read_with_flat_parameters_and_numbers():

@@ -219,6 +219,8 @@ def test_an_external_archive_of_images_that_were_trained_on_is_told(paths, tmp_p
     assert found.get("trained_on", 0) == 2 * known
     trained = [row["id"] for row in read_csv(paths["split"]) if row["subset"] != "test"]
     assert all((f"{name} like {name}" in said) == known for name in trained[:2])
+    rows = read_csv(paths["predictions"] / "external" / "per_image.csv")
+    assert sorted(row["trained_on"] for row in rows if row["trained_on"]) == sorted(trained) * known
 
 
 def test_without_a_test_subset_the_scores_are_those_of_the_external_archive(tmp_path, paths):

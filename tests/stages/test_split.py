@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -97,6 +98,26 @@ def test_a_users_groups_take_precedence_over_what_was_found(run, images):
     assert report["grouped_by"] == "groups.csv"
     assert report["groups"] == 5
     assert len({(number % 5, row["subset"]) for number, row in enumerate(rows)}) == 5
+
+
+def test_relatives_that_the_table_keeps_apart_and_columns_without_use_are_told(run, images, capsys):
+    names = sorted(folder.name for folder in images.iterdir())
+    rows, _ = run("id,plate,Patient ID\n" + "".join(f"{name},{name},p\n" for name in names), method="grouped")
+    unused, apart = capsys.readouterr().err.splitlines()
+    known = "group, patient, slide, plate, experiment, stack"
+    assert unused == f"warning: groups.csv: no use is made of Patient ID; known columns are {known}"
+    found = re.fullmatch(
+        r"warning: groups.csv keeps apart \d+ pairs of images that look like copies or parts of one picture, "
+        r"such as (\S+) in (\S+) and (\S+) in (\S+); give them one group, if they are",
+        apart,
+    )
+    subsets = {row["id"]: row["subset"] for row in rows}
+    assert found
+    assert (subsets[found[1]], subsets[found[3]]) == (found[2], found[4])
+    assert found[1].rsplit("-", 1)[0] == found[3].rsplit("-", 1)[0]
+    run(method="random")
+    run("id,plate\n" + "".join(f"{name},{name.rsplit('-', 1)[0]}\n" for name in names), method="grouped")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_table_that_names_experiments_alone_leaves_the_fields_to_be_found(run, images):

@@ -39,14 +39,16 @@ def run(options: argparse.Namespace) -> int:
         sources, lines = attempt(read_sources, samples)
         for row in checked.rows:
             row["source"] = (sources or {}).get(row["id"], "")
-        stopping = [*wrong, *lines] or _what_stops(params, checked, len(contents.ids), together or [])
+        stopping, told = [*wrong, *lines], list[str]()
+        if not stopping:
+            stopping, told = _what_stops(params, checked, len(contents.ids), together or [])
         elsewhere, lines = attempt(_check_external, params, Path(folder) / "external")
         stopping += lines
     findings = checked.findings
     left_out = [f"{options.archive}: {line}" for line in contents.told_left_out()]
     unfit = unfit_sources(samples, sources or {}, {*contents.ids})
     size = unlike_pixel_size(checked.rows, params.image.pixel_size, params.image.size, params.image.mode)
-    warnings = [*left_out, *findings.warnings, *unfit, *checked.warnings(), *size, *(elsewhere or [])]
+    warnings = [*left_out, *findings.warnings, *unfit, *told, *checked.warnings(), *size, *(elsewhere or [])]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
     unusable = [line for lines in findings.unusable.values() for line in lines]
     for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):
@@ -57,12 +59,14 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(stopping) or (bool(findings.unusable) and not skipped))
 
 
-def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> list[str]:
-    """List why the pipeline would stop, other than by single samples: by the functions that would stop it."""
+def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> tuple[list[str], list[str]]:
+    """List why the pipeline would stop, other than by single samples, and warnings: by the functions that it calls."""
     if not checked.findings.foreground:
-        return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else []
-    _, lines = attempt(check_against_data, params, packed)
-    return lines or attempt(_split, params, checked, given)[1]
+        return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else [], []
+    if lines := attempt(check_against_data, params, packed)[1]:
+        return lines, []
+    told, lines = attempt(_split, params, checked, given)
+    return lines, told or []
 
 
 def _check_external(params: Params, samples: Path) -> list[str]:
@@ -88,7 +92,8 @@ def _check_external(params: Params, samples: Path) -> list[str]:
     return of_archive(external, samples, [*unusable, *findings.warnings])
 
 
-def _split(params: Params, checked: Checked, given: Rows) -> None:
+def _split(params: Params, checked: Checked, given: Rows) -> list[str]:
     fingerprints, appearances = (np.stack(each) for each in (checked.fingerprints, checked.appearances))
-    subsets = divide(params.split, lambda: checked.rows, given, fingerprints, lambda: appearances).subsets
-    check_batch_size(params.train.batch_size, list(subsets.values()).count("train"))
+    divided = divide(params.split, lambda: checked.rows, given, fingerprints, lambda: appearances)
+    check_batch_size(params.train.batch_size, list(divided.subsets.values()).count("train"))
+    return divided.warnings

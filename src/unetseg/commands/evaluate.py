@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from unetseg.commands.values import PROJECTIONS, channel, share
+from unetseg.commands.values import add_channel, share
 from unetseg.errors import InputError
 from unetseg.files import check_output
 from unetseg.prediction.conflicts import check_ours
@@ -22,10 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tta_help = "average over the 8 flips and quarter turns: 8 times slower; default: the model's own"
     parser.add_argument("--tta", action=argparse.BooleanOptionalAction, help=tta_help)
     parser.add_argument("--threshold", type=share, metavar="P", help="foreground from here; default: the model's own")
-    channel_help = "a number from 0, a name from the file's metadata, or all; default: as the model was trained"
-    parser.add_argument("--channel", type=channel, metavar="C", help=channel_help)
-    project_help = "project z-stacks to one image; default: as the model was trained"
-    parser.add_argument("--project", choices=PROJECTIONS, help=project_help)
+    add_channel(parser)
     parser.add_argument("--skip-bad", action="store_true", help="go on without the samples that cannot be used")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unetseg.commands.values import add_channel
 from unetseg.export.runtimes import EXPORTS, PRECISIONS, export_model
 from unetseg.images.opening import read_image
 from unetseg.images.resampling import fit
@@ -28,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="images to compare on; int8 takes its ranges from them",
     )
+    add_channel(parser)
     parser.add_argument("--allow-loss", action="store_true", help="keep an export that costs over 0.005 Dice")
 
 
 def run(options: argparse.Namespace) -> None:
     model = load_model(options.model)
-    channel, project = seen_by(read_facts(options.model))
+    channel, project = seen_by(read_facts(options.model), options.channel, options.project)
     seen = (read_image(path, channel=channel, project=project) for path in options.images)
     images = np.stack([fit(image, model.input_shape[1]) for image in seen])
     wanted = {"to": options.to, "precision": options.precision, "allow_loss": options.allow_loss}

@@ -12,7 +12,7 @@ from typing import Any
 from unetseg.commands.compare import not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import Sweep, compared_by, experiments, read_sweep, summary, varied
+from unetseg.evaluation.sweeps import Sweep, compared_by, experiments, read_sweep, score_names, summary, varied
 from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
     sweep = read_experiments(earlier)
     print("\n".join(summary(sweep.runs)))
     names = varied(sweep.runs)
-    scores = [name for name in sweep.runs[0].scores if all(name in each.scores for each in sweep.runs)]
+    scores = score_names(each.scores for each in sweep.runs)
     rows = [
         {"name": each.name}
         | {name: each.params.get(name) for name in names}
-        | {name: each.scores[name] for name in scores}
+        | {name: each.scores.get(name) for name in scores}
         for each in sweep.runs
     ]
     stem = options.out.with_suffix("") if options.out.suffix in (".csv", ".png") else options.out

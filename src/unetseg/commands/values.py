@@ -20,6 +20,14 @@ def channel(word: str) -> int | str:
     return int(word) if word.isdecimal() else word
 
 
+def add_channel(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a model is to see images of several channels and planes."""
+    channel_help = "a number from 0, a name from the file's metadata, or all; default: as the model was trained"
+    parser.add_argument("--channel", type=channel, metavar="C", help=channel_help)
+    project_help = "project z-stacks to one image; default: as the model was trained"
+    parser.add_argument("--project", choices=PROJECTIONS, help=project_help)
+
+
 def share(word: str) -> float:
     """Read a number between 0 and 1."""
     return number(word, SMALLEST, 1 - SMALLEST, "a number between 0 and 1")

@@ -65,7 +65,8 @@ def read_rows(path: Path, columns: Collection[str] = ALL_COLUMNS) -> tuple[Rows,
     """Read a table of samples: a CSV file with a column `id` and at least one of `columns`.
 
     Returns:
-        The rows that can be used, names and values in one Unicode form without needless spaces. And by their ids a line
+        The rows that can be used, names and values in one Unicode form without needless spaces, `id` and `columns` in
+        small letters, however they are written. And by their ids a line
         for each sample whose row cannot: it has several, or more values than there are columns.
 
     Raises:
@@ -75,23 +76,31 @@ def read_rows(path: Path, columns: Collection[str] = ALL_COLUMNS) -> tuple[Rows,
     problems: dict[str, str] = {}
     read: list[dict[Any, Any]] = [*read_csv(path)]
     first = next(iter(read_text(path).strip().splitlines()), "")
-    header = [_one_form(name) for name in (read[0] if read else next(csv.reader([first]), []))]
+    known = {"id", *columns}
+    header = [_column(name, known) for name in (read[0] if read else next(csv.reader([first]), []))]
+    if twice := sorted(name for name in known if header.count(name) > 1):
+        raise InputError(f"{path}: has several columns {twice[0]}; keep one")
     if "id" not in header or not {*columns} & {*header}:
         wanted = f"at least one of {', '.join(columns)}" if len(columns) > 1 else ", ".join(columns)
         raise InputError(
             f"{path}: it needs a header with id and {wanted}, then one row per sample"
-            f"; its header is {first!r:.100}, and names are separated by commas and in small letters"
+            f"; its header is {first!r:.100}, and names are separated by commas"
         )
     for row in read:
         more = row.pop(None, [])  # csv's name for the values without one
-        values = {_one_form(name): _one_form(value) for name, value in row.items() if name}
-        name = values["id"] = next(nfc(row[key] or "").strip() for key in row if _one_form(key) == "id")
+        values = {_column(name, known): _one_form(value) for name, value in row.items() if name}
+        name = values["id"] = next(nfc(row[key] or "").strip() for key in row if _column(key, known) == "id")
         if any(more):
             problems[name] = f"{path}: {name}: has more values than the header has columns; quote commas in values"
         elif name in rows:
             problems[name] = f"{path}: {name}: has several rows; keep one"
         rows[name] = values
     return [row for name, row in rows.items() if name not in problems], problems
+
+
+def _column(name: str | None, known: Collection[str]) -> str:
+    """Name a column of a header: one that is known, in small letters."""
+    return small if (small := _one_form(name).casefold()) in known else _one_form(name)
 
 
 def _one_form(value: str | None) -> str:

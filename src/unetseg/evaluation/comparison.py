@@ -167,10 +167,9 @@ def verdict(compared: Comparison, first: str, second: str) -> str:
     where = " at the images' own size" if compared.native else ""
     by = f"mean Dice{where} {compared.difference:+.4f}"
     if compared.interval is None:
-        by += " (no interval from a single group)"
-    else:
-        low, high = compared.interval
-        by += f" (95 % interval {low:+.4f} to {high:+.4f})"
-        if not low <= 0 <= high:
-            return f"{second} is {'better' if low > 0 else 'worse'} than {first}: {by} on {of_what}"
+        return f"whether {second} is better than {first} cannot be told from a single group: {by} on {of_what}"
+    low, high = compared.interval
+    by += f" (95 % interval {low:+.4f} to {high:+.4f})"
+    if not low <= 0 <= high:
+        return f"{second} is {'better' if low > 0 else 'worse'} than {first}: {by} on {of_what}"
     return f"no significant difference between {second} and {first}: {by} on {of_what}"

@@ -157,19 +157,30 @@ def gather_folds(runs: Iterable[Run]) -> list[Folds]:
 
 
 def fold_lines(gathered: list[Folds]) -> Iterator[str]:
-    """Print as a table: of each number that every fold has its mean, standard deviation, lowest and highest."""
+    """Print as a table: of each number its mean, standard deviation, lowest and highest over the folds that have it.
+
+    How many these are stands behind the name of a number that some lack.
+    """
     differing = varied(gathered)
     for folds in gathered:
         told = [f"{name}={value}" for name, value in folds.params.items() if name in differing]
         unseen = " over experiments (scores on experiments that the model has not seen)"
         what = f"folds{unseen if folds.params[METHOD] == 'experiment' else ''}"
         yield " ".join([f"{len(folds.scores)} of {folds.params[FOLDS]} {what}", *told])
-        names = [name for name in next(iter(folds.scores.values())) if all(name in s for s in folds.scores.values())]
-        width = max(map(len, ["", *names]))
+        rows = {}
+        for name in score_names(folds.scores.values()):
+            values = [scores[name] for scores in folds.scores.values() if name in scores]
+            some = f" ({len(values)} of {len(folds.scores)} folds)" * (len(values) < len(folds.scores))
+            rows[f"{name}{some}"] = _spread(values)
+        width = max(map(len, ["", *rows]))
         yield f"{'':<{width}} {'mean':>10} {'deviation':>10} {'lowest':>10} {'highest':>10}"
-        for name in names:
-            numbers = _spread([scores[name] for scores in folds.scores.values()])
+        for name, numbers in rows.items():
             yield " ".join([f"{name:<{width}}", *(f"{number:>10.4g}" for number in numbers)])
+
+
+def score_names(scores: Iterable[Mapping[str, float]]) -> list[str]:
+    """Name the scores that any of several runs has: one whose test subset lacks a kind or source has none of it."""
+    return list(dict.fromkeys(name for each in scores for name in each))
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float, float, float]:

@@ -1,12 +1,14 @@
 """Divide a data set as params.yaml asks: group what belongs together, then share the groups out over the subsets."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
+from unetseg.dataset.groups import ALL_COLUMNS
+from unetseg.dataset.layout import GROUPS
 from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
@@ -15,13 +17,14 @@ from unetseg.splitting.splits import describe, experiment_split, share_out, stra
 class Division(NamedTuple):
     """The subset, the group and the stratum of each id, and how far the split can be believed.
 
-    The strata are in the order of the rows.
+    The strata are in the order of the rows. The warnings are lines about the table of groups.
     """
 
     subsets: dict[str, str]
     groups: dict[str, str]
     strata: dict[str, str]
     report: dict[str, Any]
+    warnings: list[str]
 
 
 def divide(
@@ -69,4 +72,20 @@ def divide(
         "threshold": relatives.threshold,
         "duplicates": len(relatives.duplicates),
     }
-    return Division(subsets, groups, strata, told | describe(subsets, groups, strata, relatives.pairs, settings.seed))
+    told |= describe(subsets, groups, strata, relatives.pairs, settings.seed)
+    warnings = [*_unused(given), *(_apart(subsets, relatives.pairs) if settings.method != "random" else ())]
+    return Division(subsets, groups, strata, told, warnings)
+
+
+def _unused(given: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Name the columns of the user's table of which no use is made: a name may be mistyped."""
+    if unused := [name for name in (given[0] if given else ()) if name not in {"id", *ALL_COLUMNS}]:
+        yield f"{GROUPS}: no use is made of {', '.join(unused)}; known columns are {', '.join(ALL_COLUMNS)}"
+
+
+def _apart(subsets: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Name relatives that only the user's table can have kept apart."""
+    if apart := [pair for pair in pairs if subsets[pair[0]] != subsets[pair[1]]]:
+        (first, second), count = apart[0], f"{len(apart)} pairs of images that look like copies or parts of one picture"
+        where = f"{first} in {subsets[first]} and {second} in {subsets[second]}"
+        yield f"{GROUPS} keeps apart {count}, such as {where}; give them one group, if they are"

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from unetseg.dataset.groups import COLUMNS
+from unetseg.dataset.layout import GROUPS
 from unetseg.errors import InputError
 from unetseg.splitting.groups import choose_groups, connected
 
@@ -207,7 +209,8 @@ def _check_groups(groups: Mapping[str, str], needed: int, key: str) -> None:
     if found < needed:
         rule = f"needs at least {needed} groups, but the {len(groups)} samples form only {found}"
         fewer = "lower split.folds, " if found >= 3 and needed > 3 else ""
-        raise InputError(f"params.yaml: {key} {rule}; {fewer}add samples, or use split.method=random")
+        column = f"leave a column out of {GROUPS} (a value shared in any of {', '.join(COLUMNS)} joins two samples)"
+        raise InputError(f"params.yaml: {key} {rule}; {fewer}add samples, {column}, or use split.method=random")
 
 
 def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str] | None) -> dict[str, str]:
