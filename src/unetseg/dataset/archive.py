@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from io import BufferedReader, BytesIO
+from itertools import groupby
 from pathlib import Path
 
 from unetseg.config import DataSettings
@@ -100,13 +101,13 @@ def extract(found: Contents, target: Path) -> None:
     damaged = []
     with atomic_path(target) as folder:
         folder.mkdir()
-        for parent in dict.fromkeys(path[: path.rindex("/")] for path in found.members if "/" in path):
-            (folder / parent).mkdir(parents=True)
-        files = {path: member for path, member in found.members.items() if not path.endswith("/")}
-        for path, member in progress(files.items(), "unzip", len(files), unit="file"):
+        for parent, _ in groupby(path[: path.rfind("/") + 1] for path in found.members):
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+        files = [path for path in found.members if not path.endswith("/")]
+        for path in progress(files, "unzip", len(files), unit="file"):
             file = os.open(f"{folder}/{path}", NEW_FILE, 0o666)  # a Path and a buffer for each take as long as the rest
             try:
-                for piece in read_member(found.archive, member):
+                for piece in read_member(found.archive, found.members[path]):
                     _write(file, piece)
             except InputError as error:
                 damaged.append(str(error))

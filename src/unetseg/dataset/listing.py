@@ -23,9 +23,11 @@ def write_listing(path: Path, contents: Contents) -> None:
 
     The rows are sorted by path, so that those of a sample follow each other.
     """
-    full = {file[: file.rfind("/") + 1] for file in contents.members if not file.endswith("/")}
-    members = sorted((file, member) for file, member in contents.members.items() if file not in full)
-    rows = ({"path": file, "bytes": member.file_size, "crc32": f"{member.CRC:08x}"} for file, member in members)
+    members = contents.members
+    empty = {path for path in members if path.endswith("/")}
+    empty.difference_update(path[: path.rfind("/") + 1] for path in members if not path.endswith("/"))
+    listed = sorted(path for path in members if path in empty or not path.endswith("/"))
+    rows = ({"path": each, "bytes": members[each].file_size, "crc32": f"{members[each].CRC:08x}"} for each in listed)
     write_csv(path, rows, ["path", "bytes", "crc32"])
 
 
