@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
 from unetseg.dataset.groups import ALL_COLUMNS
-from unetseg.dataset.layout import GROUPS
+from unetseg.dataset.layout import GROUPS, SOURCES
 from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
@@ -73,7 +73,10 @@ def divide(
         "duplicates": len(relatives.duplicates),
     }
     told |= describe(subsets, groups, strata, relatives.pairs, settings.seed)
-    warnings = [*_unused(given), *(_apart(subsets, relatives.pairs) if settings.method != "random" else ())]
+    warnings = list(_unused(given))
+    if settings.method != "random":
+        tables = f"{GROUPS} or {SOURCES}" if settings.method == "experiment" else GROUPS
+        warnings += [f"{tables} keeps apart {line}" for line in _apart(subsets, relatives.pairs)]
     return Division(subsets, groups, strata, told, warnings)
 
 
@@ -84,8 +87,8 @@ def _unused(given: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 
 def _apart(subsets: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Name relatives that only the user's table can have kept apart."""
+    """Name relatives that only the user's tables can have kept apart."""
     if apart := [pair for pair in pairs if subsets[pair[0]] != subsets[pair[1]]]:
         (first, second), count = apart[0], f"{len(apart)} pairs of images that look like copies or parts of one picture"
         where = f"{first} in {subsets[first]} and {second} in {subsets[second]}"
-        yield f"{GROUPS} keeps apart {count}, such as {where}; give them one group, if they are"
+        yield f"{count}, such as {where}; give them one group, if they are"
