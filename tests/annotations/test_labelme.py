@@ -81,9 +81,15 @@ def test_shapes_of_one_group_and_label_are_parts_of_one_object(tmp_path):
     square = [[0, 0], [2, 0], [2, 2], [0, 2]]
     far = [[9, 9], [12, 9], [12, 12], [9, 12]]
     same = {"group_id": 1, "label": "cell"}
-    assert len(read(tmp_path, {"points": square} | same, {"points": far} | same).regions) == 1
+    found = read(tmp_path, {"points": square} | same, {"points": far} | same)
+    assert (len(found.regions), found.left_out) == (1, {"shapes that share a group_id and a label": 2})
     assert len(read(tmp_path, {"points": square} | same, {"points": far, "group_id": 1, "label": "x"}).regions) == 2
     assert len(read(tmp_path, {"points": square}, {"points": far}).regions) == 2
+
+
+def test_a_shape_whose_type_is_null_is_a_polygon(tmp_path):
+    found = read(tmp_path, {"points": [[0, 0], [2, 0], [2, 2], [0, 2]], "shape_type": None})
+    assert (len(found.regions), found.left_out) == (1, {})
 
 
 def test_points_and_what_lies_outside_the_image_are_counted(tmp_path):

@@ -234,6 +234,12 @@ def test_rows_that_the_bowl_ignored_are_counted_and_an_example_of_a_submission_i
         read_bowl(tmp_path / "s.csv")
 
 
+def test_a_column_of_row_numbers_without_a_name_is_no_size(tmp_path):
+    (tmp_path / "s.csv").write_text(",ImageId,EncodedPixels\n0,a,1 2\n7,a,9 3\n")
+    (read,) = read_bowl(tmp_path / "s.csv").readers.values()
+    assert len(read(20, 20).regions) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "rule"),
     [

@@ -514,13 +514,37 @@ def test_planes_of_one_file_are_no_table_of_groups_and_stand_in_none_that_does_n
     assert groups == "id,patient,stack\na,p1,\none,,\ns.ome_0000,,s\ns.ome_0001,,s\n"
 
 
+def test_one_sample_folder_with_two_images_is_named_and_the_others_are_imported():
+    for number in range(6):
+        sample(f"in/s{number}")
+    png(Path("in/s3/images/other.png"), IMAGE)
+    names, _, summary = imported("in")
+    assert names == [f"s{number}" for number in (0, 1, 2, 4, 5)]
+    assert [line.split(":")[0] for line in summary.problems] == ["in/s3/images"]
+
+
+def test_two_sample_folders_of_one_name_are_told_by_their_paths():
+    sample("in/b1/s0", "in/b2/s0")
+    names, _, summary = imported("in")
+    paths = "in/b2/s0/images/i.png and in/b1/s0/images/i.png"
+    assert (names, summary.problems) == (["s0"], [f"in: 's0' is the name of {paths}; rename the folder of one"])
+
+
+@pytest.mark.parametrize("name", ["shapes", "imageData", "geometry"])
+def test_a_coco_file_is_known_whatever_its_categories_are_called(name):
+    png(Path("in/a.png"), IMAGE)
+    content = {"categories": [{"id": 0, "name": name, "supercategory": name}], "annotations": []}
+    Path("in/coco.json").write_text(json.dumps(content | {"images": [{"id": 0, "file_name": "a.png"}]}))
+    assert imported("in")[0] == ["a"]
+
+
 def test_images_of_one_name_in_a_list_are_named_with_their_suffixes():
     png(Path("in/a.png"), IMAGE)
     tifffile.imwrite("in/a.tif", IMAGE // 2)
     listed = [{"id": name, "file_name": name} for name in ("a.png", "a.tif")]
     Path("in/coco.json").write_text(json.dumps({"images": listed, "annotations": []}))
     _, _, summary = imported("in")
-    assert summary.problems == ["in: 'a' is the name of a.tif and a.png there; rename one"]
+    assert summary.problems == ["in: 'a' is the name of in/a.tif and in/a.png; rename one"]
     assert summary.warnings[0].startswith("1 images that a list of instances names without any (in a): taken as images")
 
 

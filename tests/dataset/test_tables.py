@@ -77,7 +77,7 @@ def test_an_entry_never_gets_a_file_that_another_entry_names(tmp_path):
     table = coco(tmp_path / "c.json", "train/x.png", "test/x.png")
     found = find_items(table)
     assert joined(found, tmp_path) == {"x": ("test/x.png", 9)}
-    assert found.problems == [f"{table}: train/x.png: there is no file of its name"]
+    assert found.problems == [f"{table}: train/x.png: there is no file of its name in or below {tmp_path}"]
 
 
 def test_a_path_may_start_at_the_tables_own_folder_or_at_the_one_that_is_imported(tmp_path):
@@ -150,7 +150,7 @@ def test_only_the_suffix_of_an_image_is_taken_from_a_name(tmp_path):
     table = bowl(tmp_path / "r.csv", "slide.1", "other.v2", "x" * 300, "\0/y.png")
     found = find_items(table)
     assert [item.image.name for item in found.items] == ["other.v2.png"]
-    assert found.problems[0] == f"{table}: slide.1: there is no file of its name"
+    assert found.problems[0] == f"{table}: slide.1: there is no file of its name in or below {tmp_path}"
     assert len(found.problems) == 3
 
 
@@ -171,6 +171,17 @@ def test_an_entry_whose_folder_lacks_its_file_gets_no_file_of_another_folder(tmp
     assert joined(found, tmp_path) == {"a": ("train/a.png", 4)}
     told = "there is no file of its name in a folder train"
     assert found.problems == [f"{table}: train/{name}.png: {told}" for name in "bc"]
+
+
+def test_an_entry_of_a_table_beside_its_images_gets_no_file_of_another_set(tmp_path):
+    for name in ("train/a.png", "train/b.png", "valid/c.png", "valid/sub/d.png"):
+        png(tmp_path / name, IMAGE)
+    coco(tmp_path / "train" / "_annotations.coco.json", "a.png")
+    table = coco(tmp_path / "valid" / "_annotations.coco.json", "c.png", "b.png", "d.png")
+    found = find_items(tmp_path)
+    assert set(joined(found, tmp_path)) == {"a", "c", "d"}
+    where = f"in or below {tmp_path}/valid, where others of this table are"
+    assert found.problems == [f"{table}: b.png: there is no file of its name {where}"]
 
 
 def test_an_entry_gets_the_one_file_whose_path_ends_as_it_says(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.evaluation.comparison import Scored, compare, parse_scores, verdict
+from unetseg.evaluation.comparison import Scored, bootstrap_interval, compare, parse_scores, verdict
 from unetseg.files import read_text, write_csv
 
 
@@ -56,7 +56,9 @@ def test_an_evaluation_does_not_differ_from_itself():
 def test_images_of_a_single_group_decide_nothing():
     alone = {name: Scored("one", scored.dice) for name, scored in BASE.items()}
     sentence = verdict(compare(alone, evaluation(0.05)), "A", "B")
-    assert sentence.startswith("whether B is better than A cannot be told from a single group: mean Dice +0.0")
+    assert sentence.startswith(
+        "whether B is better than A cannot be told where one group holds most images: mean Dice +0.0"
+    )
 
 
 def test_groups_of_either_evaluation_are_drawn_together_so_that_the_order_does_not_matter():
@@ -79,12 +81,32 @@ def test_evaluations_without_a_common_image_cannot_be_compared():
         compare(BASE, {"other": Scored("g", 0.5)})
 
 
-def test_other_images_of_the_same_names_are_not_compared():
-    tables = [f"id,group,dice,height,width,objects\n1,a,0.5,8,9,3\n2,b,0.5,8,9,{count}\n" for count in (4, 5)]
-    with pytest.raises(
-        InputError, match="'2' is 8 by 9 pixels with 4 objects in one and 8 by 9 pixels with 5 objects in"
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("8,9,4,0.25", "8,9,5,0.25", "objects 4 and 5"),
+        ("8,9,4,0.25", "9,8,4,0.25", "height 8 and 9, width 9 and 8"),
+        ("8,9,4,0.19024658203125", "8,9,4,0.2530212", "foreground 0.1902 and 0.2530"),
+        ("8,9,4,", "8,9,5,0.25", "objects 4 and 5"),
+    ],
+)
+def test_other_images_or_masks_of_the_same_names_are_not_compared(one, other, told):
+    header = "id,group,dice,height,width,objects,foreground\n1,a,0.5,8,9,3,0.1\n2,b,0.5,"
+    with pytest.raises(InputError, match=f"^'2' has {told}: the two evaluations are not of the same images and masks"):
+        compare(*(parse_scores(f"{header}{row}\n", "x.csv") for row in (one, other)))
+
+
+def test_where_one_group_holds_most_images_nothing_is_decided():
+    for sizes, decided in (
+        ((30, 3), False),
+        ((50, 1), False),
+        ((60, 3, 3), False),
+        ((10, 10), True),
+        ((40, 10, 5), True),
     ):
-        compare(*(parse_scores(table, "x.csv") for table in tables))
+        groups = [str(group) for group, size in enumerate(sizes) for _ in range(size)]
+        interval = bootstrap_interval(np.linspace(0.1, 0.2, len(groups)), groups, 200, seed=0)
+        assert (interval is not None) == decided
 
 
 def test_scores_are_taken_from_the_columns_of_a_table():

@@ -15,6 +15,7 @@ from PIL import Image
 from unetseg.annotations.jsons import load_json, objects_of, write_objects
 from unetseg.annotations.outlines import outline
 from unetseg.annotations.regions import (
+    GROUPED,
     IGNORED,
     Annotations,
     Region,
@@ -71,7 +72,7 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
             if shape.get("label") in NO_OBJECTS:
                 ignored += 1
                 continue
-            if shape.get("shape_type", "polygon") not in ("polygon", *POINTS):  # a polygon has any number of points
+            if _kind(shape) not in ("polygon", *POINTS):  # a polygon has any number of points
                 left_out += 1
                 continue
             group = shape.get("group_id")
@@ -79,13 +80,19 @@ def read_labelme(path: Path, height: int, width: int) -> Annotations:
             classes[key] = shape.get("label") and str(shape["label"])
             parts.setdefault(key, []).append(_region(shape, height, width))
     found = [union(some) for some in parts.values()]
-    others = {"shapes that are no areas": left_out, IGNORED: ignored}
+    joined = sum(len(some) for some in parts.values() if len(some) > 1)
+    others = {"shapes that are no areas": left_out, IGNORED: ignored, GROUPED: joined}
     return gather(found, "shapes without a pixel in the image", others, list(classes.values()))
+
+
+def _kind(shape: dict[str, Any]) -> Any:
+    """Give the type of a shape; one without, or with null, is a polygon."""
+    return "polygon" if shape.get("shape_type") is None else shape["shape_type"]
 
 
 def _region(shape: dict[str, Any], height: int, width: int) -> Region | None:
     points = corners(shape.get("points"), "its list of points")
-    kind = shape.get("shape_type", "polygon")
+    kind = _kind(shape)
     if len(points) not in POINTS.get(kind, {len(points)}):
         raise ValueError(f"its {kind} has {len(points)} points; it needs {' or '.join(map(str, sorted(POINTS[kind])))}")
     if kind == "mask":

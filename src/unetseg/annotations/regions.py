@@ -51,6 +51,7 @@ OUTSIDE = "outlines wholly outside the image"
 CROWDS = "crowds of instances"
 SINGLE = "crowds of one connected part"
 EMPTY = "images that a list of instances names without any"
+GROUPED = "shapes that share a group_id and a label"
 PLANES = ("slices", "channels", "frames")
 REGIONS = "annotations that cover half of their image or more, or lie beside detections"
 TOLD = {
@@ -58,6 +59,7 @@ TOLD = {
     CROWDS: "left out, so that their pixels are background",
     SINGLE: "taken as objects, as CVAT means them",
     EMPTY: "taken as images without objects; leave them out if nobody has annotated them yet",
+    GROUPED: "taken as parts of one object, as LabelMe means them",
     OUTSIDE: "left out; they may belong to another size of the image",
     **dict.fromkeys(PLANES, "have outlines of their own, which were taken as those of one image"),
 }  # what a count of these means, which is a warning

@@ -96,7 +96,7 @@ def read_bowl(path: Path) -> Table:
             header = rows.fieldnames or ()
             if not {*COLUMNS} <= {*header}:
                 raise KeyError
-            stated = [next((name for name in header if name.lower() == side), "") for side in SIDES]
+            stated = [next((name for name in header if name.lower() == side), None) for side in SIDES]
             kinds = [name for name in header if name.lower().replace("_", "") in CLASS_COLUMNS]
             for row in rows:
                 name, text = (unescaped(row[column]) for column in COLUMNS)
@@ -107,7 +107,8 @@ def read_bowl(path: Path) -> Table:
                     ignored += 1
                 else:
                     texts[name].append((rows.line_num, text, " ".join(row[kind] for kind in kinds)))
-                    sizes[name].add((row.get(stated[0]) or None, row.get(stated[1]) or None))
+                    height, width = (row[side] or None if side else None for side in stated)
+                    sizes[name].add((height, width))
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a CSV table in UTF-8 with the columns {' and '.join(COLUMNS)}") from error
     finally:

@@ -84,8 +84,9 @@ def _score(predictor: Predictor, tuning: Tuning, data: DataSettings, archive: Pa
             _move(results, out, scratch / "old")
     dice, objects = found.summary["dice"], found.summary["objects"]
     interval = "" if dice["low"] is None else f" (95 % interval {dice['low']:.3f} to {dice['high']:.3f})"
-    of_what = f"object F1 {objects['f1_50']:.3f}, {found.summary['images']} images"
-    return f"{archive}: Dice {dice['mean']:.3f}{interval}, {of_what}"
+    own = found.summary["native"]["dice"]["mean"]
+    of_what = f"{own:.3f} at the images' own, object F1 {objects['f1_50']:.3f}, {found.summary['images']} images"
+    return f"{archive}: Dice {dice['mean']:.3f}{interval} at the model's size, {of_what}"
 
 
 def _move(results: Path, out: Path, old: Path) -> None:

@@ -17,6 +17,8 @@ from unetseg.errors import InputError
 from unetseg.images.names import ZARR
 from unetseg.images.walking import walk
 
+ONE_SLIP = 5  # from so many sample folders on, one with several images is a slip
+
 
 def find_items(
     root: Path, form: str | None = None, only_changed: bool = False, but: Collection[Path] = ()
@@ -111,7 +113,8 @@ def _find_layout(folder: Path, files: Kinds, insist: bool = False) -> FoundItems
             parts[file.parent.parent][file.parent.name].append(file)
     samples = {place: each for place, each in parts.items() if each["images"] and each["masks"]}
     several = sum([files[file] for file in each["images"]].count("raster") > 1 for each in samples.values())
-    if several * 10 >= len(samples):  # few are slips, told when the sample is read; many are another form
+    slips = max(len(samples) // 10, int(len(samples) >= ONE_SLIP))  # told when the sample is read; more: another form
+    if several > slips or not samples:
         return None
     found = FoundItems("the pipeline's layout")
     found.items = [Item(flat(place.name), each["images"][0], None) for place, each in samples.items()]

@@ -205,8 +205,9 @@ class _Import:
                 self.summary.problems.append(f"{source}: {item.name!r} {rules[0]}; rename it")
             elif key in self.names:
                 other, image = self.names[key]
-                where = f"{item.image.name} and {image.name} there" if other == source else f"an image of {other} too"
-                self.summary.problems.append(f"{source}: {item.name!r} is the name of {where}; rename one")
+                where = f"{item.image} and {image}" if other == source else f"an image of {other} too"
+                one = "one" if item.read else "the folder of one"
+                self.summary.problems.append(f"{source}: {item.name!r} is the name of {where}; rename {one}")
             else:
                 self.names[key] = source, item.image
                 yield item

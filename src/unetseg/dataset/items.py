@@ -28,9 +28,9 @@ OBJECT_WORDS = re.compile(  # at the end of the name of a folder of objects
 )
 BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "geojson"}
 JSON_KINDS = {
-    "labelme": re.compile(rb'"shapes"|"imageData"'),  # with sorted keys, the picture comes before the shapes
-    "geojson": re.compile(rb'"Feature|"features"|"geometry"'),
-    "coco": re.compile(rb'"images"\s*:\s*\[|"image_id"|"segmentation"'),
+    "labelme": re.compile(rb'"(?:shapes|imageData)"\s*:'),  # with sorted keys, the picture comes before the shapes
+    "geojson": re.compile(rb'"type"\s*:\s*"Feature|"(?:features|geometry)"\s*:'),
+    "coco": re.compile(rb'"images"\s*:\s*\[|"(?:image_id|segmentation)"\s*:'),
 }
 HEAD = 2**16  # bytes of a file that are looked at to see what it is
 

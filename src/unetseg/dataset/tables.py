@@ -61,7 +61,7 @@ def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
     of_objects = sorted({*rasters} - {*images})
     masks = {_stem(file): file for file in of_objects}
     unread = {nfc(file.name): file for file in kinds if file.suffix.lower() in UNREAD}
-    found.problems += _unjoined(entries, images, joined, placed, masks, unread)
+    found.problems += _unjoined(entries, images, joined, placed, masks, unread, folder)
     keys = [(group_of(file, folder), _stem(file)) for file in joined.values()]
     for name, (entry, file) in zip(names_of(keys, folder), joined.items(), strict=True):
         found.items.append(Item(name, file, entry.read))
@@ -110,7 +110,9 @@ def _join(
         rest = (entry for entry in entries if entry not in joined)
         wanted = _grouped(of_entry, (entry for entry in rest if not (alone and entry in placed)))
         pairs = ((each, files.get(key, [])) for key, each in wanted.items())
-        joined |= {each[0]: there[0] for each, there in pairs if len(each) == len(there) == 1}
+        found = {each[0]: there[0] for each, there in pairs if len(each) == len(there) == 1}
+        elsewhere = _elsewhere(joined)
+        joined |= {entry: file for entry, file in found.items() if not (alone and elsewhere(entry, file))}
     return {entry: joined[entry] for entry in entries if entry in joined}
 
 
@@ -121,27 +123,36 @@ def _unjoined(
     placed: Collection[_Entry],
     masks: Mapping[str, Path],
     unread: Mapping[str, Path],
+    folder: Path,
 ) -> Iterator[str]:
     """Say for each entry without a file why it has none."""
-    used = {*joined.values()}
+    used, elsewhere = {*joined.values()}, _elsewhere(joined)
     files = _grouped(_stem, (file for file in images if file not in used))
     rest = [entry for entry in entries if entry not in joined]
     wanted = _grouped(lambda entry: _stem(entry.path), (entry for entry in rest if entry not in placed))
     for entry in rest:
-        key, reason = _stem(entry.path), "there is no file of its name"
+        key, reason = _stem(entry.path), f"there is no file of its name in or below {folder}"
         there = [] if entry in placed else files.get(key, [])
         if entry in placed:
-            reason += f" in a folder {entry.path.parent}"
+            reason = f"there is no file of its name in a folder {entry.path.parent}"
         elif not there and (file := unread.get(nfc(entry.path.name))):
             reason = f"{file} is of a format that is not read"
         elif not there and key in masks:
-            reason += f" but {masks[key]}, in a folder of objects"
+            reason = f"there is no file of its name but {masks[key]}, in a folder of objects"
         if len(there) > 1:
             reason = f"{len(there)} files have its name, such as {there[0]} and {there[1]}"
+        elif there and elsewhere(entry, there[0]):
+            reason = f"there is no file of its name in or below {entry.table.parent}, where others of this table are"
         elif there:
             other = next(each for each in wanted[key] if each is not entry)
             reason = f"{there[0]} may be its file or that of {other.name} in {other.table}; keep one of the two"
         yield f"{entry.table}: {entry.name}: {reason}"
+
+
+def _elsewhere(joined: Mapping[_Entry, Path]) -> Callable[[_Entry, Path], bool]:
+    """Tell files of another set: not below a table that lies beside others of its images."""
+    beside = {entry.table for entry, file in joined.items() if file.parent == entry.table.parent}
+    return lambda entry, file: entry.table in beside and entry.table.parent not in file.parents
 
 
 def _with_folder(entries: Sequence[_Entry], images: Sequence[Path], folder: Path) -> set[_Entry]:

@@ -20,7 +20,7 @@ from unetseg.images.fingerprint import FINGERPRINT
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.settings import Tuning
 from unetseg.prediction.zoom import Zooming
-from unetseg.splitting.groups import joined
+from unetseg.splitting.groups import connected, joined
 from unetseg.splitting.relatives import BLOCK, find_relatives
 
 
@@ -91,7 +91,8 @@ def evaluate_archive(
 def seen_before(arrays: Path, split: Path, external: Path) -> dict[str, str]:
     """Find the images of an external test set that show what a training or validation image shows, by their ids.
 
-    These are copies and neighbouring fields, as `unetseg.splitting.relatives` finds them.
+    These are copies and neighbouring fields, as `unetseg.splitting.relatives` finds them, and their copies and
+    neighbours in turn.
 
     Args:
         arrays: what `preprocess` wrote.
@@ -111,10 +112,13 @@ def seen_before(arrays: Path, split: Path, external: Path) -> dict[str, str]:
                 add(stored[start : start + BLOCK])
     found = find_relatives(list(names), np.load(both, mmap_mode="r"))
     both.unlink()
-    pairs = sorted(sorted((names[first], names[second])) for first, second in found.pairs)
-    both_ways = [pair for first, second in pairs for pair in ((first, second), (second, first))]
-    trained = {(arrays, name) for name in used}
-    return {name: other[1] for (folder, name), other in both_ways if folder == external and other in trained}
+    groups = connected(names, found.pairs)
+    trained = {groups[key]: name for key, (folder, name) in names.items() if folder == arrays and name in used}
+    return {
+        name: trained[groups[key]]
+        for key, (folder, name) in names.items()
+        if folder == external and groups[key] in trained
+    }
 
 
 def _groups(together: Rows, arrays: Path) -> dict[str, str]:
