@@ -86,7 +86,7 @@ def test_evaluations_without_a_common_image_cannot_be_compared():
     [
         ("8,9,4,0.25", "8,9,5,0.25", "objects 4 and 5"),
         ("8,9,4,0.25", "9,8,4,0.25", "height 8 and 9, width 9 and 8"),
-        ("8,9,4,0.19024658203125", "8,9,4,0.2530212", "foreground 0.1902 and 0.2530"),
+        ("8,9,4,0.19024658203125", "8,9,4,0.2530212", "foreground 0.1902465 and 0.2530212"),
         ("8,9,4,", "8,9,5,0.25", "objects 4 and 5"),
     ],
 )

@@ -107,7 +107,7 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     for name, (one, other) in zip(shared, both, strict=True):
         stated = zip(TRUTH, one.truth, other.truth, strict=False)  # tables of before state less
         if unlike := [
-            f"{what} {here:.6} and {there:.6}" for what, here, there in stated if here and there and here != there
+            f"{what} {here:.9} and {there:.9}" for what, here, there in stated if here and there and here != there
         ]:
             rule = "the two evaluations are not of the same images and masks"
             raise InputError(f"{_shorten(name)} has {', '.join(unlike)}: {rule}")
