@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -50,3 +52,29 @@ def test_a_size_of_pixels_that_is_not_that_of_the_input_is_warned_of(given, mode
     lines = list(unlike_pixel_size([row, row | {"pixel_size": ""}], given, 256, mode))
     rule = f"by 1 files the pixels of the model's input are {told} µm, in the median; give that, or 0"
     assert [line.startswith(f"image.pixel_size: {given:g}: {rule}") for line in lines] == [True] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "told"),
+    [
+        (0.01, "tiles", "in 2 of 4 files .*, from 0.01 µm .such as s0. to 0.04 .such as s2.; .* to one pixel size$"),
+        (0.025, "tiles", "in 4 of 4 files"),
+        (0.01, "resize", "in 3 of 4 files .*, from 0.01 µm .such as s0. to 0.04 .*; give 0, .* one height and width$"),
+        (0.0, "tiles", None),
+    ],
+)
+def test_pixels_of_several_sizes_are_warned_of_whatever_their_median(given, mode, told):
+    sizes, sides = ("0.01", "0.01", "0.04", "0.04"), ("256", "512", "256", "256")
+    rows = [
+        {"id": f"s{number}", "height": side, "width": side, "pixel_size": size}
+        for number, (size, side) in enumerate(zip(sizes, sides, strict=True))
+    ]
+    lines = list(unlike_pixel_size(rows, given, 256, mode))
+    assert [bool(re.match(f"image.pixel_size: {given:g}: {told}", line)) for line in lines] == [True] * bool(told)
+
+
+@pytest.mark.parametrize(("given", "warned"), [(0.98, False), (0.5, True)])
+def test_pixels_that_differ_by_less_than_a_tenth_are_of_one_size(given, warned):
+    rows = [{"height": "256", "width": "256", "pixel_size": size} for size in ("0.97", "1.0", "1.05")]
+    lines = list(unlike_pixel_size(rows, given, 256, "tiles"))
+    assert ["are 1 µm, in the median; give that" in line for line in lines] == [True] * warned

@@ -80,7 +80,17 @@ def unlike_pixel_size(rows: Iterable[Mapping[str, Any]], pixel_size: float, size
     stated = [row for row in rows if row["pixel_size"]]
     sides = [math.sqrt(int(row["height"]) * int(row["width"])) if mode == "resize" else size for row in stated]
     seen = [float(row["pixel_size"]) * side / size for row, side in zip(stated, sides, strict=True)]
-    if pixel_size and seen and abs((median := float(np.median(seen))) / pixel_size - 1) > NEAR:
+    unlike = sum(abs(each / pixel_size - 1) > NEAR for each in seen) if pixel_size else 0
+    if not unlike:
+        return
+    least, median, greatest = min(seen), float(np.median(seen)), max(seen)
+    if greatest > (1 + NEAR) * least:
+        first, last = (stated[seen.index(each)]["id"] for each in (least, greatest))
+        told = f"in {unlike} of {len(seen)} files the pixels of the model's input are of another size"
+        spread = f"from {least:.3g} µm (such as {first}) to {greatest:.3g} (such as {last})"
+        one = "one pixel size and one height and width" if mode == "resize" else "one pixel size"
+        yield f"image.pixel_size: {pixel_size:g}: {told}, {spread}; give 0, or bring the images to {one}"
+    elif abs(median / pixel_size - 1) > NEAR:
         told = f"by {len(seen)} files the pixels of the model's input are {median:.3g} µm, in the median"
         yield f"image.pixel_size: {pixel_size:g}: {told}; give that, or 0 if the files are wrong"
 
