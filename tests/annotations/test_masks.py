@@ -295,6 +295,30 @@ def test_an_object_in_parts_is_one_object_of_a_label_image(tmp_path):
     assert np.array_equal(read_labels(save(tmp_path, cross), None), cross // 3)
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(255, np.uint8), (255, np.uint16), (65535, np.uint16), (65535, np.float32), (2**31 - 1, np.int32)],
+)
+def test_a_region_marked_as_not_annotated_is_no_object(tmp_path, value, dtype):
+    labels = squares([1, 2, 0, 4, 7, 0]).astype(dtype)
+    labels[:, 36:] = value
+    tifffile.imwrite(tmp_path / "0.tif", labels, photometric="minisblack")
+    told = f"0.tif: has the values 1, 2, 4, 7, .*, of which {value} covers more than any other, as what is not"
+    with pytest.raises(InputError, match=f"{told} annotated; crop image and labels to .*, or set {value} to 0"):
+        read_labels(tmp_path / "0.tif", None)
+
+
+def test_the_largest_value_numbers_an_object_that_is_no_larger_or_follows_on_others(tmp_path):
+    alike = squares([1, 2, 3, 4, 5, 255])
+    assert read_labels(save(tmp_path, alike), None).max() == 6
+    for values, largest, dtype in (([1, 2, 0, 4, 200, 0], 255, np.uint8), ([1, 2, 0, 4, 40000, 0], 65535, np.uint16)):
+        following = np.zeros((32, 48), dtype)
+        for number, value in enumerate(values):
+            following[squares(range(1, 7)) == number + 1] = value
+        following[:, 36:] = largest
+        assert read_labels(save(tmp_path, following), None).max() == 5
+
+
 def test_cells_that_touch_are_no_border_of_each_other(tmp_path):
     cells = np.zeros((16, 16), np.uint8)
     cells[:, :7], cells[:, 7:11] = 1, 2

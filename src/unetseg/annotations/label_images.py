@@ -1,4 +1,4 @@
-"""Tell label images from grey pictures, blurred edges, borders and classes, by where their values lie."""
+"""Tell label images from grey pictures, blurred edges, borders, classes and what is not annotated, by their values."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,8 @@ from jaxtyping import Integer
 BARE = (
     "none of which is 0, the background; ilastik numbers classes from 1, so save its objects as 255 and the rest as 0"
 )
+
+LARGEST = tuple(2**bits - 1 for bits in (8, 15, 16, 31, 32))  # of types, whichever the file was converted to
 
 
 def no_label_image(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:
@@ -22,6 +24,21 @@ def no_label_image(parts: Integer[np.ndarray, "height width"], objects: int) -> 
     if parts.all():
         return BARE
     return _of_edges_or_classes(parts, objects) if objects > 1 else None
+
+
+def marks_what_is_not_annotated(
+    parts: Integer[np.ndarray, "height width"], values: Integer[np.ndarray, " objects"]
+) -> str | None:
+    """Say why one of the objects' values is none: the largest of a type, far above the others, on the largest region.
+
+    `parts` numbers the objects from 1 without gaps, in the order of their values.
+    """
+    if len(values) < 3 or values[-1] not in LARGEST or values[-2] >= values[-1] / 2:
+        return None
+    sizes = np.bincount(parts.ravel())
+    remedy = f"crop image and labels to what is annotated, or set {values[-1]} to 0 if no object is there"
+    told = f"of which {values[-1]} covers more than any other, as what is not annotated; {remedy}"
+    return told if sizes[-1] > sizes[1:-1].max() else None
 
 
 def _of_edges_or_classes(parts: Integer[np.ndarray, "height width"], objects: int) -> str | None:

@@ -8,7 +8,8 @@ One rule says what a file of values means, whatever its format:
   type; so do boolean and 1-bit images. The only mask of an image may have any other value, and hold many objects: its
   4-connected parts.
 - A **label image** has several whole numbers or colours: all pixels of one value are one object. Grey pictures, JPEGs,
-  blurred edges and classes are not taken for one. 2 alone, in 16 bit, is one object, whatever its parts.
+  blurred edges, classes and a region marked as not annotated are not taken for one. 2 alone, in 16 bit, is one object,
+  whatever its parts.
 - Everything else is refused: fractions, negative numbers, transparency that varies, what has no background but is no
   mask, and TIFFs, and palettes of black and white, in which 0 is white.
 """
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt16
 
-from unetseg.annotations.label_images import no_label_image
+from unetseg.annotations.label_images import marks_what_is_not_annotated, no_label_image
 from unetseg.annotations.palettes import read_palette, told_by_palette
 from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
@@ -95,6 +96,7 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
         return number_parts(values > 0, path)
     lossy = path.read_bytes().startswith(JPEG)
     problem = "which JPEG blurs, so save it as PNG" if lossy else no_label_image(parts, len(objects))
+    problem = problem or marks_what_is_not_annotated(parts, objects)
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
         raise InputError(f"{path}: {wrong}; {LABELS_RULE}")
