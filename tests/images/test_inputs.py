@@ -107,6 +107,11 @@ def test_each_plane_of_a_stack_is_an_image(folder):
     ]
 
 
+def test_a_stack_is_known_by_its_content_whatever_it_is_named(folder):
+    tifffile.imwrite(folder / "b/c.JPG", np.zeros((2, 9, 9), np.uint16), photometric="minisblack")
+    assert names([folder], folder.parent / "out") == ["a", "b/c_0000", "b/c_0001", "b/d/e"]
+
+
 def test_a_broken_tiff_is_left_for_its_turn(folder):
     (folder / "b/d/e.tif").write_bytes(b"II*\0broken")
     assert names([folder], folder.parent / "out") == ["a", "b/c", "b/d/e"]
