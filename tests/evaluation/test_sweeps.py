@@ -52,6 +52,20 @@ def test_runs_on_other_data_differ_by_the_hashes_of_the_files_that_are_named(giv
     assert varied(runs) == ["hash of data.csv"]
 
 
+def test_runs_of_other_code_or_start_models_do_not_repeat_each_other():
+    def run(name, code, start):
+        made = experiment(name, 0.9)
+        deps = {"src/pkg": code, "stages/a.py": "1", "starts": start, "other": name}
+        made["revs"][0]["data"]["deps"] = {path: {"hash": each * 32} for path, each in deps.items()}
+        return made
+
+    shown = [run("a", "1", "1"), run("b", "1", "1"), run("c", "2", "1"), run("d", "1", "2")]
+    first, second, third, last = read(*shown, data=["starts"], code=("src/", "stages/")).runs
+    assert varied([first, second]) == []
+    assert varied([first, third]) == ["hash of code"]
+    assert varied([first, last]) == ["hash of starts"]
+
+
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])
 def test_the_metrics_of_unfinished_work_are_the_commits_and_do_not_count(state):
     sweep = read(experiment("bad", 0.9, executor={"state": state}), experiment("a", 0.8, executor={"state": "success"}))

@@ -18,6 +18,7 @@ from unetseg.files import read_text
 from unetseg.provenance import git_problem
 
 PER_IMAGE = "metrics/per_image.csv"
+CODE = ("src/", "stages/")  # how the deps begin that are code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

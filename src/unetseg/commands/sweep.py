@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unetseg.commands.compare import not_its_own
+from unetseg.commands.compare import CODE, not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
 from unetseg.evaluation.sweeps import Sweep, compared_by, experiments, read_sweep, score_names, summary, varied
@@ -17,7 +17,7 @@ from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
 EVALUATE = "metrics/evaluate.json"
-DATA = ("data/unzipped.csv", "data/unzipped_groups.csv", "evaluate.external")  # see `read_sweep`
+DATA = ("data/unzipped.csv", "data/unzipped_groups.csv", "evaluate.external", "pretrained")  # see `read_sweep`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def read_experiments(but: Collection[str] = ()) -> Sweep:
         InputError: if DVC cannot list them.
     """
     sweep = read_sweep(
-        _shown(), EVALUATE, data=DATA, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but
+        _shown(), EVALUATE, data=DATA, code=CODE, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but
     )
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from unetseg.config import FOLDED
 from unetseg.errors import InputError
+from unetseg.provenance import digest
 
 REPEATS = ("split.fold", "split.seed", "train.seed")  # runs that differ in these alone repeat each other
 DICE, NATIVE_DICE = "dice.mean", "native.dice.mean"
@@ -23,7 +24,7 @@ HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 class Run(NamedTuple):
     """A scored experiment; parameters and scores are flat, named with dots as DVC does.
 
-    What it was made from counts as parameters, too: the first digits of the hash of each file.
+    What it was made from counts as parameters, too: the first digits of the hash of each file, and of all code.
     """
 
     name: str
@@ -43,6 +44,7 @@ def read_sweep(
     metrics: str,
     *,
     data: Sequence[str] = (),
+    code: tuple[str, ...] = (),
     scored: Callable[[str], bool] = lambda _revision: True,
     but: Collection[str] = (),
 ) -> Sweep:
@@ -54,7 +56,9 @@ def read_sweep(
     Args:
         shown: what `dvc exp show --json` prints, parsed: revisions with their experiments, the newest first.
         metrics: the metrics file whose numbers are gathered, as dvc.yaml names it.
-        data: files, as dvc.yaml names them, and parameters that name files: runs on others are of other data.
+        data: files and folders, as dvc.yaml names them, and parameters that name files: runs on others are of other
+            data.
+        code: how the deps begin that are code: runs of other code are told apart, too.
         scored: tells of a finished experiment's revision whether the metrics are its own.
         but: revisions of experiments to pass over.
     """
@@ -71,11 +75,14 @@ def read_sweep(
             dict(flat(shows.get(kind, {}).get(file, {}).get("data", {})))
             for kind, file in (("params", "params.yaml"), ("metrics", metrics))
         )
-        files = {**(shows.get("outs") or {}), **(shows.get("deps") or {})}
+        deps = shows.get("deps") or {}
+        files = {**(shows.get("outs") or {}), **deps}
         for each in data:
             given = str(settings.get(each, each))
             if found := files.get(given) or files.get(Path(os.path.relpath(given)).as_posix()):
                 settings[f"hash of {each}"] = str(found.get("hash"))[:7]
+        if parts := {path: dep.get("hash") for path, dep in deps.items() if path.startswith(code)}:
+            settings["hash of code"] = digest(parts)[:7]
         if scores and scored(shows["rev"]):
             numbers = {key: float(value) for key, value in scores.items() if type(value) in (int, float)}
             runs.append(Run(name, settings, numbers))
