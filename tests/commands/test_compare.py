@@ -63,8 +63,12 @@ def test_compare_reads_two_revisions_or_the_workspace(tmp_path):
 def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_before(tmp_path):
     project = Project(tmp_path)
     project.init()
-    scores, stage = tmp_path / "metrics" / "per_image.csv", 'cmd: "true"\n    deps: [my.zip]\n    params: [split]'
+    scores = tmp_path / "metrics" / "per_image.csv"
+    stage = 'cmd: "true"\n    deps: [my.zip, starts, src/pkg]\n    params: [split]'
     (tmp_path / "my.zip").write_bytes(b"data")
+    for name in ("starts/a.keras", "starts/more/é.keras", "src/pkg/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    {stage}\n    outs: [metrics/per_image.csv]\n")
     (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
     table(scores, one=0.5, two=0.6)
@@ -76,8 +80,18 @@ def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_befo
     assert (code, out) == (1, "")
     assert err.startswith("unfinished: is not yet scored: metrics/per_image.csv is of a run with other split;")
     (tmp_path / "params.yaml").write_text("split: {fold: 0}\n")
-    (tmp_path / "my.zip").write_bytes(b"other")
-    project.commit("replaced")
-    for revision in ("replaced", "workspace"):
-        err = project.unetseg("compare", "--rev", "scored", revision)[2]
-        assert err.startswith(f"{revision}: is not yet scored: metrics/per_image.csv is of a run with other my.zip;")
+    for name, dep in (("my.zip", "my.zip"), ("starts/more/é.keras", "starts")):
+        before = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(b"other")
+        project.commit("replaced")
+        for revision in ("replaced", "workspace"):
+            err = project.unetseg("compare", "--rev", "scored", revision)[2]
+            assert err.startswith(f"{revision}: is not yet scored: metrics/per_image.csv is of a run with other {dep};")
+        (tmp_path / name).write_bytes(before)
+        project.run("git", "tag", "--delete", "replaced")
+    (tmp_path / "src" / "pkg" / "a.py").write_text("# other")
+    project.run("git", "rm", "--cached", "--quiet", "starts/a.keras")
+    (tmp_path / ".gitignore").write_text("/starts/a.keras\n")
+    project.commit("lacking")  # a start model that git does not hold
+    for revision in ("lacking", "workspace"):
+        assert project.unetseg("compare", "--rev", "scored", revision)[2] == ""

@@ -37,7 +37,7 @@ def test_a_result_is_older_than_an_output_that_it_depends_on_and_that_was_made_a
 
 @pytest.mark.parametrize(("there", "expected"), [("y", ["src"]), ("x", []), (None, [])])
 def test_a_result_is_older_than_data_that_was_replaced_since(there, expected):
-    assert unfinished(LOCK, PARAMS, "scores.csv", {"src": there}.get) == expected
+    assert unfinished(LOCK, PARAMS, "scores.csv", lambda dep: {"src": there}[dep["path"]]) == expected
 
 
 @pytest.mark.parametrize("lock", [{}, {"stages": None}, {"stages": {}}])

@@ -2,9 +2,12 @@
 
 import argparse
 import hashlib
+import json
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dvc.api
 from dvc.exceptions import DvcException, FileMissingError
@@ -66,13 +69,24 @@ def not_its_own(rev: str | None, result: str) -> list[str]:
     if not files.exists("dvc.lock"):
         return []  # not a pipeline's: there is nothing to tell by
     lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")
-    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_md5, files))
+    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_hash, files))
 
 
-def _md5(files: dvc.api.DVCFileSystem, path: str) -> str | None:
-    """Hash a file of a revision as dvc.lock does; None for code and what lies outside the project."""
-    if path.endswith(".py") or Path(path).is_absolute() or path.startswith("..") or not files.isfile(path):
+def _hash(files: dvc.api.DVCFileSystem, dep: Mapping[str, Any]) -> str | None:
+    """Hash a dep of a revision as dvc.lock does; None for code, what lies outside the project, and what git lacks."""
+    path = dep["path"]
+    if path.startswith(CODE) or Path(path).is_absolute() or path.startswith("..") or not files.exists(path):
         return None
+    if files.isfile(path):
+        return _md5(files, path)
+    found = sorted(files.find(path, dvcfiles=True))
+    if len(found) < dep.get("nfiles", 0):
+        return None
+    listed = [{"md5": _md5(files, each), "relpath": each.removeprefix(f"{path}/")} for each in found]
+    return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
+
+
+def _md5(files: dvc.api.DVCFileSystem, path: str) -> str:
     if known := (files.info(path).get("dvc_info") or {}).get("md5"):
         return str(known)
     with files.open(path) as file:

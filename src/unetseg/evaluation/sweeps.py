@@ -209,7 +209,7 @@ def unfinished(
     lock: Mapping[str, Any],
     params: Mapping[str, Any],
     result: str,
-    hash_of: Callable[[str], str | None] = lambda _path: None,
+    hash_of: Callable[[Mapping[str, Any]], str | None] = lambda _dep: None,
 ) -> list[str]:
     """List parameters, data and stage outputs of a revision that differ from those its result was made from.
 
@@ -217,7 +217,7 @@ def unfinished(
         lock: the revision's dvc.lock, parsed.
         params: its params.yaml, parsed.
         result: an output as dvc.yaml names it.
-        hash_of: gives the MD5 of a file that no stage makes, if the revision holds it.
+        hash_of: gives the MD5 of a dep (as dvc.lock lists it) that no stage makes, if the revision holds it.
 
     Returns:
         A parameter or a path for each difference in the stages that lead to the result; none where they cannot tell.
@@ -232,7 +232,7 @@ def _differences(
     made: Mapping[str, tuple[str, Mapping[str, Any]]],
     params: Mapping[str, Any],
     name: str,
-    hash_of: Callable[[str], str | None],
+    hash_of: Callable[[Mapping[str, Any]], str | None],
 ) -> Iterator[str]:
     for file in stages[name].get("params", {}).values():
         yield from (key for key, value in file.items() if _lookup(params, key) != value)
@@ -242,7 +242,7 @@ def _differences(
             if out.get("md5") != dep.get("md5"):
                 yield dep["path"]
             yield from _differences(stages, made, params, maker, hash_of)
-        elif hash_of(dep["path"]) not in (None, dep.get("md5")):
+        elif hash_of(dep) not in (None, dep.get("md5")):
             yield dep["path"]
 
 
