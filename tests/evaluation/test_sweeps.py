@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import Run, read_sweep, score_names, summary, varied
+from unetseg.evaluation.sweeps import Run, newest_alone, read_sweep, score_names, summary, varied
 
 METRICS = "metrics/evaluate.json"
 
@@ -101,6 +101,11 @@ def test_runs_that_differ_in_seeds_and_folds_alone_are_summarised_together_the_b
     assert table[1] == ["train.epochs", "runs", "dice.mean", "deviation", "lowest", "highest"]
     assert table[2] == ["9", "1", "0.9", "nan", "0.9", "0.9"]
     assert table[3] == ["3", "2", "0.75", "0.07071", "0.7", "0.8"]
+
+
+def test_of_runs_with_all_values_equal_the_newest_counts():
+    newest, other, older = runs((3, 0, 0.7), (3, 1, 0.8), (3, 0, 0.9))
+    assert newest_alone([newest, other, older]) == [newest, other]
 
 
 def test_runs_that_are_scored_on_another_archive_are_told_apart():

@@ -12,7 +12,16 @@ from typing import Any
 from unetseg.commands.compare import CODE, not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
-from unetseg.evaluation.sweeps import Sweep, compared_by, experiments, read_sweep, score_names, summary, varied
+from unetseg.evaluation.sweeps import (
+    Sweep,
+    compared_by,
+    experiments,
+    newest_alone,
+    read_sweep,
+    score_names,
+    summary,
+    varied,
+)
 from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
@@ -78,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_experiments(but: Collection[str] = ()) -> Sweep:
-    """Read the experiments of the commit that is checked out, `but` some; name those that are not scored on stderr.
+    """Read the experiments of the commit that is checked out, `but` some; name on stderr what does not count.
 
     Raises:
         InputError: if DVC cannot list them.
@@ -88,7 +97,10 @@ def read_experiments(but: Collection[str] = ()) -> Sweep:
     )
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)
-    return sweep
+    kept = newest_alone(sweep.runs)
+    if older := len(sweep.runs) - len(kept):
+        print(f"left out, older runs with all values, data and code of a newer one: {older}", file=sys.stderr)
+    return sweep._replace(runs=kept)
 
 
 def _queued() -> list[str]:

@@ -97,6 +97,15 @@ def experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[st
         yield experiment, (experiment.get("revs") or [{}])[0]
 
 
+def newest_alone(runs: Iterable[Run]) -> list[Run]:
+    """Leave out runs, given the newest first, that a newer one repeats: with the same values, data and code."""
+    kept: list[Run] = []
+    for run in runs:
+        if all(run.params != each.params for each in kept):
+            kept.append(run)
+    return kept
+
+
 def varied(runs: Sequence["Run | Folds"]) -> list[str]:
     """Name the parameters whose values differ between the runs."""
     names = dict.fromkeys(name for run in runs for name in run.params)
