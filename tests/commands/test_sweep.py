@@ -60,7 +60,7 @@ def test_a_sweep_gathers_what_two_workers_scored_and_names_what_failed_and_folds
 @pytest.mark.parametrize(("out", "stem"), [("lr0.1", "lr0.1"), ("a", "a"), ("a.csv", "a"), ("a.png", "a")])
 def test_a_dot_in_the_name_of_the_outputs_is_part_of_it(out, stem, tmp_path, monkeypatch):
     runs = [Run(name, {"train.seed": seed}, {"dice.mean": 0.8}) for seed, name in enumerate("ab")]
-    monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda _but: Sweep(runs, {}))
+    monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda _but, _names: Sweep(runs, {}))
     assert main(["sweep", "--out", str(tmp_path / out)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", f"{stem}.png"}
 

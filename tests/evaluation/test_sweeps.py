@@ -88,6 +88,12 @@ def test_experiments_of_before_are_passed_over_by_their_revision_as_a_name_may_b
     assert ([run.name for run in sweep.runs], sweep.unfinished) == (["a"], {})
 
 
+def test_experiments_that_others_began_meanwhile_are_passed_over_by_their_names():
+    waiting = experiment("queued", 0.1, executor={"state": "queued"})
+    sweep = read(experiment("a", 0.9), experiment("b", 0.8), waiting, names={"a"})
+    assert ([run.name for run in sweep.runs], sweep.unfinished) == (["a"], {})
+
+
 def runs(*values):
     return [
         Run(str(n), {"train.epochs": epochs, "train.seed": seed}, {"dice.mean": dice})

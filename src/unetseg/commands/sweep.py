@@ -26,6 +26,7 @@ from unetseg.files import write_csv
 from unetseg.provenance import git_problem
 
 EVALUATE = "metrics/evaluate.json"
+STATES = ("Queued", "Running", "Success", "Failed")  # of tasks in DVC's queue
 DATA = ("data/unzipped.csv", "data/unzipped_groups.csv", "evaluate.external", "pretrained")  # see `read_sweep`
 
 
@@ -53,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if not options.values and (options.name or options.jobs > 1):
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
-    earlier = set[str]()
+    earlier, begun = set[str](), None
     if options.values:
-        if waiting := _queued():
+        if waiting := [" ".join(task[:2]) for task in _tasks() if task[-1] == "Queued"]:
             rule = "they would run with these; run them first (`dvc queue start`), or `dvc exp remove --queue`"
             raise InputError(f"{len(waiting)} experiments wait in DVC's queue, such as {waiting[0]}: {rule}")
         earlier = {newest.get("rev", "") for _, newest in experiments(_shown())}
@@ -66,8 +67,9 @@ def run(options: argparse.Namespace) -> int:
         except InputError:  # one of the names may be in use; those before it, alone in the queue, would wait there
             _dvc("exp", "remove", "--queue")
             raise
+        begun = {task[1] for task in _tasks()}  # and finished ones of before, which `earlier` holds
         _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
-    sweep = read_experiments(earlier)
+    sweep = read_experiments(earlier, begun)
     print("\n".join(summary(sweep.runs)))
     names = varied(sweep.runs)
     scores = score_names(each.scores for each in sweep.runs)
@@ -86,14 +88,24 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(sweep.unfinished))
 
 
-def read_experiments(but: Collection[str] = ()) -> Sweep:
-    """Read the experiments of the commit that is checked out, `but` some; name on stderr what does not count.
+def read_experiments(but: Collection[str] = (), names: Collection[str] | None = None) -> Sweep:
+    """Read the experiments of the commit that is checked out; name on stderr what does not count.
+
+    Args:
+        but: revisions of experiments to pass over.
+        names: those of the experiments to read; None for all.
 
     Raises:
         InputError: if DVC cannot list them.
     """
     sweep = read_sweep(
-        _shown(), EVALUATE, data=DATA, code=CODE, scored=lambda revision: not not_its_own(revision, EVALUATE), but=but
+        _shown(),
+        EVALUATE,
+        data=DATA,
+        code=CODE,
+        scored=lambda revision: not not_its_own(revision, EVALUATE),
+        but=but,
+        names=names,
     )
     for name, state in sweep.unfinished.items():
         print(f"left out, not scored: {name}: {state}", file=sys.stderr)
@@ -103,11 +115,15 @@ def read_experiments(but: Collection[str] = ()) -> Sweep:
     return sweep._replace(runs=kept)
 
 
-def _queued() -> list[str]:
-    """List the tasks that wait in the queue, of any commit: DVC shows only those of the present one as experiments."""
+def _tasks() -> list[list[str]]:
+    """List the tasks of the queue, of any commit: DVC shows only those of the present one as experiments.
+
+    Returns:
+        For each the words of its line: first id and name, last the state.
+    """
     asked = [sys.executable, "-m", "dvc", "queue", "status"]
     rows = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [" ".join(row.split()[:2]) for row in rows if row.split()[-1:] == ["Queued"]]
+    return [words for words in map(str.split, rows) if words and words[-1] in STATES]
 
 
 def _shown() -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ def read_sweep(
     code: tuple[str, ...] = (),
     scored: Callable[[str], bool] = lambda _revision: True,
     but: Collection[str] = (),
+    names: Collection[str] | None = None,
 ) -> Sweep:
     """Read the experiments of a commit.
 
@@ -61,12 +62,13 @@ def read_sweep(
         code: how the deps begin that are code: runs of other code are told apart, too.
         scored: tells of a finished experiment's revision whether the metrics are its own.
         but: revisions of experiments to pass over.
+        names: those of the experiments to read; None for all.
     """
     runs, unfinished = [], {}
     for experiment, newest in experiments(shown):
-        if newest.get("rev") in but:
-            continue
         name = experiment.get("name") or newest.get("rev", "")[:7]
+        if newest.get("rev") in but or (names is not None and name not in names):
+            continue
         state, shows = (experiment.get("executor") or {"state": "success"})["state"], newest.get("data")
         if state != "success" or not shows:
             unfinished[name] = state if state != "success" else "failed"
