@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pipeline import Project
@@ -63,6 +64,29 @@ def test_a_dot_in_the_name_of_the_outputs_is_part_of_it(out, stem, tmp_path, mon
     monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda _but, _names: Sweep(runs, {}))
     assert main(["sweep", "--out", str(tmp_path / out)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", f"{stem}.png"}
+
+
+@pytest.mark.parametrize("name", ["groups.csv", "cells.png", "binary.csv", "empty.csv"])
+def test_a_file_that_no_sweep_wrote_is_told_before_any_run_and_stays(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    content = {"binary.csv": b"\xff", "empty.csv": b""}.get(name, b"name,patient\na,b\n")
+    Path(name).write_bytes(content)
+    with pytest.raises(SystemExit):
+        main(["sweep", "-S", "train.seed=0", "--out", name])
+    rule = "is there already and not of an earlier run; move it or name another output"
+    assert capsys.readouterr().err == f"{name}: {rule}\n"
+    assert Path(name).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.png"])
+def test_a_folder_in_the_place_of_an_output_of_a_sweep_is_told_before_any_run(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("name,dice.mean\nb,0.8\n")
+    Path(name).unlink(missing_ok=True)
+    Path(name).mkdir()
+    with pytest.raises(SystemExit):
+        main(["sweep", "-S", "train.seed=0", "--out", "a"])
+    assert capsys.readouterr().err == f"{name}: is a folder; name another output\n"
 
 
 @pytest.mark.parametrize("words", [["--name", "lr"], ["--jobs", "2"]])

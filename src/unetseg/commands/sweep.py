@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from unetseg.commands.compare import CODE, not_its_own
 from unetseg.commands.values import whole
 from unetseg.errors import InputError
 from unetseg.evaluation.sweeps import (
+    DICE,
     Sweep,
     compared_by,
     experiments,
@@ -22,7 +24,8 @@ from unetseg.evaluation.sweeps import (
     summary,
     varied,
 )
-from unetseg.files import write_csv
+from unetseg.files import check_output, iter_csv, write_csv
+from unetseg.prediction.conflicts import NOT_OURS
 from unetseg.provenance import git_problem
 
 EVALUATE = "metrics/evaluate.json"
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if not options.values and (options.name or options.jobs > 1):
         raise InputError("--name and --jobs are of runs: give their values with -S, or neither to gather all runs")
+    table, plot = _outputs(options.out)
     earlier, begun = set[str](), None
     if options.values:
         if waiting := [" ".join(task[:2]) for task in _tasks() if task[-1] == "Queued"]:
@@ -79,13 +83,31 @@ def run(options: argparse.Namespace) -> int:
         | {name: each.scores.get(name) for name in scores}
         for each in sweep.runs
     ]
-    stem = options.out.with_suffix("") if options.out.suffix in (".csv", ".png") else options.out
-    write_csv(Path(f"{stem}.csv"), rows, ["name", *names, *scores])
+    write_csv(table, rows, ["name", *names, *scores])
     if names:
         from unetseg.report.charts import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
 
-        draw_sweep(Path(f"{stem}.png"), rows, names, compared_by(names))
+        draw_sweep(plot, rows, names, compared_by(names))
     return int(bool(sweep.unfinished))
+
+
+def _outputs(out: Path) -> tuple[Path, Path]:
+    """Name the table and the plot to write.
+
+    Raises:
+        InputError: if something stands in the place of one that no sweep wrote.
+    """
+    stem = out.with_suffix("") if out.suffix in (".csv", ".png") else out
+    table, plot = Path(f"{stem}.csv"), Path(f"{stem}.png")
+    for path in (table, plot):
+        check_output(path)
+    ours = False
+    with suppress(InputError, FileNotFoundError):  # it is no table, or not there
+        ours = {"name", DICE} <= next(iter_csv(table), {}).keys()
+    for path in (table, plot):
+        if path.exists() and not ours:
+            raise InputError(f"{path}: {NOT_OURS}")
+    return table, plot
 
 
 def read_experiments(but: Collection[str] = (), names: Collection[str] | None = None) -> Sweep:
