@@ -66,6 +66,15 @@ def test_a_dot_in_the_name_of_the_outputs_is_part_of_it(out, stem, tmp_path, mon
     assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", f"{stem}.png"}
 
 
+def test_the_plot_of_an_earlier_sweep_goes_where_nothing_was_varied(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("name,train.seed,dice.mean\nb,0,0.8\nc,1,0.8\n")
+    (tmp_path / "a.png").touch()
+    sweep = Sweep([Run("a", {"train.seed": 0}, {"dice.mean": 0.8})], {})
+    monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda _but, _names: sweep)
+    assert main(["sweep", "--out", str(tmp_path / "a")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 @pytest.mark.parametrize("name", ["groups.csv", "cells.png", "binary.csv", "empty.csv"])
 def test_a_file_that_no_sweep_wrote_is_told_before_any_run_and_stays(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -88,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
         from unetseg.report.charts import draw_sweep  # noqa: PLC0415 - matplotlib takes a second
 
         draw_sweep(plot, rows, names, compared_by(names))
+    else:
+        plot.unlink(missing_ok=True)  # of an earlier sweep
     return int(bool(sweep.unfinished))
 
 
