@@ -1,4 +1,5 @@
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,25 @@ def test_the_plot_of_an_earlier_sweep_goes_where_nothing_was_varied(tmp_path, mo
     monkeypatch.setattr("unetseg.commands.sweep.read_experiments", lambda _but, _names: sweep)
     assert main(["sweep", "--out", str(tmp_path / "a")]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_an_interrupt_takes_back_the_runs_that_wait_and_says_what_goes_on(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def dvc(words, **_):
+        asked.append(words[3:])
+        if "--run-all" in words:
+            raise KeyboardInterrupt
+        return subprocess.CompletedProcess(words, 0, "[]" if "show" in words else "", "")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", dvc)
+    with pytest.raises(SystemExit):
+        main(["sweep", "-S", "train.seed=0,1"])
+    assert asked[-1] == ["exp", "remove", "--queue"]
+    told, last = capsys.readouterr().err.splitlines()
+    assert told.endswith("what has begun goes on; to stop it: dvc queue stop --kill")
+    assert last == "interrupted"
 
 
 @pytest.mark.parametrize("name", ["groups.csv", "cells.png", "binary.csv", "empty.csv"])

@@ -68,11 +68,14 @@ def run(options: argparse.Namespace) -> int:
         values = [word for value in options.values for word in ("-S", value)]
         try:
             _dvc("exp", "run", "--queue", *named, *values)
-        except InputError:  # one of the names may be in use; those before it, alone in the queue, would wait there
+            begun = {task[1] for task in _tasks()}  # and finished ones of before, which `earlier` holds
+            _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
+        except (InputError, KeyboardInterrupt) as error:  # such as a name in use; those before it would wait there
             _dvc("exp", "remove", "--queue")
+            if isinstance(error, KeyboardInterrupt):
+                rule = "what has begun goes on; to stop it: dvc queue stop --kill"
+                print(f"experiments that waited in DVC's queue are removed; {rule}", file=sys.stderr)
             raise
-        begun = {task[1] for task in _tasks()}  # and finished ones of before, which `earlier` holds
-        _dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))  # waits, unlike `dvc queue start`
     sweep = read_experiments(earlier, begun)
     print("\n".join(summary(sweep.runs)))
     names = varied(sweep.runs)
