@@ -308,6 +308,13 @@ def test_a_region_marked_as_not_annotated_is_no_object(tmp_path, value, dtype):
         read_labels(tmp_path / "0.tif", None)
 
 
+def test_colours_mark_nothing_as_not_annotated(tmp_path):
+    image = np.zeros((100, 300, 3), np.uint8)
+    image[5:25, 5:25], image[5:25, 50:70], image[40:80, 100:150] = (255, 0, 0), (0, 100, 0), (255, 255, 0)
+    cv2.imwrite(str(tmp_path / "0.png"), image[..., ::-1])  # red, green and yellow
+    assert read_labels(tmp_path / "0.png", None).max() == 3
+
+
 def test_the_largest_value_numbers_an_object_that_is_no_larger_or_follows_on_others(tmp_path):
     alike = squares([1, 2, 3, 4, 5, 255])
     assert read_labels(save(tmp_path, alike), None).max() == 6

@@ -59,7 +59,7 @@ def test_check_tells_of_columns_of_groups_of_which_no_use_is_made(capsys):
     status, _, err = check(capsys, pack("good.zip", **many(11, b=SPOT * 0)))
     assert status == 0
     known = "group, patient, slide, plate, experiment, stack"
-    assert f"warning: groups.csv: no use is made of slides; known columns are {known}" in err
+    assert f"warning: table of groups: no use is made of slides; known columns are {known}" in err
 
 
 def test_check_counts_by_kind_and_size_and_says_how_many_samples_can_be_used(capsys):

@@ -23,7 +23,7 @@ def test_a_table_is_read_with_all_its_columns_and_one_of_a_header_alone_has_no_r
 def test_known_columns_are_found_however_they_are_written_and_only_once(tmp_path):
     table = _write(tmp_path, "ID, Slide,Patient,Note\na,1,P,x\n")
     assert read_groups(table, ["a"]) == [{"id": "a", "slide": "1", "patient": "P", "Note": "x"}]
-    for twice in ("id,plate,Plate\na,1,2\n", "Plate,id,plate\n"):
+    for twice in ("id,plate,Plate\na,1,2\n", "id,plate,plate\na,1,2\n", "Plate,id,plate\n"):
         with pytest.raises(InputError, match=r"groups\.csv: has several columns plate; keep one"):
             read_groups(_write(tmp_path, twice), ["a"])
 

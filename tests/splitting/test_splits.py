@@ -151,10 +151,10 @@ def test_what_cannot_be_shared_out_names_the_key_and_the_value(sizes, asked, mes
 
 @pytest.mark.parametrize(
     ("size", "ways"),
-    [([9] * 4, "lower split.folds, add samples, leave a column out"), ([9, 9], "add samples, leave a column out")],
+    [([9] * 4, "lower split.folds, add samples, see what"), ([9, 9], "add samples, see what")],
 )
 def test_of_too_few_groups_fewer_folds_are_advised_where_fewer_would_do(size, ways):
-    with pytest.raises(InputError, match=f"form only {len(size)}; {ways} of .* or use split.method=random"):
+    with pytest.raises(InputError, match=f"form only {len(size)}; {ways} joins these .*, or use split.method=random"):
         kfold_split(*_data(size, "a"), folds=5, fold=0, validation=0.15, seed=0)
 
 

@@ -105,9 +105,9 @@ def test_relatives_that_the_table_keeps_apart_and_columns_without_use_are_told(r
     rows, _ = run("id,plate,Patient ID\n" + "".join(f"{name},{name},p\n" for name in names), method="grouped")
     unused, apart = capsys.readouterr().err.splitlines()
     known = "group, patient, slide, plate, experiment, stack"
-    assert unused == f"warning: groups.csv: no use is made of Patient ID; known columns are {known}"
+    assert unused == f"warning: table of groups: no use is made of Patient ID; known columns are {known}"
     found = re.fullmatch(
-        r"warning: groups.csv keeps apart \d+ pairs of images that look like copies or parts of one picture, "
+        r"warning: the table of groups keeps apart \d+ pairs of images that look like copies or parts of one picture, "
         r"such as (\S+) in (\S+) and (\S+) in (\S+); give them one group, if they are",
         apart,
     )

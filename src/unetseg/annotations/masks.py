@@ -31,6 +31,7 @@ from unetseg.images.rasters import MAX_PIXELS
 from unetseg.images.stacks import NAME_IT, PROJECT_IT
 
 MAX_OBJECTS = 65_535
+COLOURS = np.uint64  # type of the numbers that stand for colours
 JPEG = b"\xff\xd8\xff"
 OBJECT_VALUES = (255, 1, 65535)
 LONE = 2  # in 16 bit: one object, which may be in parts, as `import` writes it
@@ -96,7 +97,8 @@ def read_labels(path: Path, image: Stored | None) -> Labels:
         return number_parts(values > 0, path)
     lossy = path.read_bytes().startswith(JPEG)
     problem = "which JPEG blurs, so save it as PNG" if lossy else no_label_image(parts, len(objects))
-    problem = problem or marks_what_is_not_annotated(parts, objects)
+    if values.dtype != COLOURS:
+        problem = problem or marks_what_is_not_annotated(parts, objects)
     if problem or itself:
         wrong = "is the image itself" if itself else f"has {_listed(objects)}, {problem}"
         raise InputError(f"{path}: {wrong}; {LABELS_RULE}")
@@ -189,10 +191,10 @@ def _one_channel(pixels: Shaped[np.ndarray, "height width channels"]) -> Shaped[
         return first
     if pixels.itemsize > 2:  # three of them would not fit 64 bit
         colours, places = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0, return_inverse=True)
-        packed = places.reshape(first.shape) + int(colours[0].any())
+        packed = (places.reshape(first.shape) + int(colours[0].any())).astype(COLOURS)
     else:
         bits = 8 * pixels.itemsize
-        parts = (pixels[..., channel].astype(np.int64) << bits * channel for channel in range(pixels.shape[2]))
+        parts = (pixels[..., channel].astype(COLOURS) << bits * channel for channel in range(pixels.shape[2]))
         packed = np.asarray(sum(parts))
     return packed if np.count_nonzero(np.unique(packed)) > 1 else (packed > 0).astype(np.uint8)
 

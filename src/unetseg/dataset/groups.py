@@ -66,8 +66,8 @@ def read_rows(path: Path, columns: Collection[str] = ALL_COLUMNS) -> tuple[Rows,
 
     Returns:
         The rows that can be used, names and values in one Unicode form without needless spaces, `id` and `columns` in
-        small letters, however they are written. And by their ids a line
-        for each sample whose row cannot: it has several, or more values than there are columns.
+        small letters, however they are written. And by their ids a line for each sample whose row cannot: it has
+        several, or more values than there are columns.
 
     Raises:
         InputError: if it is no such file.
@@ -77,8 +77,9 @@ def read_rows(path: Path, columns: Collection[str] = ALL_COLUMNS) -> tuple[Rows,
     read: list[dict[Any, Any]] = [*read_csv(path)]
     first = next(iter(read_text(path).strip().splitlines()), "")
     known = {"id", *columns}
-    header = [_column(name, known) for name in (read[0] if read else next(csv.reader([first]), []))]
-    if twice := sorted(name for name in known if header.count(name) > 1):
+    named = [_column(name, known) for name in next(csv.reader([first]), [])]
+    header = [_column(name, known) for name in read[0]] if read else named
+    if twice := sorted(name for name in known if named.count(name) > 1):
         raise InputError(f"{path}: has several columns {twice[0]}; keep one")
     if "id" not in header or not {*columns} & {*header}:
         wanted = f"at least one of {', '.join(columns)}" if len(columns) > 1 else ", ".join(columns)

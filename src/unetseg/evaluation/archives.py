@@ -113,11 +113,14 @@ def seen_before(arrays: Path, split: Path, external: Path) -> dict[str, str]:
     found = find_relatives(list(names), np.load(both, mmap_mode="r"))
     both.unlink()
     groups = connected(names, found.pairs)
-    trained = {groups[key]: name for key, (folder, name) in names.items() if folder == arrays and name in used}
+    trained = {key: name for key, (folder, name) in names.items() if folder == arrays and name in used}
+    like = {groups[key]: name for key, name in trained.items()}
+    both_ways = [pair for first, second in found.pairs for pair in ((first, second), (second, first))]
+    nearest = {key: trained[other] for key, other in both_ways if other in trained}
     return {
-        name: trained[groups[key]]
+        name: nearest.get(key, like[groups[key]])
         for key, (folder, name) in names.items()
-        if folder == external and groups[key] in trained
+        if folder == external and groups[key] in like
     }
 
 

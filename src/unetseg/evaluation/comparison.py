@@ -106,9 +106,7 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
     both = [(first[name], second[name]) for name in shared]
     for name, (one, other) in zip(shared, both, strict=True):
         stated = zip(TRUTH, one.truth, other.truth, strict=False)  # tables of before state less
-        if unlike := [
-            f"{what} {here:.9} and {there:.9}" for what, here, there in stated if here and there and here != there
-        ]:
+        if unlike := [f"{what} {here} and {there}" for what, here, there in stated if here and there and here != there]:
             rule = "the two evaluations are not of the same images and masks"
             raise InputError(f"{_shorten(name)} has {', '.join(unlike)}: {rule}")
     native = any(one.size != other.size for one, other in both)  # a table of before states none
@@ -143,8 +141,8 @@ def bootstrap_interval(
     Returns:
         The mean, less and plus the distance to the 2.5 and 97.5 % quantiles of the mean over the images of the drawn
         groups, times √(n / (n - 1)) · t / z for n groups: 9.2 with two groups, 1.08 with 23, 1.03 with 60. It may pass
-        the bounds of what is averaged. None for a single group, or one that holds most images: of these nothing can be
-        said (of two groups of 30 and 3 images, equal runs would be told to differ in every seventh case).
+        the bounds of what is averaged. None for a single group, or one that holds nearly all images: of these nothing
+        can be said (of two groups of 30 and 3 images, equal runs would be told to differ in every seventh case).
     """
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     sums, sizes = np.bincount(group, weights=values), np.bincount(group)
@@ -171,7 +169,7 @@ def verdict(compared: Comparison, first: str, second: str) -> str:
     where = " at the images' own size" if compared.native else ""
     by = f"mean Dice{where} {compared.difference:+.4f}"
     if compared.interval is None:
-        rule = "cannot be told where one group holds most images"
+        rule = "cannot be told where one group holds nearly all images"
         return f"whether {second} is better than {first} {rule}: {by} on {of_what}"
     low, high = compared.interval
     by += f" (95 % interval {low:+.4f} to {high:+.4f})"

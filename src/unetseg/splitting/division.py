@@ -8,7 +8,6 @@ from jaxtyping import Float, Shaped
 
 from unetseg.config import SplitSettings
 from unetseg.dataset.groups import ALL_COLUMNS
-from unetseg.dataset.layout import GROUPS, SOURCES
 from unetseg.splitting.groups import joined, names_groups
 from unetseg.splitting.relatives import find_relatives
 from unetseg.splitting.splits import describe, experiment_split, share_out, stratum
@@ -75,15 +74,15 @@ def divide(
     told |= describe(subsets, groups, strata, relatives.pairs, settings.seed)
     warnings = list(_unused(given))
     if settings.method != "random":
-        tables = f"{GROUPS} or {SOURCES}" if settings.method == "experiment" else GROUPS
-        warnings += [f"{tables} keeps apart {line}" for line in _apart(subsets, relatives.pairs)]
+        table = "a table of groups or sources" if settings.method == "experiment" else "the table of groups"
+        warnings += [f"{table} keeps apart {line}" for line in _apart(subsets, relatives.pairs)]
     return Division(subsets, groups, strata, told, warnings)
 
 
 def _unused(given: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Name the columns of the user's table of which no use is made: a name may be mistyped."""
-    if unused := [name for name in (given[0] if given else ()) if name not in {"id", *ALL_COLUMNS}]:
-        yield f"{GROUPS}: no use is made of {', '.join(unused)}; known columns are {', '.join(ALL_COLUMNS)}"
+    if unused := [name for name in (given[0] if given else ()) if name and name not in {"id", *ALL_COLUMNS}]:
+        yield f"table of groups: no use is made of {', '.join(unused)}; known columns are {', '.join(ALL_COLUMNS)}"
 
 
 def _apart(subsets: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -209,8 +209,10 @@ def _check_groups(groups: Mapping[str, str], needed: int, key: str) -> None:
     if found < needed:
         rule = f"needs at least {needed} groups, but the {len(groups)} samples form only {found}"
         fewer = "lower split.folds, " if found >= 3 and needed > 3 else ""
-        column = f"leave a column out of {GROUPS} (a value shared in any of {', '.join(COLUMNS)} joins two samples)"
-        raise InputError(f"params.yaml: {key} {rule}; {fewer}add samples, {column}, or use split.method=random")
+        joins = f"a value in {', '.join(COLUMNS)} of {GROUPS}, or that they are copies or parts of one picture"
+        raise InputError(
+            f"params.yaml: {key} {rule}; {fewer}add samples, see what joins these ({joins}), or use split.method=random"
+        )
 
 
 def _subsets(train: Iterable[str], validation: Iterable[str], test: Iterable[str] | None) -> dict[str, str]:
