@@ -381,6 +381,7 @@ def test_an_image_that_vanishes_is_a_failure_and_the_others_are_done(capsys, mon
     assert len(read_csv(Path("out/images.csv"))) == 2
 
 
+@pytest.mark.slow
 def test_images_and_results_may_be_on_other_storage(capsys):
     memory = fsspec.filesystem("memory")
     tifffile.imwrite("images/d.tif", np.stack([spots(300, 50)] * 2)[..., 0], photometric="minisblack")

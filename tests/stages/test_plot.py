@@ -89,6 +89,7 @@ def plots(run, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_picture_is_drawn_at_the_width_of_a_readme_and_small(plots):
     pictures = {path.stem: path for path in plots.iterdir()}
 

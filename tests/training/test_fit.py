@@ -186,6 +186,7 @@ def test_a_training_stopped_among_its_crops_does_not_go_on_to_whole_images(data)
     assert len(history.epochs) == 1
 
 
+@pytest.mark.slow
 def test_a_training_killed_after_its_last_epoch_is_not_trained_again(whole, monkeypatch):
     data = whole()[2]
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
@@ -277,6 +278,7 @@ def test_the_learning_rate_rises_with_both_schedules(schedule, last):
     assert [float(rate(step)) for step in (0, 5, 10, 20)] == pytest.approx([0.01, 0.0505, 0.1, last], abs=0.006)
 
 
+@pytest.mark.slow
 def test_the_history_has_a_row_an_epoch(whole):
     _, history, _ = whole()
     assert list(history.epochs[0]) == ["epoch", "loss", "dice", "val_loss", "val_dice", "learning_rate", "seconds"]
