@@ -255,8 +255,9 @@ def _surely_nearest(
     these: _Borders, those: _Borders, least: Float32[np.ndarray, "n 3"], numbers: Int[np.ndarray, "n 3"]
 ) -> Int[np.ndarray, "n 2"]:
     """Choose the two nearest of three; where another one may be nearer than the second, look at all of `those`."""
-    nearest, unsure = np.empty((len(numbers), 2), np.int32), []
-    for part in _blocks(len(numbers)):
+    nearest = np.empty((len(numbers), 2), np.int32)
+
+    def choose(part: slice) -> Int[np.ndarray, " unsure"]:
         squares = np.stack(
             [np.square(np.float64(these[part]) - those[each]).sum(axis=1) for each in numbers[part].T], axis=1
         )
@@ -264,8 +265,9 @@ def _surely_nearest(
         order = np.argsort(squares, axis=1, kind="stable")[:, :2]
         nearest[part] = np.take_along_axis(numbers[part], order, axis=1)
         second = np.take_along_axis(squares, order[:, 1:], axis=1)[:, 0]
-        unsure.append(part.start + np.flatnonzero(second > least[part, -1]))
-    again = np.concatenate(unsure)
+        return part.start + np.flatnonzero(second > least[part, -1])
+
+    again = np.concatenate([*in_parallel(choose, _blocks(len(numbers)))])
     places = [again[part] for part in _blocks(len(again))]
     for some, found in zip(places, in_parallel(partial(_exactly_nearest, these, those), places), strict=True):
         nearest[some] = found
