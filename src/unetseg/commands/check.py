@@ -11,8 +11,7 @@ from unetseg.config import Params, check_against_data, check_batch_size
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import read_sources, unfit_sources
 from unetseg.dataset.checking import Checked, check_samples, unlike_pixel_size
-from unetseg.dataset.groups import Rows, find_groups, read_groups
-from unetseg.dataset.layout import GROUPS
+from unetseg.dataset.groups import Rows, find_groups, own_groups
 from unetseg.dataset.problems import ANOTHER, attempt, of_archive
 from unetseg.errors import InputError
 from unetseg.files import is_empty_zip
@@ -83,9 +82,8 @@ def _check_external(params: Params, samples: Path) -> list[str]:
         return []
     with opened(external, data, "evaluate.external") as contents:
         extract(contents, samples)
-        ids, own = contents.ids, samples / GROUPS
     findings = check_samples(samples, data, params.image).findings
-    tables = attempt(read_sources, samples)[1] + (attempt(read_groups, own, ids)[1] if own.is_file() else [])
+    tables = attempt(read_sources, samples)[1] + attempt(own_groups, samples, contents.ids)[1]
     if tables or not findings.foreground or (findings.unusable and data.on_bad_sample != "skip"):
         raise InputError(*of_archive(external, samples, [*findings.lines(), *tables, ANOTHER]))
     unusable = [line for lines in findings.unusable.values() for line in lines]

@@ -26,19 +26,26 @@ def find_groups(data: DataSettings, archive: Path, samples: Path, ids: Collectio
     Raises:
         InputError: as `read_groups` does; and if a table beside the archive would be overlooked.
     """
-    given, own, beside = Path(data.groups), samples / GROUPS, archive.with_name(GROUPS)
+    given, beside = Path(data.groups), archive.with_name(GROUPS)
     if beside.is_file() and not (given.is_file() and given.samefile(beside)):
         raise InputError(f"{beside}: is beside the archive, where DVC does not watch it; set data.groups to this path")
     if not given.is_file():
         there = "is no file" if given.exists() else "no such file"
         rule = "data.groups has to name a table, of a header alone (id,group) for none"
         raise InputError(f"{given}: {there}; {rule}")
-    if (rows := read_groups(given, ids)) or not own.is_file():
+    if rows := read_groups(given, ids):
         return rows
     try:
-        return read_groups(own, ids)
+        return own_groups(samples, ids)
     except InputError as error:  # what was extracted is not what can be mended
+        own = samples / GROUPS
         raise InputError(*(line.replace(f"{own}:", f"{archive}: {GROUPS}:") for line in error.args)) from error
+
+
+def own_groups(samples: Path, ids: Collection[str]) -> Rows:
+    """Read the table that an archive may hold, extracted with its samples, as `read_groups` does; no rows if none."""
+    own = samples / GROUPS
+    return read_groups(own, ids) if own.is_file() else []
 
 
 def read_groups(path: Path, ids: Collection[str]) -> Rows:

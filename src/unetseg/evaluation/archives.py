@@ -9,8 +9,7 @@ import numpy as np
 from unetseg.config import DataSettings
 from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import growing, write_arrays
-from unetseg.dataset.groups import Rows, read_groups
-from unetseg.dataset.layout import GROUPS
+from unetseg.dataset.groups import own_groups
 from unetseg.dataset.problems import ANOTHER, of_archive
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
@@ -50,9 +49,8 @@ def evaluate_archive(
         extract(contents, samples)
         for line in contents.told_left_out():
             print(f"{archive}: {line}", file=sys.stderr)
-        ids, own = contents.ids, samples / GROUPS
     try:
-        together = read_groups(own, ids) if own.is_file() else []
+        together = own_groups(samples, contents.ids)
         findings = write_arrays(
             samples,
             arrays,
@@ -74,7 +72,8 @@ def evaluate_archive(
         raise InputError(*lines)
     for line in lines:
         print(f"left out: {line}", file=sys.stderr)
-    groups = _groups(together, arrays)
+    ids = [row["id"] for row in known]
+    groups = joined(together, ids, find_relatives(ids, np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs)
     rows = [{"id": name, "subset": archive.stem, "group": group} for name, group in groups.items() if name not in wrong]
     write_csv(split, rows, ("id", "subset", "group"))
     subset = predict_subset(
@@ -122,8 +121,3 @@ def seen_before(arrays: Path, split: Path, external: Path) -> dict[str, str]:
         for key, (folder, name) in names.items()
         if folder == external and groups[key] in like
     }
-
-
-def _groups(together: Rows, arrays: Path) -> dict[str, str]:
-    ids = [row["id"] for row in read_csv(arrays / "samples.csv")]
-    return joined(together, ids, find_relatives(ids, np.load(arrays / "fingerprints.npy", mmap_mode="r")).pairs)
