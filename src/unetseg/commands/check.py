@@ -12,7 +12,7 @@ from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.arrays import read_sources, unfit_sources
 from unetseg.dataset.checking import Checked, check_samples, unlike_pixel_size
 from unetseg.dataset.groups import Rows, find_groups, own_groups
-from unetseg.dataset.problems import ANOTHER, attempt, of_archive
+from unetseg.dataset.problems import ANOTHER, NO_FOREGROUND, attempt, of_archive
 from unetseg.errors import InputError
 from unetseg.files import is_empty_zip
 from unetseg.params_file import load_params
@@ -49,8 +49,7 @@ def run(options: argparse.Namespace) -> int:
     size = unlike_pixel_size(checked.rows, params.image.pixel_size, params.image.size, params.image.mode)
     warnings = [*left_out, *findings.warnings, *unfit, *told, *checked.warnings(), *size, *(elsewhere or [])]
     skipped = params.data.on_bad_sample == "skip" and findings.foreground
-    unusable = [line for lines in findings.unusable.values() for line in lines]
-    for line in (*unusable, *stopping, *(f"warning: {line}" for line in warnings)):
+    for line in (*findings.unusable_lines(), *stopping, *(f"warning: {line}" for line in warnings)):
         print(line.replace(f"{folder}/samples/", ""), file=sys.stderr)
     print(*checked.table(), sep="\n")
     counts = f"{findings.used} of {findings.used + len(findings.unusable)} samples can be used"
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> tuple[list[str], list[str]]:
     """List why the pipeline would stop, other than by single samples, and warnings: by the functions that it calls."""
     if not checked.findings.foreground:
-        return ["no mask has any foreground: 255 or 1 is object, 0 is background"] if checked.rows else [], []
+        return [NO_FOREGROUND] if checked.rows else [], []
     if lines := attempt(check_against_data, params, packed)[1]:
         return lines, []
     told, lines = attempt(_split, params, checked, given)
@@ -86,8 +85,7 @@ def _check_external(params: Params, samples: Path) -> list[str]:
     tables = attempt(read_sources, samples)[1] + attempt(own_groups, samples, contents.ids)[1]
     if tables or not findings.foreground or (findings.unusable and data.on_bad_sample != "skip"):
         raise InputError(*of_archive(external, samples, [*findings.lines(), *tables, ANOTHER]))
-    unusable = [line for lines in findings.unusable.values() for line in lines]
-    return of_archive(external, samples, [*unusable, *findings.warnings])
+    return of_archive(external, samples, [*findings.unusable_lines(), *findings.warnings])
 
 
 def _split(params: Params, checked: Checked, given: Rows) -> list[str]:

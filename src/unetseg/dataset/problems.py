@@ -12,6 +12,7 @@ from unetseg.progress import progress
 
 MOST_LINES = 50
 ANOTHER = "name another archive in evaluate.external, or data/sample/none.zip for none"
+NO_FOREGROUND = "no mask has any foreground: 255 or 1 is object, 0 is background"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,11 +70,15 @@ class Findings:
         """Record an unusable sample."""
         self.unusable[sample] = problems
 
+    def unusable_lines(self) -> list[str]:
+        """List the problems that make samples unusable."""
+        return [line for problems in self.unusable.values() for line in problems]
+
     def lines(self) -> list[str]:
         """List the problems: those that make samples unusable, then the warnings."""
-        lines = [line for problems in self.unusable.values() for line in problems]
+        lines = self.unusable_lines()
         if self.used and not self.foreground:
-            lines.append("no mask has any foreground: 255 or 1 is object, 0 is background")
+            lines.append(NO_FOREGROUND)
         return [*lines, *(f"warning: {line}" for line in self.warnings)]
 
     def first_lines(self) -> list[str]:
