@@ -75,9 +75,8 @@ def predict_subset(
         split: the table of id, subset and group.
         name: the subset.
         out: the folder to make, of probabilities.npy, float32 (subset, size, size), and ids.csv in the same order.
-        natives: a folder to make; with it each sample is predicted at its own size, and that probability is kept there
-            as <index>.npy and resized for `out`.
-        zooming: with it each sample is predicted as `unetseg predict` would; needs `natives`.
+        natives: a folder to make, with `zooming`, of the probabilities at the samples' own sizes, as <index>.npy.
+        zooming: with it each sample is predicted at its own size, as `unetseg predict` would, and resized for `out`.
 
     Raises:
         InputError: with a line for each sample whose pixels have a size that cannot be.
@@ -87,7 +86,7 @@ def predict_subset(
         lines = [f"{row['image']}: {wrong[row['id']]}" for row in rows if row["id"] in wrong]
         raise InputError(*lines, "with image.pixel_size: 0, what files say of their pixels does not count")
     images, masks, labels = (np.load(arrays / f"{each}.npy", mmap_mode="r") for each in ("images", "masks", "labels"))
-    if natives:
+    if natives and zooming:
         predicted = _predict_natives(predictor, zooming, arrays, rows, natives, masks.shape[1])
     else:
         predicted = ((1.0, each) for each in predictor.fitted(images[int(row["index"])] for row in rows))
@@ -104,15 +103,12 @@ def predict_subset(
 
 
 def _predict_natives(
-    predictor: Predictor, zooming: Zooming | None, arrays: Path, rows: list[dict[str, str]], natives: Path, size: int
+    predictor: Predictor, zooming: Zooming, arrays: Path, rows: list[dict[str, str]], natives: Path, size: int
 ) -> Iterator[tuple[float, Float32[np.ndarray, "size size"]]]:
     """Give the zoom of each image, and its probability at the arrays' size."""
     natives.mkdir(parents=True)
     image = whole(arrays, "tiles")
-    if zooming:
-        predicted = predict_zoomed(predictor, zooming, (in_memory(image(row), pixel_of(row)) for row in rows))
-    else:
-        predicted = ((1.0, predictor.image(image(row))) for row in rows)
+    predicted = predict_zoomed(predictor, zooming, (in_memory(image(row), pixel_of(row)) for row in rows))
     for row, (zoom, probability) in zip(rows, predicted, strict=True):
         with growing(natives / f"{row['index']}.npy", np.float32, probability.shape[1:]) as add:
             add(probability)
