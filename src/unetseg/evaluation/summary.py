@@ -72,10 +72,9 @@ def summarise(images: Sequence[ImageScore], resamples: int, seed: int) -> dict[s
     rows = [image.row for image in images]
     counts = scores.pool(scores.stack([image.counts for image in images]))
     native = scores.pool(scores.stack([image.native for image in images]))
-    areas = [each.row["height"] * each.row["width"] for each in images]
     shares = [
-        (each.native.true_positive + each.native.false_positive) / area
-        for each, area in zip(images, areas, strict=True)
+        (each.native.true_positive + each.native.false_positive) / (each.row["height"] * each.row["width"])
+        for each in images
     ]
     return {
         "dice": _spread(rows, "dice", resamples, seed) | {"pooled": float(scores.dice(counts))},
