@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Integer, UInt8
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from PIL import ImageColor
 from skimage.segmentation import find_boundaries
 
 from unetseg.files import read_csv
@@ -108,7 +108,7 @@ def errors(truth: Bool[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> UIn
     """Colour true positives, false negatives and false positives on white."""
     canvas = np.full((*truth.shape, 3), 255, np.uint8)
     for where, colour in ((truth & mask, AGREED), (mask & ~truth, FALSE_POSITIVE), (truth & ~mask, FALSE_NEGATIVE)):
-        canvas[where] = _bytes(colour)
+        canvas[where] = ImageColor.getrgb(colour)
     return canvas
 
 
@@ -119,7 +119,7 @@ def outlined(case: Case) -> UInt8[np.ndarray, "zoomed zoomed 3"]:
     canvas = cv2.resize(cv2.merge([grey] * 3), (side, side), interpolation=cv2.INTER_LINEAR)
     true, predicted = (_outline(each) for each in (case.labels, case.objects))
     for where, colour in ((true, TRUE), (predicted, PREDICTED), (true & predicted, BOTH)):
-        canvas[where] = _bytes(colour)
+        canvas[where] = ImageColor.getrgb(colour)
     return np.asarray(canvas)
 
 
@@ -159,7 +159,3 @@ def _explain(figure: Figure, title: str, key: Sequence[tuple[str, str]]) -> None
 
 def _black_and_white(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.merge([mask.astype(np.uint8) * 255] * 3)
-
-
-def _bytes(colour: str) -> UInt8[np.ndarray, "3"]:
-    return np.array([round(255 * share) for share in to_rgb(colour)], np.uint8)
