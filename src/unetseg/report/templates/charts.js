@@ -80,13 +80,13 @@ function labelHeights([first, second]) {
 }
 
 /** Draw a dot for each image on the scale of one score, a row for each kind, and a tick at the kind's mean. */
-function drawStrip(caption, entries, key, open, meaning = "") {
+function drawStrip(caption, entries, key, open, meaning) {
   const shown = entries.filter((entry) => Number.isFinite(entry.scores[key]));
-  if (!shown.length) return;
   const kinds = [...new Set(shown.map((entry) => entry.scores.modality ?? ""))].sort();
   const values = shown.map((entry) => entry.scores[key]);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const { box, left, right, top, bottom } = frame(caption, `${meaning}${number(low)} to ${number(high)}; click a dot to open its image`, 14, Math.max(CHART.height, 52 * kinds.length));
+  const range = `${number(low)} to ${number(high)}; click a dot to open its image`;
+  const { box, left, right, top, bottom } = frame(caption, meaning ? `${meaning}; ${range}` : range, 14, Math.max(CHART.height, 52 * kinds.length));
   const x = scale(low, high, left - 20, right - 6);
   for (const tick of ticks(low, high, 6)) {
     svg(box, "line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: bottom });

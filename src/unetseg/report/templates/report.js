@@ -141,8 +141,8 @@ const value_of = (entry, key) => (key === "id" ? entry.id : entry.scores[key]);
 
 function compare(first, second) {
   const [a, b] = [value_of(first, state.sort), value_of(second, state.sort)];
-  const missing = (a ?? "") === "" ? ((b ?? "") === "" ? 0 : 1) : (b ?? "") === "" ? -1 : null;
-  if (missing !== null) return missing;  // what has no value comes last in both directions
+  const [noFirst, noSecond] = [a, b].map((value) => (value ?? "") === "");
+  if (noFirst || noSecond) return noFirst - noSecond;  // what has no value comes last in both directions
   const order = typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
   return state.descending ? -order : order;
 }
@@ -259,24 +259,19 @@ function main() {
   const { metrics, params, history, entries } = JSON.parse($("data").textContent);
   state.entries = entries;
   for (const { scores } of entries) for (const key of Object.keys(scores)) if (!Number.isInteger(scores[key] ?? 0)) state.fractions.add(key);
-  const has = (key) => entries.some((entry) => Number.isFinite(entry.scores[key]));
+  const quality = ["dice", "estimated_dice", "uncertainty"].find((key) => entries.some((entry) => Number.isFinite(entry.scores[key])));
   drawScores(metrics);
   const kept = history.reduce((best, row) => ((row.val_dice ?? -1) > (best.val_dice ?? -1) ? row : best), history[0]);
   drawCurve("Dice over the epochs", history, "dice", kept);
   drawCurve("Loss over the epochs", history, "loss", kept);
-  if (has("dice")) drawStrip("Dice of each image", entries, "dice", openViewer);
-  else if (has("estimated_dice")) drawStrip("Estimated Dice of each image", entries, "estimated_dice", openViewer, `${MEANINGS.estimated_dice}; `);
-  else drawStrip("Uncertainty of each image", entries, "uncertainty", openViewer, `${MEANINGS.uncertainty}; `);
+  if (quality) drawStrip(`${LABELS[quality]} of each image`, entries, quality, openViewer, MEANINGS[quality]);
   drawDetails("Parameters", params);
   drawDetails("All metrics", metrics);
   if (!entries.some((entry) => entry.doubt)) LAYERS.outlines[1] = LAYERS.outlines[1].slice(0, 1);
   listen();
   addControls();
   drawTable(COLUMNS.filter((key) => entries.some((entry) => (entry.scores[key] ?? "") !== "")));
-  if (has("dice")) sortBy("dice", false);
-  else if (has("estimated_dice")) sortBy("estimated_dice", false);
-  else if (has("uncertainty")) sortBy("uncertainty", true);
-  else sortBy("id", false);
+  sortBy(quality ?? "id", quality === "uncertainty");  // the worst first
 }
 
 main();
