@@ -162,12 +162,11 @@ def choose(
     separation = best_separation(validation, limit)
     stable, true = [], []
     for image in validation:
-        mask = truth[int(image.row["index"])]
-        probability = image.seen if image.native else resize(image.probability, *mask.shape)
+        probability = image.at_own_size
         predicted = probability >= np.float32(limit)
         if predicted.any():
             stable.append(stability(steadiness(probability, limit)))
-            true.append(float(scores.dice(scores.count(mask, predicted))))
+            true.append(float(scores.dice(scores.count(truth[int(image.row["index"])], predicted))))
     scale: Trained = "tiles" if validation.natives else "resize"
     estimate = calibrate(stable, true)
     return Tuning(threshold=limit, **separation._asdict(), scale=scale, estimate=estimate), curve

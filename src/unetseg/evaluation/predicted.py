@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Shaped, UInt8, UInt16
 
+from unetseg.images.resampling import resize
 from unetseg.prediction.settings import Settings
 
 
@@ -31,6 +32,13 @@ class PredictedImage(NamedTuple):
     def seen(self) -> Float32[np.ndarray, "height width"]:
         """The probability of which the objects are numbered: with `native` as in `unetseg predict`."""
         return np.asarray(np.load(self.native)) if self.native else self.probability
+
+    @property
+    def at_own_size(self) -> Float32[np.ndarray, "height width"]:
+        """The probability at the image's own size: as it is predicted there, else resized from the arrays' size."""
+        if self.native:
+            return self.seen
+        return resize(self.probability, int(self.row["height"]), int(self.row["width"]))
 
     def objects(self, settings: Settings) -> Int32[np.ndarray, "height width"]:
         """Number the objects, with `native` as `unetseg predict` does."""

@@ -10,7 +10,6 @@ from unetseg.evaluation import matching, scores
 from unetseg.evaluation.calibration import expected_calibration_error, score_estimate, tally
 from unetseg.evaluation.comparison import bootstrap_interval
 from unetseg.evaluation.predicted import PredictedImage
-from unetseg.images.resampling import resize
 from unetseg.objects.separation import without_small
 from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Tuning
@@ -32,11 +31,10 @@ class ImageScore(NamedTuple):
 
 def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height width"], tuning: Tuning) -> ImageScore:
     """Score one image: pixels at the arrays' size and at its own, the boundary at the arrays', objects as predicted."""
-    threshold, limit = tuning.threshold, np.float32(tuning.threshold)
+    limit, at_own_size = np.float32(tuning.threshold), image.at_own_size
     predicted = image.probability >= limit
     counts = scores.count(image.mask, predicted)
-    at_native_size = image.seen if image.native else resize(image.probability, *native_mask.shape)
-    native = scores.count(native_mask, at_native_size >= limit)
+    native = scores.count(native_mask, at_own_size >= limit)
     labels = image.objects(tuning.settings())
     drawn = without_small(image.fitted(labels), 1).astype(np.uint16)
     matched = matching.match(image.labels, labels)
@@ -48,7 +46,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
         "foreground": float(image.row["foreground"]),
         "size": len(image.mask),
         **{score.__name__: float(score(counts)) for score in PIXEL_SCORES},
-        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(at_native_size, threshold))),
+        "estimated_dice": tuning.estimate.dice_of(stability(steadiness(at_own_size, tuning.threshold))),
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),
