@@ -53,10 +53,9 @@ def _read_revision(revision: str) -> str:
         text = str(dvc.api.read(PER_IMAGE, rev=rev))
         stale = not_its_own(rev, PER_IMAGE)
     except (DvcException, SCMError, FileNotFoundError) as error:
-        if isinstance(error.__cause__, FileMissingError):
-            rule = "DVC's cache does not hold it; `dvc pull` it, or check the revision out and `dvc repro`"
-            raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {rule}") from error
-        raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {error}") from error
+        lacking = "DVC's cache does not hold it; `dvc pull` it, or check the revision out and `dvc repro`"
+        why = lacking if isinstance(error.__cause__, FileMissingError) else error
+        raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {why}") from error
     if stale:
         reason = f"{PER_IMAGE} is of a run with other {', '.join(stale)}"
         raise InputError(f"{revision}: is not yet scored: {reason}; wait for its end, or run it again")
