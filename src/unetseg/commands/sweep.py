@@ -28,6 +28,7 @@ from unetseg.files import check_output, iter_csv, write_csv
 from unetseg.prediction.conflicts import NOT_OURS
 from unetseg.provenance import git_problem
 
+DVC = (sys.executable, "-m", "dvc")
 EVALUATE = "metrics/evaluate.json"
 STATES = ("Queued", "Running", "Success", "Failed")  # of tasks in DVC's queue
 DATA = ("data/unzipped.csv", "data/unzipped_groups.csv", "evaluate.external", "pretrained")  # see `read_sweep`
@@ -148,14 +149,12 @@ def _tasks() -> list[list[str]]:
     Returns:
         For each the words of its line: first id and name, last the state.
     """
-    asked = [sys.executable, "-m", "dvc", "queue", "status"]
-    rows = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [words for words in map(str.split, rows) if words and words[-1] in STATES]
+    told = subprocess.run([*DVC, "queue", "status"], capture_output=True, text=True, check=False).stdout
+    return [words for words in map(str.split, told.splitlines()) if words and words[-1] in STATES]
 
 
 def _shown() -> list[dict[str, Any]]:
-    asked = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
-    shown = subprocess.run(asked, capture_output=True, text=True, check=False)
+    shown = subprocess.run([*DVC, "exp", "show", "--json"], capture_output=True, text=True, check=False)
     if shown.returncode:
         raise InputError(git_problem(Path()) or f"dvc exp show failed: {shown.stderr.strip()}")
     return list(json.loads(shown.stdout))
@@ -163,5 +162,5 @@ def _shown() -> list[dict[str, Any]]:
 
 def _dvc(*words: str) -> None:
     """Run dvc; what it prints goes to stderr, so that stdout holds the table alone."""
-    if subprocess.run([sys.executable, "-m", "dvc", *words], stdout=sys.stderr, check=False).returncode:
+    if subprocess.run([*DVC, *words], stdout=sys.stderr, check=False).returncode:
         raise InputError(f"dvc {' '.join(words)} failed: see above")
