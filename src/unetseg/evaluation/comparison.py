@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
     groups: int
     only_first: list[str]
     only_second: list[str]
-    native: bool = False
+    native: bool
 
 
 def parse_scores(text: str, name: str) -> dict[str, Scored]:
@@ -85,9 +85,9 @@ def _share(text: str | None, at: str) -> float:
     return value
 
 
-def _shorten(text: str, length: int = 40) -> str:
+def _shorten(text: str) -> str:
     """Quote a value, shortened to fit a line."""
-    return repr(text if len(text) <= length else f"{text[:length]}…")
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
 
 
 def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Comparison:
