@@ -50,9 +50,12 @@ def main(
                 how = {"natives": scratch / f"native_{name}", "zooming": Zooming(tuning.settings(), tuning)}
             return predict_subset(predictor, arrays, split, name=name, out=to, **how)
 
-        known: dict[str, Any] = {"model": sha256(model), "tta": asked.tta}
-        known |= {"pixel_size": params.image.pixel_size or None}
-        known |= trained_sizes(arrays / "samples.csv", split, predictor)
+        known = {
+            "model": sha256(model),
+            "tta": asked.tta,
+            "pixel_size": params.image.pixel_size or None,
+            **trained_sizes(arrays / "samples.csv", split, predictor),
+        }
         before, truth = Tuning(scale=predictor.scale, **known), Truth(arrays)
         chosen, curve = choose(predict("validation", scratch / "validation", before), truth, asked.threshold)
         rows = read_csv(arrays / "samples.csv")
