@@ -95,8 +95,9 @@ def read_sweep(
 
 def experiments(shown: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Give each experiment that `dvc exp show --json` prints, and its newest revision: a name may be used again."""
-    for experiment in (each for revision in shown for each in revision.get("experiments") or []):
-        yield experiment, (experiment.get("revs") or [{}])[0]
+    for revision in shown:
+        for experiment in revision.get("experiments") or []:
+            yield experiment, (experiment.get("revs") or [{}])[0]
 
 
 def newest_alone(runs: Iterable[Run]) -> list[Run]:
