@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from unetseg.errors import InputError
 from unetseg.images.rasters import in_our_words
-from unetseg.images.tiffs import MAGIC
+from unetseg.images.tiffs import is_tiff
 
 
 def read_palette(path: Path, shape: tuple[int, int]) -> Integer[np.ndarray, "height width"] | None:
@@ -29,9 +29,7 @@ def read_palette(path: Path, shape: tuple[int, int]) -> Integer[np.ndarray, "hei
 
 
 def _read(path: Path) -> Integer[np.ndarray, "..."] | None:
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in MAGIC
-    if is_tiff:
+    if is_tiff(path):
         with tifffile.TiffFile(path, _multifile=False) as tiff:
             series = max(tiff.series, key=lambda each: int(each.size))
             return np.squeeze(series.asarray()) if series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE else None

@@ -15,7 +15,7 @@ from unetseg.images.names import FLAT, SUFFIXES, ZARR, as_text, is_clutter, is_n
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
 from unetseg.images.storage import Place, find_urls, place
-from unetseg.images.tiffs import MAGIC
+from unetseg.images.tiffs import is_tiff
 from unetseg.images.walking import is_image_or_file, kind, walk
 
 
@@ -208,7 +208,4 @@ def _planes(path: Place, project: Project) -> Sequence[int | None]:
 def _is_flat(path: Place) -> bool:
     """Tell by its name whether a file is one image; on a disk, where it takes no time, a TIFF of such a name is not."""
     flat = PurePath(path).suffix.lower() in FLAT
-    if not flat or isinstance(path, str):
-        return flat
-    with path.open("rb") as file:
-        return file.read(4) not in MAGIC
+    return flat and (isinstance(path, str) or not is_tiff(path))

@@ -14,7 +14,7 @@ from unetseg.images.intensity import Range, check_values, to_rgb, value_range
 from unetseg.images.names import VENDORS, ZARR
 from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Metadata, Project, Rows, Stack, choose, count_planes, find_metadata
-from unetseg.images.tiffs import MAGIC, open_tiff
+from unetseg.images.tiffs import MAGIC, is_tiff, open_tiff
 from unetseg.images.tiling import cut_rows
 from unetseg.images.volumes import open_vendor, open_zarr
 
@@ -176,9 +176,7 @@ def _open(path: Path | str) -> AbstractContextManager[Stack]:
         return open_vendor(path)
     if path.exists() and not path.is_file():
         raise InputError("is a device, not a file")
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in MAGIC
-    return open_tiff(path) if is_tiff else nullcontext(_raster(path.read_bytes()))
+    return open_tiff(path) if is_tiff(path) else nullcontext(_raster(path.read_bytes()))
 
 
 @contextmanager
@@ -191,9 +189,9 @@ def _open_url(url: str) -> Iterator[Stack]:
             import fsspec  # noqa: PLC0415 - an extra
 
             file = opened.enter_context(fsspec.open(url, "rb"))
-            is_tiff = file.read(4) in MAGIC
+            tiff = file.read(4) in MAGIC
             file.seek(0)
-        yield opened.enter_context(open_tiff(file)) if is_tiff else _raster(file.read())
+        yield opened.enter_context(open_tiff(file)) if tiff else _raster(file.read())
 
 
 def _raster(data: bytes) -> Stack:

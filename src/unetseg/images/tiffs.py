@@ -32,6 +32,12 @@ RAMP = 256  # least number of entries of a palette that only says in which colou
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
 
 
+def is_tiff(path: Path) -> bool:
+    """Tell a TIFF file by its first bytes, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC
+
+
 @contextmanager
 def open_tiff(file: Path | Any) -> Iterator[Stack]:
     """Open a TIFF file, by its path or as a file of fsspec, for reading within the context.
