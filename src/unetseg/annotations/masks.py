@@ -26,7 +26,7 @@ from unetseg.annotations.palettes import read_palette, told_by_palette
 from unetseg.annotations.regions import Annotations, Region, cut
 from unetseg.errors import InputError
 from unetseg.images.boxed import decode_boxed
-from unetseg.images.opening import Stored, read_stored
+from unetseg.images.opening import Stored, naming, read_stored
 from unetseg.images.rasters import MAX_PIXELS
 from unetseg.images.stacks import NAME_IT, PROJECT_IT
 
@@ -160,13 +160,14 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
             line.replace(PROJECT_IT, "").replace(NAME_IT, "save the one with the objects alone") for line in error.args
         )
         raise InputError(*lines) from error
-    if problem := image and _mismatch(stored, image):
-        raise InputError(f"{path}: {problem}")
-    if stored.white_is_zero:
-        raise InputError(f"{path}: is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
-    values = _one_channel(_whole_numbers(path, stored.pixels, rule))
-    if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
-        values = told_by_palette(path, indices, stored.pixels)
+    with naming(path):
+        if problem := image and _mismatch(stored, image):
+            raise InputError(problem)
+        if stored.white_is_zero:
+            raise InputError("is a TIFF in which 0 is white, which programs read in two ways; save 0 as black")
+        values = _one_channel(_whole_numbers(stored.pixels, rule))
+        if stored.channels == len("RGB") and (indices := read_palette(path, values.shape)) is not None:
+            values = told_by_palette(indices, stored.pixels)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     itself = image is not None and np.array_equal(stored.pixels, image.pixels)
@@ -174,13 +175,13 @@ def _read_values(path: Path, image: Stored | None, rule: str) -> tuple[Values, b
 
 
 def _whole_numbers(
-    path: Path, pixels: Shaped[np.ndarray, "height width channels"], rule: str
+    pixels: Shaped[np.ndarray, "height width channels"], rule: str
 ) -> Shaped[np.ndarray, "height width channels"]:
     """Give floats as whole numbers; refuse fractions and negative numbers of any type."""
     if pixels.dtype.kind not in "fi":
         return pixels
     if pixels.min() < 0 or float(pixels.max()) >= 2**63 or not np.array_equal(pixels, np.floor(pixels)):
-        raise InputError(f"{path}: has {_listed(np.unique(pixels))}; {rule}")
+        raise InputError(f"has {_listed(np.unique(pixels))}; {rule}")
     return pixels if pixels.dtype.kind == "i" else pixels.astype(np.int64)
 
 

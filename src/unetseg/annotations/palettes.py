@@ -16,15 +16,12 @@ def read_palette(path: Path, shape: tuple[int, int]) -> Integer[np.ndarray, "hei
     """Read the indices of a file whose colours `unetseg.images.opening` has read; None if it has no palette.
 
     Raises:
-        InputError: naming the file, if they are not of this shape.
+        InputError: without the file's name: if they are not of this shape.
     """
-    try:
-        with in_our_words():
-            indices = _read(path)
-            if indices is not None and indices.shape != shape:
-                raise InputError(f"has a palette for {indices.shape} values, not {shape}; save it as grey values")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    with in_our_words():
+        indices = _read(path)
+        if indices is not None and indices.shape != shape:
+            raise InputError(f"has a palette for {indices.shape} values, not {shape}; save it as grey values")
     return indices
 
 
@@ -41,12 +38,12 @@ def _read(path: Path) -> Integer[np.ndarray, "..."] | None:
 
 
 def told_by_palette(
-    path: Path, indices: Integer[np.ndarray, "height width"], colours: Integer[np.ndarray, "height width 3"]
+    indices: Integer[np.ndarray, "height width"], colours: Integer[np.ndarray, "height width 3"]
 ) -> Integer[np.ndarray, "height width"]:
     """Give the indices of a palette; where there are two, one of them black, what is not black is a mask.
 
     Raises:
-        InputError: naming the file, if it shows an object as black, or of two colours index 0 as white.
+        InputError: without the file's name: if it shows an object as black, or of two colours index 0 as white.
     """
     used, black = np.unique(indices), ~colours.any(axis=2)
     dark = np.unique(indices[black])
@@ -54,8 +51,7 @@ def told_by_palette(
         return indices if np.count_nonzero(used) > 1 else (indices > 0).astype(np.uint8)
     if len(dark) == 1 and len(used) <= 2:
         if (colours[indices == 0] == np.iinfo(colours.dtype).max).all() and used[0] == 0:  # ImageJ's inverting LUT
-            rule = "shows 0 as white, which programs read in two ways; save 0 as black"
-            raise InputError(f"{path}: its palette {rule}")
+            raise InputError("its palette shows 0 as white, which programs read in two ways; save 0 as black")
         return np.asarray(~black, np.uint8)
-    rule = f"shows index {dark[dark > 0][0]} as black, which is background; save it as grey values"
-    raise InputError(f"{path}: its palette {rule}")
+    black_index = dark[dark > 0][0]
+    raise InputError(f"its palette shows index {black_index} as black, which is background; save it as grey values")

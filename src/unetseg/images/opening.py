@@ -83,12 +83,12 @@ def read_stored(
     Raises:
         InputError: naming the file and what is wrong with it; see `open_image` and `unetseg.images.rasters.check_size`.
     """
-    with _naming(path), _open(path) as stack:
+    with naming(path), _open(path) as stack:
         rows = choose(stack, plane, channel, project)
         check_size(stack.height, stack.width, stack.channels * stack.dtype.itemsize)
         pixels = rows(0, stack.height)
         about = find_metadata(stack, plane, project)
-    with _naming(path, plane):
+    with naming(path, plane):
         check_values(pixels)
     known = str(channel) if channel != "all" else "".join(about.names) if stack.channels == 1 else ""
     return Stored(pixels, stack.channels + stack.alpha, stack.orientation, stack.white_is_zero, about.pixel, known)
@@ -118,7 +118,7 @@ def open_image(
         InputError: naming the file and what is wrong with it.
     """
     with ExitStack() as opened:
-        with _naming(path):
+        with naming(path):
             stack = opened.enter_context(_open(path))
             rows = choose(stack, plane, channel, project)
             if min(stack.height, stack.width) < MIN_SIDE:
@@ -130,12 +130,12 @@ def open_image(
             find_span = cache(partial(_span, rows, stack))  # not needed where values are read as stored
 
         def named(start: int, stop: int) -> Shaped[np.ndarray, "rows width channels"]:
-            with _naming(path):
+            with naming(path):
                 return rows(start, stop)
 
         def shown(start: int, stop: int) -> UInt8[np.ndarray, "rows width 3"]:
             stored = named(start, stop)
-            with _naming(path, plane):
+            with naming(path, plane):
                 return to_rgb(stored, span or find_span())
 
         yield Opened(stack.height, stack.width, pixel, named, shown, find_span)
@@ -147,7 +147,7 @@ def count_images(path: Path | str, project: Project = "none") -> int:
     Raises:
         InputError: if the file cannot be read.
     """
-    with _naming(path), _open(path) as stack:
+    with naming(path), _open(path) as stack:
         return count_planes(stack, project)
 
 
@@ -215,8 +215,12 @@ def _raster(data: bytes) -> Stack:
 
 
 @contextmanager
-def _naming(path: Path | str, plane: int | None = None) -> Iterator[None]:
-    """Name the file in what is told of it, and the plane where it is one's own values."""
+def naming(path: Path | str, plane: int | None = None) -> Iterator[None]:
+    """Name the file in what is told of it, and the plane where it is one's own values.
+
+    Raises:
+        InputError: in place of one, or of an OSError.
+    """
     try:
         yield
     except OSError as error:
