@@ -12,7 +12,7 @@ from jaxtyping import Shaped, UInt8
 from unetseg.errors import InputError
 from unetseg.images.intensity import Range, check_values, to_rgb, value_range
 from unetseg.images.names import VENDORS, ZARR
-from unetseg.images.rasters import MAX_BYTES, MIN_SIDE, check_size, in_our_words, read_raster
+from unetseg.images.rasters import MAX_BYTES, check_sides, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Metadata, Project, Rows, Stack, choose, count_planes, find_metadata
 from unetseg.images.tiffs import MAGIC, is_tiff, open_tiff
 from unetseg.images.tiling import cut_rows
@@ -121,8 +121,7 @@ def open_image(
         with naming(path):
             stack = opened.enter_context(_open(path))
             rows = choose(stack, plane, channel, project)
-            if min(stack.height, stack.width) < MIN_SIDE:
-                check_size(stack.height, stack.width, 1)
+            check_sides(stack.height, stack.width)
             pixel = find_metadata(stack, plane, project).pixel
             size = stack.height * stack.width
             if size <= large and size * stack.channels * stack.dtype.itemsize <= MAX_BYTES:

@@ -72,14 +72,19 @@ def read_raster(data: bytes) -> tuple[Shaped[np.ndarray, "height width channels"
     return pixels, header
 
 
+def check_sides(height: int, width: int) -> None:
+    """Refuse an image that is too small for the network, as `check_size` does."""
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} are needed")
+
+
 def check_size(height: int, width: int, bytes_per_pixel: int) -> None:
     """Refuse an image that is too small for the network, or too large for memory.
 
     Raises:
         InputError: saying the size and the rule.
     """
-    if min(height, width) < MIN_SIDE:
-        raise InputError(f"is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} are needed")
+    check_sides(height, width)
     if height * width > MAX_PIXELS:
         rule = f"at most {MAX_PIXELS:,} in all are read at once; cut it into parts"
         raise InputError(f"is {height}x{width} pixels; {rule}")

@@ -14,7 +14,7 @@ from jaxtyping import Shaped, UInt16
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
-from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_size, in_our_words
+from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_sides, in_our_words
 from unetseg.images.resampling import resize
 from unetseg.images.stacks import Metadata, Stack, Values
 from unetseg.images.tiff_metadata import channel_names, common_pixel_size, is_implausible, pixel_size, stains
@@ -100,7 +100,7 @@ class _Series:
         self.kind = PHOTOMETRIC(page.photometric)
         _check_kind(page, self.kind)
         if 1 in (page.imagelength, page.imagewidth):
-            check_size(int(page.imagelength), int(page.imagewidth), 1)
+            check_sides(int(page.imagelength), int(page.imagewidth))
         self.palette = _palette(page)
         dims = [each for each in zip(series.axes, map(int, series.shape), strict=True) if each[1] > 1]
         inside = sum(length > 1 for length in page.shape)
