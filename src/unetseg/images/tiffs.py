@@ -146,9 +146,9 @@ class _Series:
                 return np.asarray(self.palette[self._stored(time, depth, 0, start, stop)[..., 0]][..., list(channels)])
             stains = {channel // self.samples for channel in channels}
             read = {stain: self._stored(time, depth, stain, start, stop) for stain in stains}
+            if len(stains) == 1 and len(channels) == self.samples:  # all of one page, which needs no copy
+                return self._shown(*read.values())
             parts = [read[channel // self.samples][..., channel % self.samples] for channel in channels]
-            if len(parts) == self.samples == read[min(stains)].shape[2] and len(stains) == 1:
-                return self._shown(read[min(stains)])
             return self._shown(np.stack(parts, axis=-1))
 
     def _shown(self, values: Values) -> Values:
