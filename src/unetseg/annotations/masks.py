@@ -209,9 +209,9 @@ def _is_mask(objects: Shaped[np.ndarray, " found"], dtype: np.dtype) -> bool:
 
 def _holds_parts(objects: Shaped[np.ndarray, " found"], values: Values) -> bool:
     """Tell whether the parts of an image's only file are its objects, by the values that are not background."""
-    if len(objects) != 1 or _is_mask(objects, values.dtype):
-        return _is_mask(objects, values.dtype)
-    return not (values.dtype == np.uint16 and objects[0] == LONE) and not values.all()
+    if _is_mask(objects, values.dtype):
+        return True
+    return len(objects) == 1 and not (values.dtype == np.uint16 and objects[0] == LONE) and not values.all()
 
 
 def _mismatch(mask: Stored, image: Stored) -> str | None:
