@@ -148,8 +148,7 @@ def _from_words(words: list[str], height: int, width: int) -> Region | None:
 
 
 def _texts(image: Listed) -> Iterator[str]:
-    text = None
-    for found in image.objects():
-        yield (text := bowl_text(*map(np.array, found["runs"])))
-    if text is None:
-        yield ""
+    """Give the text of each object, or an empty one for an image without."""
+    texts = (bowl_text(*map(np.array, found["runs"])) for found in image.objects())
+    yield next(texts, "")
+    yield from texts
