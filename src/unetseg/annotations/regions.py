@@ -194,8 +194,8 @@ def fill(rings: Sequence[Float[np.ndarray, "_ 2"]], height: int, width: int) -> 
     Returns:
         The object; `BEYOND` if the outlines lie wholly outside the image, or None if no pixel's centre is inside.
     """
-    starts = np.concatenate(rings).astype(np.float64)
-    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).astype(np.float64)
+    starts = np.concatenate(rings)
+    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
     if not starts.size or not np.isfinite(starts).all():
         return None
     low, high = starts.min(axis=0), starts.max(axis=0)
