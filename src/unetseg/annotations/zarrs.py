@@ -28,10 +28,10 @@ def write_zarr(path: Path, about: ImageInfo) -> Iterator[Add]:
         import zarr  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InputError("--write zarr needs: pip install 'unetseg[zarr]'") from error
-    image = zarr.create_group(path, attributes=_attributes(about))
+    image = zarr.create_group(path, attributes={"ome": _metadata(about)})
     image.create_group("labels", attributes={"ome": {"version": VERSION, "labels": ["objects"]}})
     source = {"image-label": {"source": {"image": "../../"}}}
-    labels = image.create_group("labels/objects", attributes=_attributes(about, source))
+    labels = image.create_group("labels/objects", attributes={"ome": _metadata(about) | source})
     add_probability, add_labels = (_writer(group, about, dtype) for group, dtype in ((image, "u2"), (labels, "u4")))
 
     def add(strip: Strip) -> None:
@@ -41,13 +41,13 @@ def write_zarr(path: Path, about: ImageInfo) -> Iterator[Add]:
     yield add
 
 
-def _attributes(about: ImageInfo, more: dict[str, Any] | None = None) -> dict[str, Any]:
+def _metadata(about: ImageInfo) -> dict[str, Any]:
     """Describe an image of one resolution."""
     unit = {"unit": "micrometer"} if about.pixel else {}
     axes = [{"name": name, "type": "space", **unit} for name in AXES]
     scale = {"type": "scale", "scale": [float(size) for size in about.pixel or (1, 1)]}
     multiscales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}]
-    return {"ome": {"version": VERSION, "multiscales": multiscales, **(more or {})}}
+    return {"version": VERSION, "multiscales": multiscales}
 
 
 def _writer(group: Any, about: ImageInfo, dtype: str) -> Callable[[Shaped[np.ndarray, "rows width"]], None]:
