@@ -65,8 +65,7 @@ def value_range(strips: Iterable[Shaped[np.ndarray, "_ width channels"]], height
         ends += [strip.min(), strip.max()]
         top += len(strip)
     values = np.concatenate([each.ravel() for each in sampled])
-    places = np.rint(np.array(PERCENTILES) / 100 * (values.size - 1)).astype(int)
-    low, high = np.partition(values, places)[places]
+    low, high = np.percentile(values, PERCENTILES, method="nearest")
     return Range(float(low), float(high)) if low < high else Range(float(min(ends)), float(max(ends)))
 
 
