@@ -35,9 +35,8 @@ from unetseg.files import atomic_path
 
 def coco_counts(starts: Int64[np.ndarray, " runs"], lengths: Int64[np.ndarray, " runs"], pixels: int) -> list[int]:
     """Write runs as COCO's uncompressed counts: pixels outside and inside, in turn, `pixels` in all."""
-    ends = starts + lengths
-    outside = np.diff(starts, prepend=0) - np.append(0, lengths[:-1])
-    return [*np.stack([outside, lengths], axis=1).ravel().tolist(), pixels - int(ends[-1])]
+    borders = np.stack([starts, starts + lengths], axis=1).ravel()
+    return list(np.diff(borders, prepend=0, append=pixels).tolist())
 
 
 def unpack_counts(text: str) -> list[int]:
