@@ -25,19 +25,22 @@ CENTIMETRE = 3  # TIFF's ResolutionUnit; inches are ignored, they describe print
 
 def is_implausible(xml: str, pages: int) -> bool:
     """Tell whether OME metadata claim more planes than there are pages, because they would be listed."""
-    sizes = (re.findall(rf'\bSize{axis}="(\d+)"', xml) for axis in "ZCT")
-    planes = [prod(map(int, each)) for each in zip(*sizes, strict=False)]
-    runs = map(int, re.findall(r'\b(?:NumPlanes|PlaneCount)="(\d+)"', xml))
-    samples = max(map(int, re.findall(r'\bSamplesPerPixel="(\d+)"', xml)), default=1)
-    return any(count > pages for count in runs) or sum(planes) > pages * max(1, samples)
+    sizes = (_numbers(f"Size{axis}", xml) for axis in "ZCT")
+    planes = sum(map(prod, zip(*sizes, strict=False)))
+    runs = _numbers("NumPlanes|PlaneCount", xml)
+    return max(runs, default=0) > pages or planes > pages * max([1, *_numbers("SamplesPerPixel", xml)])
+
+
+def _numbers(attribute: str, xml: str) -> list[int]:
+    """Find the whole numbers that an attribute, or one of several between `|`, has anywhere in a text."""
+    return [int(number) for number in re.findall(rf'\b(?:{attribute})="(\d+)"', xml)]
 
 
 def stains(tiff: tifffile.TiffFile) -> int:
     """Count the channels that are planes of their own, as OME or ImageJ say, whether or not it is right."""
     if tiff.ome_metadata:
-        counts = (re.findall(rf'\b{name}="(\d+)"', tiff.ome_metadata) for name in ("SizeC", "SamplesPerPixel"))
-        channels, samples = (max(map(int, each), default=1) for each in counts)
-        return channels // max(1, samples)
+        channels, samples = (max([1, *_numbers(name, tiff.ome_metadata)]) for name in ("SizeC", "SamplesPerPixel"))
+        return channels // samples
     channels = (tiff.imagej_metadata or {}).get("channels", 1)
     return channels if isinstance(channels, int) else 1
 
