@@ -33,7 +33,7 @@ class Region(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """What a file says of one image: its objects, and how many other things were left out, by what they are.
+    """What a file says of one image.
 
     Attributes:
         regions: the objects.
