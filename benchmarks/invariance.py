@@ -16,6 +16,7 @@ import numpy as np
 
 from unetseg import load_model, predict
 from unetseg.dataset.samples import read_sample
+from unetseg.evaluation.scores import count, dice
 from unetseg.files import read_csv, write_csv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,12 +96,6 @@ DRESSES: dict[str, Callable[[np.ndarray, np.ndarray], Pair]] = {
 }
 
 
-def dice(found: np.ndarray, mask: np.ndarray) -> float:
-    """Compute Dice; 1 where both are empty."""
-    total = np.count_nonzero(found) + np.count_nonzero(mask)
-    return 2 * np.count_nonzero(found & (mask > 0)) / total if total else 1.0
-
-
 def main() -> None:
     """Score every dress, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,7 +116,7 @@ def main() -> None:
         sample = read_sample(options.samples / name)
         for dress, change in DRESSES.items():
             image, mask = change(sample.image, (sample.labels > 0).astype(np.uint8))
-            scores[dress].append(dice(predict(image, model, **chosen).mask, mask))
+            scores[dress].append(float(dice(count(mask > 0, predict(image, model, **chosen).mask))))
     plain = np.array(scores["plain"])
     rows = []
     for dress, values in scores.items():

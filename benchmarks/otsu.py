@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unetseg.evaluation import scores
 from unetseg.files import read_csv
 
 
@@ -19,8 +20,7 @@ def otsu_dice(image: np.ndarray, mask: np.ndarray) -> float:
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).mean()
     found = grey > threshold if border <= threshold else grey <= threshold
-    total = np.count_nonzero(found) + np.count_nonzero(mask)
-    return 2 * np.count_nonzero(found & (mask > 0)) / total if total else 1.0
+    return float(scores.dice(scores.count(mask > 0, found)))
 
 
 def main(data: Path) -> None:
