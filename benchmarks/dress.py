@@ -19,6 +19,7 @@ from PIL import Image
 
 from unetseg import load_model, predict
 from unetseg.dataset.samples import find_samples, read_sample
+from unetseg.evaluation import scores
 from unetseg.images import intensity
 from unetseg.images.opening import read_image
 
@@ -29,19 +30,14 @@ class Dress(NamedTuple):
     """How to write a form, what it is given, and how to read it."""
 
     suffix: str
-    write: Callable[[Path, np.ndarray, np.random.Generator], None]
+    write: Callable[[Path, np.ndarray], None]
     grey: bool
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
-def tiff(**options: Any) -> Callable[[Path, np.ndarray, np.random.Generator], None]:
+def tiff(path: Path, values: np.ndarray) -> None:
     """Write a TIFF."""
-
-    def write(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
-        photometric = {"photometric": "rgb" if values.ndim == 3 else "minisblack"}
-        tifffile.imwrite(path, values, **photometric | options)
-
-    return write
+    tifffile.imwrite(path, values, photometric="rgb" if values.ndim == 3 else "minisblack")
 
 
 def camera(values: np.ndarray) -> np.ndarray:
@@ -49,18 +45,18 @@ def camera(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint16) * 8 + 200
 
 
-def hot(path: Path, values: np.ndarray, random: np.random.Generator) -> None:
+def hot(path: Path, values: np.ndarray) -> None:
     """Write 16 bit with a few hot pixels."""
-    pixels = camera(values)
+    pixels, random = camera(values), np.random.default_rng(0)
     pixels[random.integers(0, pixels.shape[0], HOT), random.integers(0, pixels.shape[1], HOT)] = 65535
-    tiff()(path, pixels, random)
+    tiff(path, pixels)
 
 
-def two_channels(place: int) -> Callable[[Path, np.ndarray, np.random.Generator], None]:
+def two_channels(place: int) -> Callable[[Path, np.ndarray], None]:
     """Write a stack of two channels, the other one being another stain."""
 
-    def write(path: Path, values: np.ndarray, random: np.random.Generator) -> None:
-        other = random.integers(0, 4000, values.shape, np.uint16)
+    def write(path: Path, values: np.ndarray) -> None:
+        other = np.random.default_rng(0).integers(0, 4000, values.shape, np.uint16)
         stack = np.stack([camera(values), other] if place == 0 else [other, camera(values)])
         tifffile.imwrite(
             path, stack, imagej=True, metadata={"axes": "CYX", "Labels": ["DAPI", "GFP"][:: 1 - 2 * place]}
@@ -69,7 +65,7 @@ def two_channels(place: int) -> Callable[[Path, np.ndarray, np.random.Generator]
     return write
 
 
-def pyramid(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
+def pyramid(path: Path, values: np.ndarray) -> None:
     """Write an OME-TIFF with a smaller copy."""
     with tifffile.TiffWriter(path, ome=True) as file:
         photometric = "rgb" if values.ndim == 3 else "minisblack"
@@ -77,13 +73,13 @@ def pyramid(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
         file.write(values[::2, ::2], subfiletype=1, tile=(64, 64), compression="zlib", photometric=photometric)
 
 
-def depth(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
+def depth(path: Path, values: np.ndarray) -> None:
     """Write a stack over depth, of which one plane is bright."""
     stack = np.stack([camera(values) // 4, camera(values), camera(values) // 3])
     tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
 
 
-def palette(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
+def palette(path: Path, values: np.ndarray) -> None:
     """Write a PNG with a palette of greys, out of order."""
     order = np.random.default_rng(1).permutation(256).astype(np.uint8)
     image = Image.fromarray(np.argsort(order).astype(np.uint8)[values])
@@ -91,27 +87,27 @@ def palette(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
     image.save(path)
 
 
-def green(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
+def green(path: Path, values: np.ndarray) -> None:
     """Write a TIFF that is displayed in green."""
     colours = np.zeros((3, 256), np.uint16)
     colours[1] = np.arange(256) * 257
     tifffile.imwrite(path, values, photometric="palette", colormap=colours)
 
 
-def rgba(path: Path, values: np.ndarray, _: np.random.Generator) -> None:
+def rgba(path: Path, values: np.ndarray) -> None:
     """Write a PNG with alpha that is one value everywhere."""
     Image.fromarray(np.dstack([values, np.full(values.shape[:2], 255, np.uint8)])).save(path)
 
 
 DRESSES = {
-    "8-bit TIFF": Dress(".tif", tiff(), grey=False),
+    "8-bit TIFF": Dress(".tif", tiff, grey=False),
     "RGBA PNG": Dress(".png", rgba, grey=False),
     "palette PNG": Dress(".png", palette, grey=True),
     "TIFF displayed in green": Dress(".tif", green, grey=True),
-    "white is 0": Dress(".tif", lambda p, v, _: tifffile.imwrite(p, 255 - v, photometric="miniswhite"), grey=True),
-    "16 bit": Dress(".tif", lambda p, v, r: tiff()(p, camera(v), r), grey=False),
+    "white is 0": Dress(".tif", lambda p, v: tifffile.imwrite(p, 255 - v, photometric="miniswhite"), grey=True),
+    "16 bit": Dress(".tif", lambda p, v: tiff(p, camera(v)), grey=False),
     "16 bit, hot pixels": Dress(".tif", hot, grey=False),
-    "float, 0 to 1": Dress(".tif", lambda p, v, r: tiff()(p, v.astype(np.float32) / 255, r), grey=False),
+    "float, 0 to 1": Dress(".tif", lambda p, v: tiff(p, v.astype(np.float32) / 255), grey=False),
     "pyramid, OME-TIFF": Dress(".ome.tif", pyramid, grey=False),
     "2 channels, --channel 0": Dress(".tif", two_channels(0), grey=True, options={"channel": 0}),
     "2 channels, --channel 1": Dress(".tif", two_channels(1), grey=True, options={"channel": 1}),
@@ -131,14 +127,13 @@ class Case(NamedTuple):
 def dice(cases: list[Case], images: list[np.ndarray], model: Any) -> np.ndarray:
     """Predict images and compare with the truth."""
     masks = [each.mask for each in predict(images, model)]
-    pairs = [(case.truth, mask) for case, mask in zip(cases, masks, strict=True)]
-    return np.array([2 * (a & b).sum() / max(1, a.sum() + b.sum()) for a, b in pairs])
+    return scores.dice(scores.stack([scores.count(case.truth, mask) for case, mask in zip(cases, masks, strict=True)]))
 
 
 def dressed(case: Case, dress: Dress, folder: Path) -> np.ndarray:
     """Write an image in a form and read it as prediction and training do."""
     path = folder / f"a{dress.suffix}"
-    dress.write(path, case.image[..., 0] if case.grey else case.image, np.random.default_rng(0))
+    dress.write(path, case.image[..., 0] if case.grey else case.image)
     return read_image(path, **dress.options)
 
 
@@ -166,7 +161,7 @@ def main() -> None:
         print("| form | images | Dice | plain | difference |\n| --- | --- | --- | --- | --- |")
         for name, dress in DRESSES.items():
             chosen = np.array([case.grey or not dress.grey for case in cases])
-            some = [case for case in cases if case.grey or not dress.grey]
+            some = [case for case, suits in zip(cases, chosen, strict=True) if suits]
             scored = dice(some, [dressed(case, dress, folder) for case in some], model)
             before, after = plain[chosen].mean(), scored.mean()
             print(f"| {name} | {len(some)} | {after:.4f} | {before:.4f} | {after - before:+.4f} |")
