@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
 EPOCHS = 4
 
 
@@ -96,26 +95,25 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=128, help="height and width of these crops")
     parser.add_argument("--images", type=int, default=192, help="how many are predicted, and trained on in an epoch")
     options = parser.parse_args()
-    if options.measure == "data_parallel":
+    sizes = options.images, options.batch, options.crop
+    if options.measure == "predict":
+        print(*predict(options.images))
+    elif options.measure == "data_parallel":
         from unetseg.training.workers import RANK, is_worker, start_workers
 
-        if not is_worker():
-            return start_workers()
-        os.sched_setaffinity(0, {int(os.environ.get(RANK, "0"))})
-    if options.measure:
-        if options.measure == "predict":
-            print(*predict(options.images))
-            return None
-        way = "data_parallel" if options.measure == "data_parallel" else "none"
-        sizes = options.images, options.batch, options.crop
-        print(*train(way, *sizes, made_once=options.measure == "learn"))
-        return None
-    for what in ("predict", "train"):
-        for backend in ("tensorflow", "jax"):
-            measure(what, backend, sys.argv[1:])
-    for workers in (1, 2):
-        measure("data_parallel", "jax", sys.argv[1:], workers)
-    return None
+        if is_worker():
+            os.sched_setaffinity(0, {int(os.environ.get(RANK, "0"))})
+            print(*train("data_parallel", *sizes))
+        else:
+            start_workers()
+    elif options.measure:
+        print(*train("none", *sizes, made_once=options.measure == "learn"))
+    else:
+        for what in ("predict", "train"):
+            for backend in ("tensorflow", "jax"):
+                measure(what, backend, sys.argv[1:])
+        for workers in (1, 2):
+            measure("data_parallel", "jax", sys.argv[1:], workers)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,17 @@ import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import psutil
+from dvc.repo import Repo
+from dvc.utils.serialize import modify_yaml
+from matplotlib.figure import Figure
+
+from unetseg.files import write_csv
+from unetseg.synthetic.sample import Slide, make_tiles
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 256
@@ -35,11 +44,6 @@ COLUMNS = ("images", "stage", "cpu_seconds", "seconds", "peak_mb")
 
 def write_archive(path: Path, count: int) -> None:
     """Write an archive of `count` images, each with one mask file."""
-    import cv2
-    import numpy as np
-
-    from unetseg.synthetic.sample import Slide, make_tiles
-
     kinds = [Slide(kind, 1, 1, SIZE, SIZE, 20, 3) for kind in ("fluorescence", "tissue") for _ in range(PAINTED // 2)]
     tiles = list(make_tiles(kinds))
     fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -86,11 +90,8 @@ def _anonymous(pid: int) -> int:
     return int(status.split("RssAnon:")[1].split()[0]) * 1024 if "RssAnon:" in status else 0
 
 
-def measure(count: int, folder: Path, stages: Sequence[str]) -> list[dict[str, object]]:
+def measure(count: int, folder: Path, stages: Sequence[str]) -> list[dict[str, Any]]:
     """Run the stages on an archive of `count` images in an empty folder, and remove it."""
-    from dvc.repo import Repo
-    from dvc.utils.serialize import modify_yaml
-
     commands = {stage.name: stage.cmd for stage in Repo(ROOT).index.stages}
     folder.mkdir(parents=True)
     write_archive(folder / "images.zip", count)
@@ -114,19 +115,17 @@ def measure(count: int, folder: Path, stages: Sequence[str]) -> list[dict[str, o
     return rows
 
 
-def draw(rows: list[dict[str, object]], path: Path) -> None:
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw CPU milliseconds per image and peak memory of each stage against the number of images."""
-    from matplotlib.figure import Figure
-
+    measures = {
+        "CPU ms per image": lambda row: 1000 * row["cpu_seconds"] / row["images"],
+        "peak memory in MB": lambda row: row["peak_mb"],
+    }
     figure = Figure((9, 4), layout="constrained")
-    for axes, label in zip(figure.subplots(1, 2), ("CPU ms per image", "peak memory in MB"), strict=True):
+    for axes, (label, value) in zip(figure.subplots(1, 2), measures.items(), strict=True):
         for stage in dict.fromkeys(row["stage"] for row in rows):
             own = [row for row in rows if row["stage"] == stage]
-            counts = [float(row["images"]) for row in own]
-            per_image = [1000 * float(row["cpu_seconds"]) / float(row["images"]) for row in own]
-            axes.plot(
-                counts, per_image if "CPU" in label else [float(row["peak_mb"]) for row in own], "o-", label=stage
-            )
+            axes.plot([row["images"] for row in own], [value(row) for row in own], "o-", label=stage)
         axes.set(xlabel="images", ylabel=label, xscale="log", ylim=(0, None))
     figure.axes[0].legend()
     figure.savefig(path, dpi=100)
@@ -140,9 +139,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="scratch; must not exist")
     parser.add_argument("--out", type=Path, default=ROOT / "metrics" / "scale")
     options = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "src"))
-    from unetseg.files import write_csv
-
     stages = STAGES[: STAGES.index(options.until) + 1]
     rows = [row for count in options.images for row in measure(count, options.folder, stages)]
     options.out.mkdir(parents=True, exist_ok=True)
