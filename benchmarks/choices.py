@@ -80,14 +80,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--whole", type=int, default=1, help="the last epochs, which see whole images")
     parser.add_argument("--only", nargs="+", default=list(CHOICES), choices=list(CHOICES), metavar="CHOICE")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="CSV; what it holds is not trained again",
-    )
+    parser.add_argument("--out", type=Path, required=True, help="CSV; what it holds is not trained again")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = list(read_csv(options.out)) if options.out.exists() else []
+    rows: list[dict[str, Any]] = read_csv(options.out) if options.out.exists() else []
     short = [f"train.epochs={options.epochs}", f"train.crop_epochs={options.epochs - options.whole}"]
     todo = [choice for choice in options.only if choice not in {row["choice"] for row in rows}]
     for choice in progress(todo, "train", len(todo)):

@@ -146,20 +146,13 @@ def write_mosaic(path: Path, images: Path, size: int, height: int | None = None)
     """Write a TIFF tiled with the images, a row of them at a time; square unless a height is given."""
     height = height or size
     parts = [part for part in map(read_image, sorted(images.rglob("*.png"))) if min(part.shape[:2]) >= 256]
-
-    def strips() -> Iterator[np.ndarray]:
-        random = np.random.default_rng(0)
-        for _ in range(0, height, 256):
-            chosen = [parts[index] for index in random.integers(len(parts), size=-(-size // 256))]
-            yield np.concatenate([part[:256, :256] for part in chosen], axis=1)[:, :size]
-
+    random = np.random.default_rng(0)
     offset, _ = tifffile.imwrite(path, shape=(height, size, 3), dtype=np.uint8, photometric="rgb", returnoffset=True)
     with path.open("r+b") as file:
         file.seek(offset)
-        left = height
-        for strip in strips():
-            strip[:left].tofile(file)
-            left -= 256
+        for top in range(0, height, 256):
+            chosen = [parts[index][:256, :256] for index in random.integers(len(parts), size=-(-size // 256))]
+            np.concatenate(chosen, axis=1)[: height - top, :size].tofile(file)
 
 
 def main() -> None:
@@ -177,7 +170,7 @@ def main() -> None:
     parser.add_argument("--subset", default="validation", help="for scale")
     parser.add_argument("images", type=Path)
     options = parser.parse_args()
-    options.size = options.size or {"memory": 20_000}.get(options.figure, 1664)
+    options.size = options.size or (20_000 if options.figure == "memory" else 1664)
     measures = {"speed": measure_speed, "memory": measure_memory, "seam": measure_seams, "scale": measure_scales}
     measures[options.figure](options)
 

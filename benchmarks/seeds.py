@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=ROOT / ".unetseg" / "seeds")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write; what it holds is not run again")
     options = parser.parse_args()
-    rows = [dict(row) for row in read_csv(options.out)] if options.out.exists() else []
+    rows = read_csv(options.out) if options.out.exists() else []
     for method in options.methods:
         for seed in options.seeds:
             if any(row["method"] == method and row["seed"] == str(seed) for row in rows):

@@ -41,8 +41,8 @@ def read(source: Path, limit: int, stack: ExitStack) -> Iterator[tuple[np.ndarra
 
 def change(image: np.ndarray, mask: np.ndarray, canvas: int, magnify: float) -> tuple[np.ndarray, np.ndarray]:
     """Repeat an image and its mirror images on a canvas, at another magnification."""
-    image, mask = (np.pad(each, [(0, each.shape[0] * (canvas - 1)), (0, each.shape[1] * (canvas - 1))]
-                          + [(0, 0)] * (each.ndim - 2), "symmetric") for each in (image, mask))  # fmt: skip
+    more = [(0, side * (canvas - 1)) for side in mask.shape]
+    image, mask = np.pad(image, [*more, (0, 0)], "symmetric"), np.pad(mask, more, "symmetric")
     height, width = (round(side * magnify) for side in mask.shape)
     return resize(image, height, width), resize(mask.view(np.uint8) * np.uint8(255), height, width) > 127
 
