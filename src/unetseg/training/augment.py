@@ -54,7 +54,7 @@ def augment(
         shift, stretch = rng.uniform(-1, 1, 2)
         mean += 0.5 * shift * settings.statistics * slope * deviation
         deviation *= float(np.exp(stretch * np.log1p(settings.statistics)))
-    if settings.negative and rng.random() < settings.negative:
+    if rng.random() < settings.negative:
         mask, polarity = np.zeros_like(mask), -polarity
     return after, mask, (mean, slope * deviation, polarity)
 
@@ -85,8 +85,10 @@ def _warp(
         part = np.s_[top : top + height, left : left + width]
         return image[part], mask[part]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    if settings.elastic:
-        rows, columns = _deformation(height, width, settings.elastic, rng)
+    if settings.elastic:  # a coarse grid of random offsets, interpolated (U-Net paper, section 3.1)
+        offsets = rng.normal(0, settings.elastic, (2, 4, 4)).astype(np.float32)
+        down, right = (cv2.resize(offset, (width, height), interpolation=cv2.INTER_CUBIC) for offset in offsets)
+        rows, columns = rows + down, columns + right
     if zoom < 1:  # else details would alias, unlike in prediction, which reduces by area
         image = cv2.GaussianBlur(image, (0, 0), max(0.5 * np.sqrt(zoom**-2 - 1), 0.1))
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / zoom).astype(np.float32)
@@ -97,16 +99,6 @@ def _warp(
         cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=border),
         cv2.remap(mask, x, y, cv2.INTER_NEAREST, borderMode=border),
     )
-
-
-def _deformation(
-    height: int, width: int, pixels: float, rng: np.random.Generator
-) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
-    """Move each pixel by a smooth random field: a coarse grid of offsets, interpolated (U-Net paper, section 3.1)."""
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    offsets = rng.normal(0, pixels, (2, 4, 4)).astype(np.float32)
-    down, right = (cv2.resize(offset, (width, height), interpolation=cv2.INTER_CUBIC) for offset in offsets)
-    return rows + down, columns + right
 
 
 def _restain(image: Image, share: float, rng: np.random.Generator) -> Image:
