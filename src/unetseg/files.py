@@ -42,10 +42,12 @@ def check_output(path: Path, holding: str | None = None) -> None:
     Raises:
         InputError: if the output is a file and `path` something else, or a folder and `path` neither empty nor like it.
     """
-    if holding is None and path.exists() and not path.is_file():
-        raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name another output")
-    ours = path.is_dir() and ((path / (holding or "")).is_file() or not any(path.iterdir()))
-    if holding is not None and path.exists() and not ours:
+    if not path.exists():
+        return
+    if holding is None:
+        if not path.is_file():
+            raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name another output")
+    elif not (path.is_dir() and ((path / holding).is_file() or not any(path.iterdir()))):
         raise InputError(f"{path}: is there already and holds no {holding}; name another output")
 
 
@@ -97,7 +99,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield beside
         if beside.is_dir():
             os.sync()  # once for all: an fsync for each of 30,000 small files takes minutes
-            _make_way(path, beside, old)
+            if path.is_dir():
+                check_lost(path, beside)
+                path.rename(old)
         else:
             check_output(path)
             _fsync(beside)
@@ -253,13 +257,6 @@ def _cell(value: Any) -> Any:
         except ValueError:
             return f"'{value}"
     return value
-
-
-def _make_way(path: Path, new: Path, old: Path) -> None:
-    """Move a folder that stands in the place of a new one to `old`, if nothing of it would be lost."""
-    if path.is_dir():
-        check_lost(path, new)
-        path.rename(old)
 
 
 def _make_workspace(folder: Path, output: Path) -> Path:
