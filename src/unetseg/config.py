@@ -221,21 +221,21 @@ def _unscored(split: SplitSettings, external: Path) -> Iterator[str]:
 
 def _unsatisfied(params: Params, samples: int) -> Iterator[str]:
     split, batch = params.split, params.train.batch_size
-    tested = round(samples / split.folds) if split.method in FOLDED else round(split.test * samples)
+    folded = split.method in FOLDED
+    tested = round(samples / split.folds) if folded else round(split.test * samples)
     validated, there_are = round(split.validation * samples), f"data.archive has {samples} samples"
     train = samples - validated - tested
-    if split.method in FOLDED and split.folds > samples:
+    yield from _unscored(split, Path(params.evaluate.external))
+    if folded and split.folds > samples:
         yield f"split.folds: {split.folds} leaves a fold empty: {there_are}"
-    elif not split.test and split.method not in FOLDED:
-        yield from _unscored(split, Path(params.evaluate.external))
-    elif tested < 1:
+    elif not folded and split.test and tested < 1:
         yield f"split.test: {split.test:g} leaves the test subset empty: {there_are}"
     if validated < 1:
         yield f"split.validation: {split.validation:g} leaves the validation subset empty: {there_are}"
     if split.method == "experiment":  # its parts are of any size
         return
     if train < 1:
-        tests = f"split.folds: {split.folds}" if split.method in FOLDED else f"split.test: {split.test:g}"
+        tests = f"split.folds: {split.folds}" if folded else f"split.test: {split.test:g}"
         yield f"split.validation: {split.validation:g} and {tests} leave none for training: {there_are}"
     elif batch > train:
         yield f"train.batch_size: {batch} is more than the {train} left to train on: {there_are}"
