@@ -105,7 +105,7 @@ def _marks(deps: Iterable[str], kind: str = "") -> dict[str, tuple[int, int]]:
     def below(folder: Path) -> Iterator[Path]:
         return (each for each in folder.rglob("*") if not any(map(hidden.fullmatch, each.relative_to(folder).parts)))
 
-    found = (file for dep in map(Path, deps) for file in (dep, *below(dep)) if file.suffix == (kind or file.suffix))
+    found = (file for dep in map(Path, deps) for file in (dep, *below(dep)) if file.name.endswith(kind))
     sizes = {file: file.stat() for file in found if file.is_file()}
     return {
         str(file): (now.st_size, zlib.crc32(file.read_bytes()) if now.st_size <= SMALL else now.st_mtime_ns)
