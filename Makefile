@@ -34,12 +34,12 @@ pretrained: .venv/run
 	python tools/pretrained.py $(STAGE1_TRAIN) $(NUINSSEG)
 
 # Compile the pinned requirements from pyproject.toml; needs uv. The tests do without the extra napari, which brings Qt.
+COMPILE := uv pip compile -q --universal --generate-hashes --no-annotate --no-header
 requirements:
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade \
-	    pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --extra bioio --extra dask --extra export --extra zarr --group dev --group docs \
+	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	$(COMPILE) --extra bioio --extra dask --extra export --extra zarr --group dev --group docs \
 	    -c requirements.txt pyproject.toml -o requirements-dev.txt
-	echo uv | uv pip compile -q --universal --generate-hashes --no-annotate --no-header --upgrade - -o requirements-uv.txt
+	echo uv | $(COMPILE) --upgrade - -o requirements-uv.txt
 
 clean:
 	rm -rf .venv
