@@ -8,7 +8,6 @@ IMAGES is a folder of images. Compare figures of one run only: other work on the
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,9 +26,9 @@ def predict(out: Path, *words: str, core: bool = False) -> float:
     pin = ["taskset", "-c", "0"] if core else []
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
     command = [*pin, sys.executable, "-m", "unetseg.cli", "predict", "--out", str(out), *words]
-    most, process = 0, subprocess.Popen(command, env=os.environ | (threads if core else {}))
+    most, process = 0, psutil.Popen(command, env=os.environ | (threads if core else {}))
     while process.poll() is None:
-        for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        for each in [process, *process.children(recursive=True)]:
             most = max(most, each.memory_info().rss if each.is_running() else 0)
         time.sleep(0.2)
     if process.returncode:

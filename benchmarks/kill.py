@@ -79,7 +79,7 @@ class Run:
 
     def kill(self, target: str, number: signal.Signals) -> tuple[str, list[psutil.Process]]:
         """Kill, wait for dvc to be gone, and give what was hit and the processes that stood below dvc."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
+        below = self.dvc.children(recursive=True)
         scripts = [process for process in below if is_stage(process)]
         if target == "group":
             os.killpg(self.process.pid, number)

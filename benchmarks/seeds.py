@@ -30,11 +30,9 @@ def run(preset: Path, archive: str, method: str, seed: int, tta: bool) -> dict[s
     sets = [word for value in [f"data.archive={archive}", *seeds] for word in ("-S", value)]
     subprocess.run(["dvc", "exp", "run", *preset_words.stdout.split(), *sets], cwd=ROOT, check=True, stdout=sys.stderr)
     scores = json.loads((METRICS / "evaluate.json").read_text(encoding="utf-8"))
-    dice = {
-        f"test_dice{suffix}": scores["dice"][name]
-        for suffix, name in (("", "mean"), ("_low", "low"), ("_high", "high"))
-    }
-    return {**dice, "f1_50": scores["objects"]["f1_50"]}
+    dice = scores["dice"]
+    tested = {"test_dice": dice["mean"], "test_dice_low": dice["low"], "test_dice_high": dice["high"]}
+    return {**tested, "f1_50": scores["objects"]["f1_50"]}
 
 
 def main() -> None:
