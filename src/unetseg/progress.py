@@ -16,14 +16,7 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], title: str, total: int, unit: str = "image") -> Iterator[Item]:
-    """Yield the items and report on stderr how many are done, their rate and the remaining time.
-
-    Args:
-        items: what is worked on, in order.
-        title: what is being done, a word or two.
-        total: how many items there are.
-        unit: what one item is.
-    """
+    """Yield the items and report on stderr how many of a `total` are done, their rate and the remaining time."""
     title = printable(title)
     if sys.stderr.isatty():
         yield from tqdm(items, desc=title, total=total, unit=unit, dynamic_ncols=True)
