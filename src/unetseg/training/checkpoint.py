@@ -23,7 +23,6 @@ from unetseg.training.batches import TrainingBatches
 FINISHED = "finished"  # a file beside the states
 INTERRUPTED = 2  # trainings whose states wait, at up to 100 MB each
 
-Arrays = Mapping[str, Sequence[np.ndarray]]
 Logs = dict[str, float] | None
 
 
@@ -119,7 +118,7 @@ class Checkpoint(keras.callbacks.Callback):
         save_state(self.state, len(history.epochs), facts, arrays)
 
 
-def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Arrays) -> None:
+def save_state(folder: Path, epoch: int, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
     """Write the state after an epoch, keep that of the previous epoch, and remove all others, damaged later ones too.
 
     JSON stores the `facts` exactly; `arrays` are lists by name.
