@@ -10,6 +10,7 @@ of objects has to be right; a mask has to be refused or read as its parts.
 
 import argparse
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,10 @@ import cv2
 import numpy as np
 
 from unetseg.annotations.masks import blank, read_labels
-from unetseg.config import LIMITS, DataSettings
-from unetseg.dataset.archive import extract, opened
 from unetseg.dataset.samples import find_samples, read_sample
 from unetseg.errors import InputError
 
 WAYS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "cubic": cv2.INTER_CUBIC}
-SETTINGS = {"on_bad_sample": "error", "groups": "none", "channel": "all", "project": "none", **LIMITS}
 
 
 def label_images(labels: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -72,9 +70,8 @@ def main() -> None:
     rng, counts = np.random.default_rng(0), Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory() as name:
         for archive in options.archives:
-            settings = DataSettings(archive=str(archive), **SETTINGS)
-            with opened(archive, settings) as contents:
-                extract(contents, Path(name) / archive.stem)
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(Path(name) / archive.stem)
             for folder in find_samples(Path(name) / archive.stem)[: options.samples]:
                 labels = np.unique(read_sample(folder).labels, return_inverse=True)[1].astype(np.uint16)
                 if labels.max() < 2:
