@@ -31,7 +31,7 @@ def cores() -> int:
     known = [os.cpu_count() or 1, math.ceil(quota())]
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         known.append(len(os.sched_getaffinity(0)))
-    return max(1, min(known))
+    return min(known)
 
 
 def limit_threads() -> None:
