@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 
 from unetseg.files import write_csv
@@ -31,9 +33,6 @@ COPIES = 5
 
 def plain_loop(samples: Path, out: Path) -> None:
     """Read, merge and resize every sample and save two arrays."""
-    import cv2
-    import numpy as np
-
     cv2.setNumThreads(1)
     images, masks = [], []
     for folder in sorted(samples.iterdir()):

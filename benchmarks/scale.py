@@ -39,7 +39,6 @@ TINY = {
     "train": {"epochs": 1, "batch_size": 8, "crop": 64, "crop_epochs": 1},
 }
 STAGES = ("unzip", "preprocess", "split", "train", "evaluate", "plot")
-COLUMNS = ("images", "stage", "cpu_seconds", "seconds", "peak_mb")
 
 
 def write_archive(path: Path, count: int) -> None:
@@ -142,7 +141,7 @@ def main() -> None:
     stages = STAGES[: STAGES.index(options.until) + 1]
     rows = [row for count in options.images for row in measure(count, options.folder, stages)]
     options.out.mkdir(parents=True, exist_ok=True)
-    write_csv(options.out / "scale.csv", rows, COLUMNS)
+    write_csv(options.out / "scale.csv", rows, list(rows[0]))
     draw(rows, options.out / "scale.png")
 
 
