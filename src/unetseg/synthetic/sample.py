@@ -100,7 +100,8 @@ def write_archive(path: Path, tiles: Iterable[Tile]) -> None:
     sources: list[str] = []
     with atomic_path(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for tile in tiles:
-            sources += [f"{tile.name},{tile.source}\n"] if tile.source else []
+            if tile.source:
+                sources.append(f"{tile.name},{tile.source}\n")
             _add(archive, f"{tile.name}/images/{tile.name}.png", _png(tile.image))
             for number in np.unique(tile.labels[tile.labels > 0]):
                 mask = np.where(tile.labels == number, 255, 0).astype(np.uint8)
