@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -32,35 +33,36 @@ def main(count: int, size: int = 256) -> None:
             content = cv2.imencode(".png", pixels)[1].tobytes()
             for number in range(count):
                 (root / "data" / part / f"{number:05}.png").write_bytes(content)
-        watch = Watch()
-        watch.start()
-        begin = time.monotonic()
-        summary = import_archive([root / "data"], root / "a.zip")
-        seconds = time.monotonic() - begin
-        watch.ended.set()
-        watch.join()
+        with watched_memory() as megabytes:
+            begin = time.monotonic()
+            summary = import_archive([root / "data"], root / "a.zip")
+            seconds = time.monotonic() - begin
         rate = f"{summary.images} images, {summary.objects} objects in {seconds:.1f} s: {count / seconds:.0f} images/s"
-        middle, most = max(watch.megabytes[: len(watch.megabytes) // 2]), max(watch.megabytes)
+        middle, most = max(megabytes[: len(megabytes) // 2]), max(megabytes)
         print(f"{rate}; memory of all processes: at most {middle:.0f} MB in the first half, {most:.0f} MB in all")
 
 
-class Watch(threading.Thread):
+@contextlib.contextmanager
+def watched_memory() -> Iterator[list[float]]:
     """Note the memory of this process and its children, five times a second."""
+    ended, megabytes = threading.Event(), [0.0]
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        super().__init__(daemon=True)
-        self.ended, self.megabytes = threading.Event(), [0.0]
-
-    def run(self) -> None:
-        """Note until told to stop."""
+    def watch() -> None:
         own = psutil.Process()
-        while not self.ended.wait(0.2):
+        while not ended.wait(0.2):
             total = 0
             for process in (own, *own.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
                     total += process.memory_info().rss
-            self.megabytes.append(total / 2**20)
+            megabytes.append(total / 2**20)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield megabytes
+    finally:
+        ended.set()
+        thread.join()
 
 
 if __name__ == "__main__":

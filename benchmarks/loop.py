@@ -28,19 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 UNETSEG = (sys.executable, "-m", "unetseg.cli")
 
 
-class Clock:
-    """Run commands in a folder and print how long each took."""
-
-    def __init__(self, folder: Path) -> None:
-        """Set the folder."""
-        self.folder, self.begin = folder, time.monotonic()
-
-    def run(self, name: str, *command: str) -> str:
-        """Run a command; give what it printed on stdout."""
-        begin = time.monotonic()
-        ended = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, text=True, check=True)
-        print(f"{name}: {time.monotonic() - begin:.0f} s", flush=True)
-        return ended.stdout
+def run(folder: Path, name: str, *command: str) -> str:
+    """Run a command in a folder and print how long it took; give what it printed on stdout."""
+    begin = time.monotonic()
+    ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    print(f"{name}: {time.monotonic() - begin:.0f} s", flush=True)
+    return ended.stdout
 
 
 def share_out(archive: Path, first: int, count: int, folder: Path) -> None:
@@ -76,18 +69,18 @@ def main() -> None:
         start = build_model(params.image.size, params.model)
         start.set_weights(load_model(options.model).get_weights())
         save_model(folder / "start.keras", start, {})
-        clock = Clock(folder)
+        begin = time.monotonic()
         model = ("--model", str(folder / "start.keras"))
-        before = clock.run("evaluate", *UNETSEG, "evaluate", *model, "--out", "before", "held_out.zip")
-        clock.run("predict", *UNETSEG, "predict", *model, "--write", "labels", "--out", "predictions", "plate")
+        before = run(folder, "evaluate", *UNETSEG, "evaluate", *model, "--out", "before", "held_out.zip")
+        run(folder, "predict", *UNETSEG, "predict", *model, "--write", "labels", "--out", "predictions", "plate")
         for labels in (folder / "truth").iterdir():
             shutil.copy(labels, folder / "predictions")
-        clock.run("import", *UNETSEG, "import", "predictions", "--only-changed", "--out", "corrected.zip")
-        clock.run("merge", *UNETSEG, "import", str(options.old.resolve()), "corrected.zip", "--out", "merged.zip")
-        clock.run("clone", "git", "clone", "--quiet", str(ROOT), "project")
-        clock.folder = folder / "project"
-        shutil.copy(folder / "start.keras", clock.folder / "pretrained")
-        preset = clock.run("preset", *UNETSEG, "preset", "presets/finetune.yaml").split()
+        run(folder, "import", *UNETSEG, "import", "predictions", "--only-changed", "--out", "corrected.zip")
+        run(folder, "merge", *UNETSEG, "import", str(options.old.resolve()), "corrected.zip", "--out", "merged.zip")
+        project = folder / "project"
+        run(folder, "clone", "git", "clone", "--quiet", str(ROOT), str(project))
+        shutil.copy(folder / "start.keras", project / "pretrained")
+        preset = run(project, "preset", *UNETSEG, "preset", "presets/finetune.yaml").split()
         changed = {
             "train.start_from": "pretrained/start.keras",
             "data.archive": folder / "merged.zip",
@@ -95,10 +88,10 @@ def main() -> None:
             "evaluate.external": folder / "held_out.zip",
         }
         words = [word for name, value in changed.items() for word in ("-S", f"{name}={value}")]
-        clock.run("fine-tune and evaluate", "dvc", "exp", "run", *preset, *words)
+        run(project, "fine-tune and evaluate", "dvc", "exp", "run", *preset, *words)
         tables = str(folder / "before" / "per_image.csv"), "metrics/per_image.csv"
-        compared = clock.run("compare", *UNETSEG, "compare", *tables)
-        print(f"{before}{compared}{time.monotonic() - clock.begin:.0f} s in all")
+        compared = run(project, "compare", *UNETSEG, "compare", *tables)
+        print(f"{before}{compared}{time.monotonic() - begin:.0f} s in all")
 
 
 if __name__ == "__main__":
