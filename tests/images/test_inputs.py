@@ -199,6 +199,20 @@ def test_a_folder_that_cannot_be_read_is_a_failure(monkeypatch):
     assert found.failed == ["in/sub: cannot be read: Permission denied"]
 
 
+@pytest.mark.parametrize("folders", [("images", "labels"), ("Raw", "ground_truth"), ("t/tiles", "t/tiles_masks")])
+def test_a_folder_of_masks_beside_that_of_its_images_is_left_out_if_its_images_are_searched(folders):
+    for folder in folders:
+        put(f"in/{folder}/a.png", f"in/{folder}/b.png")
+    found = search("in")
+    assert [each.name for each in found.images] == [f"{folders[0]}/{name}" for name in "ab"]
+    assert found.left_out == {"masks of images": 2}
+
+
+def test_a_folder_called_labels_beside_none_of_images_holds_images():
+    put("in/labels/a.png", "in/slides/a.png")
+    assert [each.name for each in search("in").images] == ["labels/a", "slides/a"]
+
+
 def test_what_was_found_used_and_left_out_is_counted_in_one_line():
     put(
         "in/a.png",
@@ -272,7 +286,7 @@ def test_a_folder_without_images_says_what_it_holds():
     ("word", "count"), [("in", 5), ("in/*.png", 2), ("in/b", 2), ("in/b/c.png", 1), ("in/v.zarr", 1), ("in/**/c.*", 1)]
 )
 def test_a_url_names_the_images_that_a_path_names(word, count):
-    files = ("a.png", "a_masks.png", "b/c.png", "b/.d.png", "b/e.jpg", "m/images/1.png", "m/masks/1.png", "notes.txt")
+    files = ("a.png", "a_masks.png", "b/c.png", "b/.d.png", "b/e.jpg", "m/images/1.png", "m/GT/1.png", "notes.txt")
     put(*(f"in/{name}" for name in files))
     Path("in/v.zarr/0").mkdir(parents=True)
     Path("in/v.zarr/zarr.json").touch()

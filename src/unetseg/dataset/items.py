@@ -16,16 +16,11 @@ from unetseg.dataset.layout import TABLES, nfc
 from unetseg.dataset.problems import attempt
 from unetseg.dataset.unpacking import PACKED
 from unetseg.errors import printable
-from unetseg.images.names import SUFFIXES, as_text, without_ome
+from unetseg.images.names import IMAGE_FOLDERS, OBJECT_WORDS, SUFFIXES, as_text, without_ome
 from unetseg.images.stacks import Channel, Project
 
 Kinds = Mapping[Path, str | None]  # the files of a folder, and what each holds, as `kind_of` tells
-IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
 OBJECT_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "rois", "roi", "geojson", "json", "gt"}
-OBJECT_WORDS = re.compile(  # at the end of the name of a folder of objects
-    r"(?:^|[ _.-])(?:masks?|labels?|annotations?|rois?|geojson|json|gt|seg|segmentations?|instances|(?:ground)?truth)$",
-    re.IGNORECASE,
-)
 BY_SUFFIX = {**dict.fromkeys(SUFFIXES, "raster"), ".roi": "roi", ".geojson": "geojson"}
 JSON_KINDS = {
     "labelme": re.compile(rb'"(?:shapes|imageData)"\s*:'),  # with sorted keys, the picture comes before the shapes

@@ -11,7 +11,6 @@ from unetseg.annotations.labelme import image_path
 from unetseg.annotations.masks import blank, read_mask
 from unetseg.annotations.regions import Annotations
 from unetseg.dataset.items import (
-    OBJECT_WORDS,
     FoundItems,
     Item,
     Kinds,
@@ -24,7 +23,7 @@ from unetseg.dataset.items import (
 )
 from unetseg.dataset.layout import TABLES, nfc
 from unetseg.errors import printable
-from unetseg.images.names import SUFFIXES, without_ome
+from unetseg.images.names import OBJECT_WORDS, SUFFIXES, without_ome
 
 MARK = re.compile(
     r"[ ._-](((cp_)?masks?|labels?)([ ._-]?\d{1,3})?|lbl|object identities|seg|rois?|roiset|annotations?|labelme|gt)$",

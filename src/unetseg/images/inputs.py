@@ -11,7 +11,17 @@ from pathlib import Path, PurePath
 
 from unetseg.errors import InputError, printable
 from unetseg.images.intensity import Range
-from unetseg.images.names import FLAT, SUFFIXES, ZARR, as_text, is_clutter, is_named_mask, matches, without_suffix
+from unetseg.images.names import (
+    FLAT,
+    SUFFIXES,
+    ZARR,
+    as_text,
+    is_clutter,
+    is_named_mask,
+    is_of_masks,
+    matches,
+    without_suffix,
+)
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
 from unetseg.images.storage import Place, find_urls, place
@@ -92,8 +102,8 @@ def find_inputs(
 ) -> FoundImages:
     """Find the images that files, folders (searched through) and patterns such as `plates/*/images/*.tif` name.
 
-    Masks are left out of a folder, be it one of samples (`<id>/images`, `<id>/masks`) or one in which they stand beside
-    their images (`a.tif`, `a_masks.tif`); a pattern gives whatever it matches. What exists is never a pattern. Links to
+    Masks are left out of a folder, be they in a folder of their own (`images`, `masks`) or beside their images
+    (`a.tif`, `a_masks.tif`); a pattern gives whatever it matches. What exists is never a pattern. Links to
     folders are followed. Words may be URLs of storage that fsspec knows, such as `s3://bucket/plates`.
 
     Args:
@@ -184,9 +194,13 @@ class _Search:
     def _walk(self, base: Path, *, masks: bool = False) -> Iterator[Path]:
         """Find all files below a folder, without masks of other images unless they are wanted."""
         found = self.found
+
+        @cache
+        def of_masks(folder: Path) -> bool:
+            return is_of_masks(folder.name, (each.name for each in folder.parent.glob("*") if each.is_dir()))
+
         for path, stems in walk(base, lambda name: is_clutter([name]), found.failed, found.left_out):
-            of_sample = path.parent.name == "masks" and path.parent.with_name("images").is_dir()
-            if not masks and (of_sample or is_named_mask(path, stems)):
+            if not masks and (of_masks(path.parent) or is_named_mask(path, stems)):
                 found.left_out["masks of images"] += 1
             else:
                 yield path

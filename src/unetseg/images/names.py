@@ -1,7 +1,7 @@
 """What the names of files say: their format, whether they are masks or clutter; and names as text."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath, PurePosixPath
 
@@ -12,6 +12,11 @@ SUFFIXES = FLAT | {".tif", ".tiff", ".lsm", ".jp2"} | VENDORS | {ZARR}
 MASK = re.compile(  # how Cellpose, MorphoLibJ, ilastik and this project name what belongs to an image, by the stem
     r"(.+?)(?:[ _-](?:cp_)?(?:masks?|labels?|lbl|object identities|seg|flows|outlines)"
     r"|\.(?:probability|labels|overlay))$",
+    re.IGNORECASE,
+)
+IMAGE_FOLDERS = {"images", "image", "imgs", "img", "raw"}
+OBJECT_WORDS = re.compile(  # at the end of the name of a folder of objects
+    r"(?:^|[ _.-])(?:masks?|labels?|annotations?|rois?|geojson|json|gt|seg|segmentations?|instances|(?:ground)?truth)$",
     re.IGNORECASE,
 )
 NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # how Python holds such a byte of a name
@@ -26,6 +31,12 @@ def is_named_mask(file: PurePath, stems: Collection[str]) -> bool:
     """Tell a mask that is named after one of the files beside it, given by their stems."""
     named = MASK.match(without_ome(file.stem))
     return named is not None and any(f"{named[1]}{end}" in stems for end in ("", "_img", "_image", ".ome"))
+
+
+def is_of_masks(folder: str, beside: Iterable[str]) -> bool:
+    """Tell by its name a folder of masks from the folders beside it: of `images`, or of `tiles` for `tiles_masks`."""
+    word = OBJECT_WORDS.search(folder)
+    return word is not None and any(each.lower() in IMAGE_FOLDERS or each == folder[: word.start()] for each in beside)
 
 
 def without_ome(stem: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from unetseg.errors import InputError
 from unetseg.files import hash_all
-from unetseg.images.names import SUFFIXES, ZARR, is_clutter, is_named_mask
+from unetseg.images.names import SUFFIXES, ZARR, is_clutter, is_named_mask, is_of_masks
 
 # what storages call the mark or the time of a file's last change; the last three: Azure, HTTP, WebHDFS
 CHANGED = ("ETag", "mtime", "created", "LastModified", "last_modified", "Last-Modified", "modificationTime")
@@ -80,12 +80,12 @@ def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> 
     kept = dict[Place, str]()
     for path in sorted(whole):
         url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
-        of_sample = path.parent.name == "masks" and path.parent.with_name("images") in stems
+        folders = (each.name for each in stems if each.parent == path.parent.parent)
         if url in results:
             left_out["results of an earlier run"] += 1
         elif is_clutter(name.parts):
             left_out["hidden"] += 1
-        elif searched and (of_sample or is_named_mask(path, stems[path.parent])):
+        elif searched and (is_named_mask(path, stems[path.parent]) or is_of_masks(path.parent.name, folders)):
             left_out["masks of images"] += 1
         elif path.suffix.lower() not in SUFFIXES:
             left_out[path.suffix.lower() or "without a suffix"] += 1
