@@ -1,15 +1,16 @@
 """The only path from images to probabilities, for `evaluate`, `unetseg predict` and the Python API."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from threading import Lock
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, UInt8
 
 from unetseg.errors import InputError
+from unetseg.images.tiling import Score
 from unetseg.model import keras
 from unetseg.parallel import in_parallel
 from unetseg.prediction.plan import Plan, Readable, in_memory, zoomed
@@ -22,8 +23,6 @@ BATCH = 8
 # how to predict several images: one leaves cores free now and then; on JAX Keras takes a model's weights out for a pass
 SEVERAL = in_parallel if keras.backend.backend() == "tensorflow" else map
 VIEWS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))
-
-Score = Callable[[Shaped[np.ndarray, "n height width 3"]], Float32[np.ndarray, "n height width"]]
 
 
 class Predictor:
