@@ -102,11 +102,9 @@ class Predictor:
 
         return score
 
-    def image(
-        self, image: UInt8[np.ndarray, "height width 3"], zoom: float = 1.0
-    ) -> Float32[np.ndarray, "height width"]:
-        """Predict an image in memory, in tiles."""
-        return np.concatenate(list(self.strips(in_memory(image), zoom)))
+    def image(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "height width"]:
+        """Predict an image in memory at its own size, in tiles."""
+        return np.concatenate(list(self.strips(in_memory(image))))
 
     @property
     def _tiled(self) -> TiledModel:

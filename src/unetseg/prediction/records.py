@@ -109,7 +109,7 @@ def list_image(
     estimate: Estimate,
     *,
     objects: bool,
-    sent: bool = False,
+    sent: bool,
 ) -> dict[str, Any]:
     """Describe an image as predict.json lists it and `unetseg report` reads it, with paths from the folder `out`.
 

@@ -33,13 +33,13 @@ class TiledModel:
         unet: normalised tiles of any size that its poolings divide to probabilities.
     """
 
-    def __init__(self, model: keras.Model, tile: int = TILE, overlap: int | None = None) -> None:
+    def __init__(self, model: keras.Model, tile: int, overlap: int | None) -> None:
         """Split a model into its parts.
 
         Args:
             model: as `unetseg.model.assembly.assemble` makes it.
             tile: height and width of the largest tile, in pixels; rounded down to what the model's poolings divide.
-            overlap: least number of pixels that neighbouring tiles share; by default so many that no pixel is taken
+            overlap: least number of pixels that neighbouring tiles share; None: so many that no pixel is taken
                 from where the tile's border shows, but half a tile at most.
 
         Raises:
