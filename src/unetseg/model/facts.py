@@ -17,6 +17,7 @@ FACTS = "unetseg.json"
 LARGEST = {"model.weights.h5": 4 * 10**9}  # bytes of a member; the paper's U-Net has 124 MB of weights
 LARGEST_OTHER = 20 * 10**6
 MOST_FREE, MOST_RATIO = 10**7, 100  # beyond so many bytes, a member may unpack to so many times its packed size
+# a RuntimeError: a member is encrypted, or JSON nested too deep
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -37,7 +38,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             place = ".".join(map(str, (FACTS, *wrong["loc"])))
             rule = "is not a JSON object" if wrong["type"] == "model_type" else wrong["msg"].lower()
             raise InputError(f"{path}: damaged, {place}: {rule}") from error
-        except (*DAMAGE, RecursionError) as error:
+        except DAMAGE as error:
             raise InputError(f"{path}: damaged, {FACTS}: {first_line(error)}") from error
     return dict(facts)
 
@@ -88,7 +89,7 @@ def examine(path: Path) -> None:
             json.loads(config)
             with h5py.File(io.BytesIO(_read(file, "model.weights.h5"))) as h5:
                 reasons = _outside(h5)
-        except (*DAMAGE, RecursionError) as error:
+        except DAMAGE as error:
             raise InputError(f"{path}: damaged: {first_line(error)}") from error
     if reasons:
         raise InputError(f"{path}: refused, its weights {reasons[0]}")
