@@ -32,7 +32,7 @@ class Zooming:
     def fits(self, size: int, height: int, width: int, pixel: tuple[float, float] | None) -> bool:
         """Tell whether an image is fitted to the model's size; for others `decide` finds a zoom. `pixel` is in µm."""
         if self.settings.zoom or self.settings.scale != "auto":
-            return not self.settings.zoom and self.settings.scale == "resize"
+            return self.settings.scale == "resize"
         return not self._by_pixel(pixel) and self.tuning.scale == "resize" and self._is_usual(size, height, width)
 
     def decide(self, predictor: Predictor, image: Readable) -> float:
