@@ -110,7 +110,7 @@ class Tuning(pydantic.BaseModel):
         try:
             return Tuning.model_validate(values)
         except pydantic.ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            first = error.errors()[0]
             raise InputError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
 
     def settings(self, **asked: Any) -> Settings:
@@ -169,7 +169,8 @@ def find_tuning(model: Path, facts: dict[str, Any]) -> tuple[Tuning, str]:
         return known, f"{source}, {lacking}" if of_pipeline else source
     found = read_tuning(file)
     if found.model in (None, sha256(model)):
-        return _joined(known, found), str(file)
+        stated = {name: getattr(found, name) for name in found.model_fields_set}
+        return known.model_copy(update=stated), str(file)
     return known, f"{source}, as {file} is of another model"
 
 
@@ -191,11 +192,6 @@ def joined_values(each: Sequence[Tuning], model: str) -> Tuning:
     )
 
 
-def _joined(known: Tuning, found: Tuning) -> Tuning:
-    """Put what a file says in place of what the model says of itself."""
-    return known.model_copy(update={name: getattr(found, name) for name in found.model_fields_set})
-
-
 def read_tuning(path: Path) -> Tuning:
     """Read a file of values.
 
@@ -207,7 +203,7 @@ def read_tuning(path: Path) -> Tuning:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         told = f"{where}: {first['msg']}" if where else first["msg"]
         raise InputError(f"{path}: {told}; evaluate the model again, or remove the file") from error
