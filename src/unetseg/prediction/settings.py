@@ -105,10 +105,10 @@ class Tuning(pydantic.BaseModel):
         Raises:
             InputError: naming a value that is not possible.
         """
-        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-        values = self.model_dump() | {name: value for name, value in plain.items() if value is not None}
+        known = {name: value for name, value in given.items() if value is not None}
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
         try:
-            return Tuning.model_validate(values)
+            return Tuning.model_validate(self.model_dump() | plain)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             raise InputError(f"{first['loc'][0]} {first['input']}: {first['msg']}") from error
