@@ -190,8 +190,10 @@ def _by_rows(client: Client, name: str, source: Input, results: Results) -> "Out
         score = partial(_score, name, _absolute(source), span, plan)
         with _submitted(client, score, plan.grid.down.starts, most) as rows:
             write_strips(results, replace(known, source=source), plan, (row.result() for row in rows))
-    except (InputError, KilledWorker) as error:
-        return told(source, error) if isinstance(error, InputError) else f"{source.path}: not predicted: {error}"
+    except InputError as error:
+        return told(source, error)
+    except KilledWorker as error:
+        return f"{source.path}: not predicted: {error}"
     return None
 
 
