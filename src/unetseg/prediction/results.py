@@ -30,6 +30,8 @@ from unetseg.provenance import digest
 RECORDS = ".unetseg"
 TABLES = ".tables"  # in that folder; hidden, as no image's record is
 PRINTED = 40  # µm; 600 dots per inch are 42
+# what it raises to read JSON that is gone, or damaged
+UNUSABLE = (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Results:
     def _tables_begun(self) -> set[str]:
         """Name the files of all images that runs have begun to write; of earlier versions only the last run says so."""
         for name in (f"{RECORDS}/{TABLES}", "predict.json"):
-            with suppress(FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            with suppress(*UNUSABLE):
                 noted = json.loads(self._read(self._out / name))
                 return {*noted["begun"]} if "begun" in noted else tables_of(noted)
         return set()
@@ -121,7 +123,7 @@ class Results:
         try:
             seal = self._seal(source)
             return {kind for part in ("begun", "files", "earlier") for kind in seal.get(part, ())} & FORMATS.keys()
-        except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+        except UNUSABLE:
             return set()
 
     def _check_ours(self, outputs: Iterable[Path]) -> None:
@@ -149,7 +151,7 @@ class Results:
         """Tell whether the files of an image are as they were written, and would be the same if predicted again."""
         try:
             done = self._is_sealed(source)
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # no seal, or one that is damaged
+        except (OSError, *UNUSABLE):  # there is no seal, or not all files
             return False
         if done:
             self.mark(source)
@@ -194,8 +196,8 @@ class Results:
         try:
             seal = self._seal(source)
             hashes = {**seal.get("earlier", {}), **seal["files"]}
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return {}  # no seal, or one that is damaged
+        except UNUSABLE:
+            return {}
         return {kind: known for kind, known in hashes.items() if kind in FORMATS}
 
     def _seal(self, source: Input) -> dict[str, Any]:
