@@ -218,11 +218,14 @@ class Results:
 
     def of_earlier_runs(self, sources: Sequence[Input]) -> dict[Input, list[Path]]:
         """List by image the files that this run did not write: of other kinds, and all of an image that failed."""
-        kinds = {kind: each.name for kind, each in FORMATS.items() if each.write}
-        others = {kind: suffix for kind, suffix in kinds.items() if kind not in self._writers}
-        suffixes = {each: (others if each in self._done else kinds).values() for each in sources}
-        named = {each: [self._out / f"{each.name}{suffix}" for suffix in ends] for each, ends in suffixes.items()}
-        return {each: there for each, paths in named.items() if (there := [*filter(is_there, paths)])}
+        found = dict[Input, list[Path]]()
+        for source in sources:
+            ours = self._writers.keys() if source in self._done else ()
+            others = [each.name for kind, each in FORMATS.items() if each.write and kind not in ours]
+            paths = [self._out / f"{source.name}{suffix}" for suffix in others]
+            if there := [*filter(is_there, paths)]:
+                found[source] = there
+        return found
 
     def tables_of_earlier_runs(self) -> list[Place]:
         """List the files of all images that this run did not write, as it was not asked for their kind."""
@@ -270,8 +273,8 @@ class Results:
         header = {name: getattr(source, name) for name in ("image", "plane", "name", "channel", "project")}
         header |= {"height": height, "width": width, "pixel": known.pixel, "zoom": round(known.zoom, 4)}
         header["objects"] = self._settings.objects
-        (objects, cut), before = (0, 0), self._known(source)
-        earlier = {kind: known for kind, known in before.items() if kind not in self._writers}
+        objects = cut = 0
+        earlier = {kind: hashed for kind, hashed in self._known(source).items() if kind not in self._writers}
         with ExitStack() as stack:
             enter = stack.enter_context
             record = enter(atomic_path(self._record_path(source)))
@@ -330,9 +333,9 @@ class Results:
             table: [each.name for each, record in records.items() if not record.has(runs=table != "objects.csv")]
             for table in tables
         }
-        hashes = {each: {**(seal := self._seal(each)).get("earlier", {}), **seal["files"]} for each in kept}
+        known = {each: self._known(each) for each in kept}
         lists |= {
-            kind: [each.name for each in kept if kind not in hashes[each] and not self._needs_none(kind, records[each])]
+            kind: [each.name for each in kept if kind not in known[each] and not self._needs_none(kind, records[each])]
             for kind in self._writers
         }
         return {table: names for table, names in lists.items() if names}
