@@ -84,7 +84,7 @@ class Results:
 
     def check(self, sources: Sequence[Input]) -> dict[Input, str]:
         """Refuse images whose results would spoil others; see `unetseg.prediction.conflicts.check_results`."""
-        paths = {each: [*self.files(each).values(), self._record_path(each), self._seal_path(each)] for each in sources}
+        paths = {each: [*self._sealed(each).values(), self._seal_path(each)] for each in sources}
         check_ours(self._out, RECORDS, ())
         too_long = check_results(paths, self._out, self._final)
         for path in self._shared():
@@ -146,6 +146,10 @@ class Results:
     def files(self, source: Input) -> dict[str, Path]:
         """Name the files of an image, by their kind."""
         return {kind: self._out / f"{source.name}{suffix}" for kind, (suffix, _) in self._writers.items()}
+
+    def _sealed(self, source: Input) -> dict[str, Path]:
+        """Name the files of an image, and its record, whose hashes its seal holds."""
+        return {**self.files(source), "record": self._record_path(source)}
 
     def is_done(self, source: Input) -> bool:
         """Tell whether the files of an image are as they were written, and would be the same if predicted again."""
@@ -365,9 +369,9 @@ class Results:
         return self._out / RECORDS / f"{source.name}.json"
 
     def _hashes(self, source: Input) -> dict[str, str]:
-        files = {**self.files(source), "record": self._record_path(source)}
         optional = {kind for kind in self._writers if FORMATS[kind].needs_objects}
-        return {kind: hash_all(path) for kind, path in files.items() if kind not in optional or path.exists()}
+        files = self._sealed(source).items()
+        return {kind: hash_all(path) for kind, path in files if kind not in optional or path.exists()}
 
     def _state(self, source: Input) -> dict[str, Any]:
         """Describe what is predicted: by a key that tells it from all else, and the image's content alone."""

@@ -42,8 +42,7 @@ class StoredResults(Results):
 
     def _is_sealed(self, source: Input) -> bool:
         """See `Results`; that the files were sent is enough."""
-        seal = self._seal(source)
-        paths = {**self.files(source), "record": self._record_path(source)}
+        seal, paths = self._seal(source), self._sealed(source)
         there = all(self._system.exists(self._at(paths[kind])) for kind in seal["files"])
         return bool(there and seal["key"] == self._key(source))
 
