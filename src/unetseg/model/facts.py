@@ -14,6 +14,7 @@ import pydantic
 from unetseg.errors import InputError, first_line
 
 FACTS = "unetseg.json"
+NEEDED = {"config.json", "model.weights.h5"}
 LARGEST = {"model.weights.h5": 4 * 10**9}  # bytes of a member; the paper's U-Net has 124 MB of weights
 LARGEST_OTHER = 20 * 10**6
 MOST_FREE, MOST_RATIO = 10**7, 100  # beyond so many bytes, a member may unpack to so many times its packed size
@@ -79,11 +80,10 @@ def examine(path: Path) -> None:
                 raise InputError(f"{path}: refused, its member {name!r} points outside the file")
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise InputError(f"{path}: refused, its member {name!r} is a link")
-        missing = {"config.json", "model.weights.h5"} - set(file.namelist())
-        if missing:
+        if missing := NEEDED - set(file.namelist()):
             raise InputError(f"{path}: not a .keras file: it lacks {' and '.join(sorted(missing))}")
         try:
-            for name in set(file.namelist()) - {"config.json", "model.weights.h5"}:
+            for name in set(file.namelist()) - NEEDED:
                 _read(file, name)
             config = _read(file, "config.json").decode()
             json.loads(config)
