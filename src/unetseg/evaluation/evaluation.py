@@ -30,7 +30,7 @@ from unetseg.prediction.plan import in_memory
 from unetseg.prediction.predictor import Predictor
 from unetseg.prediction.quality import stability, steadiness
 from unetseg.prediction.settings import Settings, Trained, Tuning
-from unetseg.prediction.zoom import Zooming, predict_zoomed
+from unetseg.prediction.zoom import Zooming, fitted_zoom, predict_zoomed
 from unetseg.progress import progress
 
 THRESHOLDS = tuple(step / 100 for step in range(1, 100))
@@ -140,7 +140,7 @@ def trained_sizes(samples: Path, split: Path, predictor: Predictor) -> dict[str,
 
 def _arrays_zoom(rows: Iterable[Mapping[str, str]], size: int) -> float:
     """Find at which zoom images are in arrays of a size, in the median."""
-    return float(np.median([size / np.sqrt(int(row["height"]) * int(row["width"])) for row in rows]))
+    return float(np.median([fitted_zoom(size, int(row["height"]), int(row["width"])) for row in rows]))
 
 
 def choose(

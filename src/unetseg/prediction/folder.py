@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from unetseg.prediction.plan import Plan, Readable, in_memory
 from unetseg.prediction.predictor import BATCH, SEVERAL, Predictor
 from unetseg.prediction.results import Known, Results, told, write_strips
 from unetseg.prediction.settings import Settings, Tuning
-from unetseg.prediction.zoom import Zooming
+from unetseg.prediction.zoom import Zooming, fitted_zoom
 
 SMALL = 2**22  # pixels; a larger image is written while it is predicted, strip by strip
 
@@ -75,8 +74,8 @@ class FilePredictor:
                 if not fits and image.height * image.width > min(SMALL, keep or SMALL):
                     return source
                 pixels = image.rows(0, image.height)
-                pixel = self.zooming.pixel(image.pixel)
-                known = Known(source, image.height, image.width, pixel, size / sqrt(image.height * image.width))
+                pixel, zoom = self.zooming.pixel(image.pixel), fitted_zoom(size, image.height, image.width)
+                known = Known(source, image.height, image.width, pixel, zoom)
                 return _Read(known, fit(pixels, size) if fits else pixels, fits)
         except InputError as error:
             return told(source, error)

@@ -72,6 +72,11 @@ class Zooming:
         return least <= min(height, width) and max(height, width) <= greatest
 
 
+def fitted_zoom(size: int, height: int, width: int) -> float:
+    """Return the zoom of an image that is fitted to the model's size, the geometric mean over both axes."""
+    return size / sqrt(height * width)
+
+
 def most_certain_zoom(
     predictor: Predictor, image: Readable, threshold: float, usual: float, doubt: float = 0.0
 ) -> float:
@@ -134,7 +139,7 @@ def predict_zoomed(
         others = iter(at_once(tiled, compress(several, map(not_, fits))))
         for image, is_fitted in zip(several, fits, strict=True):
             if is_fitted:
-                zoom = predictor.size / sqrt(image.height * image.width)
+                zoom = fitted_zoom(predictor.size, image.height, image.width)
                 yield zoom, resize(next(fitted), image.height, image.width)
             else:
                 yield next(others)
