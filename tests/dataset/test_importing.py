@@ -339,7 +339,9 @@ def test_an_archive_without_rois_in_a_folder_is_named_and_one_with_them_holds_ob
         with zipfile.ZipFile(f"in/{name}", "w") as archive:
             archive.write("b.png", member)
     _, _, summary = imported("in")
-    assert summary.warnings == ["in: 1 archives are not unpacked; name them as sources, too, such as b.zip"]
+    assert summary.warnings == [
+        "in: 1 archives are not unpacked; unpack them there, or name those with images as sources, such as b.zip"
+    ]
     assert summary.problems == ["in: 1 files of objects have no image, such as c.zip"]
 
 
@@ -773,7 +775,7 @@ def test_masks_of_a_format_that_is_not_read_and_archives_are_named_where_nothing
         imported("in")
     assert str(caught.value).splitlines()[:2] == [
         "in: 1 files are of a format that is not read, such as masks/a.gif",
-        "in: 1 archives are not unpacked; name them as sources, too, such as more.zip",
+        "in: 1 archives are not unpacked; unpack them there, or name those with images as sources, such as more.zip",
     ]
 
 

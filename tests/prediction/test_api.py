@@ -1,6 +1,7 @@
 import copy
 import doctest
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -243,7 +244,17 @@ def test_a_value_that_is_not_possible_is_told(value, told):
         predict(np.zeros((16, 16), np.uint8), MODEL, **value)
 
 
-def test_an_array_with_its_channels_first_is_told_to_move_them_last():
-    channels_first = np.moveaxis(spots(50, 70), -1, 0)
-    with pytest.raises(InputError, match=r"shape \(3, 50, 70\).*; move channels last: np\.moveaxis\(image, 0, -1\)"):
-        predict(channels_first, MODEL)
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((3, 50, 70), "as a list: list(images); if it is one, move its channels last: np.moveaxis(image, 0, -1)"),
+        ((2, 50, 70), "pass several images as a list: list(images)"),
+        ((20, 50, 70), "pass several images as a list: list(images)"),
+        ((8, 50, 70, 3), "pass several images as a list: list(images)"),
+        ((50, 70, 5), "pass one channel: image[..., 0]"),
+        ((1, 2, 50, 70, 3), "grey, RGB or RGBA"),
+    ],
+)
+def test_an_array_that_is_no_image_is_told_with_what_it_may_be(shape, hint):
+    with pytest.raises(InputError, match=f"{re.escape(str(shape))}.*{re.escape(hint)}$"):
+        predict(np.zeros(shape, np.uint8), MODEL)

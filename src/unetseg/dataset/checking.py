@@ -48,10 +48,11 @@ class Checked:
             lost = total - sum(row["survivors"] for row in self.rows)
             where = f"in {len(small)} images such as {small[0]['id']}"
             yield f"{lost} of {total} objects vanish at image.size, {where}: raise it, or set image.mode to tiles"
-        diameters = [diameter(row) for row in self.rows if row["objects"]]
-        low, high = np.percentile(diameters, (10, 90)) if diameters else (1, 1)
-        if high > SPREAD * low:
-            yield f"objects are {low:.0f} pixels across in some images and {high:.0f} in others: mixed magnifications?"
+        if sized := sorted((diameter(row), row["id"]) for row in self.rows if row["objects"]):
+            (low, first), (high, second) = (sized[round(share * (len(sized) - 1))] for share in (0.1, 0.9))
+            if high > SPREAD * low:
+                sizes = f"{low:.0f} pixels across in {first} and {high:.0f} in {second}"
+                yield f"objects are {sizes}: mixed magnifications?"
         kinds = defaultdict(list)
         for row in self.rows:
             kinds[row["modality"]].append(row["id"])

@@ -57,7 +57,7 @@ def find_items(
         "layout": partial(_find_layout, insist=form == "layout"),
     }
     if packed := [file for file, kind in kinds.items() if kind == "archive"]:
-        rule = "archives are not unpacked; name them as sources, too"
+        rule = "archives are not unpacked; unpack them there, or name those with images as sources"
         walked.warnings.append(f"{folder}: {len(packed)} {rule}, {such_as(packed, folder)}")
     for name in forms:
         if form in (None, name) and (found := finders[name](folder, kinds)):

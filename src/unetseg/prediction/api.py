@@ -210,12 +210,9 @@ def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]
         or not pixels.size
         or pixels.dtype.kind not in "buif"
     ):
-        hint = ""
-        if np.ndim(image) == 3 and len(image) <= 4:
-            hint = "; move channels last: np.moveaxis(image, 0, -1)"
-        elif np.ndim(image) == 3:
-            hint = "; pass one channel: image[..., 0]" if channel == "all" else f"; pass channel {channel!r} alone"
-        raise InputError(f"an array of {pixels.dtype} and shape {np.shape(image)}: {RULE}{hint}")
+        raise InputError(
+            f"an array of {pixels.dtype} and shape {np.shape(image)}: {RULE}{_advice(np.shape(image), channel)}"
+        )
     try:
         if pixels.shape[2] == 4:
             check_alpha(pixels[..., -1], pixels[0, 0, -1])
@@ -228,3 +225,15 @@ def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]
         return to_rgb(pixels)
     except InputError as error:
         raise InputError(f"an image {error}") from error
+
+
+def _advice(shape: tuple[int, ...], channel: Channel) -> str:
+    """Say what to do with an array whose shape is that of no image."""
+    if len(shape) == 3 and shape[2] <= min(shape):
+        return "; pass one channel: image[..., 0]" if channel == "all" else f"; pass channel {channel!r} alone"
+    if len(shape) not in (3, 4):
+        return ""
+    channels_first = "; if it is one, move its channels last: np.moveaxis(image, 0, -1)"
+    return "; pass several images as a list: list(images)" + channels_first * (
+        len(shape) == 3 and shape[0] in (1, 3, 4)
+    )
