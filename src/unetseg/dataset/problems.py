@@ -18,10 +18,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def attempt(function: Callable[..., Result], *args: Any, **keywords: Any) -> tuple[Result | None, list[str]]:
+def attempt(function: Callable[..., Result], *args: Any) -> tuple[Result | None, list[str]]:
     """Call a function; return its result and no lines, or None and the lines of its InputError."""
     try:
-        return function(*args, **keywords), []
+        return function(*args), []
     except InputError as error:
         return None, str(error).splitlines()
 
