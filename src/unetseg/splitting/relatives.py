@@ -265,7 +265,7 @@ def _surely_nearest(
         order = np.argsort(squares, axis=1, kind="stable")[:, :2]
         nearest[part] = np.take_along_axis(numbers[part], order, axis=1)
         second = np.take_along_axis(squares, order[:, 1:], axis=1)[:, 0]
-        return part.start + np.flatnonzero(second > least[part, -1])
+        return np.asarray(part.start + np.flatnonzero(second > least[part, -1]))
 
     again = np.concatenate([*in_parallel(choose, _blocks(len(numbers)))])
     places = [again[part] for part in _blocks(len(again))]
