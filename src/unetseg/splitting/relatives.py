@@ -161,7 +161,7 @@ class _Borders:
     def norms(self) -> Float[np.ndarray, " compared"]:
         """Give the norm of each border: two differ by no less than their norms do, mirrored or not."""
         return np.concatenate(
-            [np.linalg.norm(self[part].astype(np.float64), axis=1) for part in _blocks(len(self.images))]
+            [np.linalg.norm(self[part].astype(np.float64), axis=1) for part in _blocks(len(self.images), BLOCK)]
         )
 
 
@@ -173,7 +173,7 @@ def _match(
     second = forward[first, 0]
     inside = np.sqrt((ends.steps[first] ** 2 + starts.steps[second] ** 2) / 2)
     across, runner_up = np.empty((2, len(first)))
-    for part in _blocks(len(first)):
+    for part in _blocks(len(first), BLOCK):
         end, start = ends[first[part]], starts[second[part]]
         others = [end - start[:, ::-1]]
         if len(forward) > 2:
@@ -233,7 +233,7 @@ def _roughly_nearest(
             _keep_least(least[turn, 1, those], numbers[turn, 1, those], squares.T, these.start)
             _keep_least(least[turn, 0, these], numbers[turn, 0, these], squares, those.start)
 
-    blocks = _blocks(count)
+    blocks = _blocks(count, BLOCK)
     for step in sorted(range(1 - len(blocks), len(blocks)), key=abs):  # no two of a step have a block in common
         pairs = [(blocks[place], blocks[place + step]) for place in range(max(0, -step), len(blocks) - max(0, step))]
         for _ in in_parallel(lambda pair: compare(*pair), pairs):
@@ -267,8 +267,8 @@ def _surely_nearest(
         second = np.take_along_axis(squares, order[:, 1:], axis=1)[:, 0]
         return np.asarray(part.start + np.flatnonzero(second > least[part, -1]))
 
-    again = np.concatenate([*in_parallel(choose, _blocks(len(numbers)))])
-    places = [again[part] for part in _blocks(len(again))]
+    again = np.concatenate([*in_parallel(choose, _blocks(len(numbers), BLOCK))])
+    places = [again[part] for part in _blocks(len(again), BLOCK)]
     for some, found in zip(places, in_parallel(partial(_exactly_nearest, these, those), places), strict=True):
         nearest[some] = found
     return nearest
@@ -280,7 +280,7 @@ def _exactly_nearest(
     """Give the two nearest of `those` for some of `these`, in double precision."""
     least, numbers = np.full((len(places), 2), np.inf), np.zeros((len(places), 2), np.int64)
     some = these[places].astype(np.float64)
-    for part in _blocks(len(those.images)):
+    for part in _blocks(len(those.images), BLOCK):
         others = those[part].astype(np.float64)
         squares = some @ (-2 * others.T)
         squares += np.square(some).sum(axis=1)[:, None] + np.square(others).sum(axis=1)
@@ -313,9 +313,9 @@ def _single_threaded_products() -> threadpool_limits:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def _blocks(count: int, size: int = 0) -> list[slice]:
-    """Cut so many images into blocks."""
-    return [slice(start, start + (size or BLOCK)) for start in range(0, count, size or BLOCK)]
+def _blocks(count: int, size: int) -> list[slice]:
+    """Cut so many images into blocks of this size."""
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def find_duplicates(fingerprints: Shaped[np.ndarray, " n"]) -> dict[tuple[int, int], bool]:
