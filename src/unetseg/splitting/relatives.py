@@ -52,10 +52,10 @@ def find_relatives(ids: Sequence[str], fingerprints: Shaped[np.ndarray, " n"]) -
     repeated = [max(pair, key=ids.__getitem__) for pair, unturned in copies.items() if unturned]
     order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
     found = find_neighbours(fingerprints, order[~np.isin(order, repeated)])
-    named = [sorted((ids[first], ids[second])) for first, second in copies]
+    named = [(ids[first], ids[second]) for first, second in copies]
     return Relatives(
         neighbours=[(ids[first], ids[second]) for first, second in found.pairs],
-        duplicates=[(first, second) for first, second in sorted(named)],
+        duplicates=sorted((min(pair), max(pair)) for pair in named),
         images_with_neighbour=found.images,
         control=found.control,
         threshold=found.threshold,
