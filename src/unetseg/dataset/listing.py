@@ -24,9 +24,8 @@ def write_listing(path: Path, contents: Contents) -> None:
     The rows are sorted by path, so that those of a sample follow each other.
     """
     members = contents.members
-    empty = {path for path in members if path.endswith("/")}
-    empty.difference_update(path[: path.rfind("/") + 1] for path in members if not path.endswith("/"))
-    listed = sorted(path for path in members if path in empty or not path.endswith("/"))
+    filled = {path[: path.rfind("/") + 1] for path in members if not path.endswith("/")}
+    listed = sorted(path for path in members if path not in filled)
     rows = ({"path": each, "bytes": members[each].file_size, "crc32": f"{members[each].CRC:08x}"} for each in listed)
     write_csv(path, rows, ["path", "bytes", "crc32"])
 
