@@ -10,7 +10,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from unetseg.splitting.splits import Rows, stratum
+from unetseg.splitting.splits import stratum
+
+Rows = Sequence[Mapping[str, Any]]  # of samples.csv
 
 MOST = 20  # experiments that are looked for
 

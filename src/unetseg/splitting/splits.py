@@ -18,8 +18,6 @@ from unetseg.dataset.layout import GROUPS
 from unetseg.errors import InputError
 from unetseg.splitting.groups import choose_groups, connected
 
-Rows = Sequence[Mapping[str, Any]]  # of samples.csv
-
 SUBSETS = ("train", "validation", "test")
 
 
