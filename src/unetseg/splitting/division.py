@@ -47,9 +47,8 @@ def divide(
     """
     relatives = find_relatives([row["id"] for row in rows()], fingerprints)
     strata = {row["id"]: stratum(row["modality"], int(row["height"]), int(row["width"])) for row in rows()}
-    named = names_groups(given)
     groups = joined(given, strata, relatives.pairs)
-    wanted, told = settings.model_dump(), dict[str, Any]()
+    told = dict[str, Any]()
     if settings.method == "experiment":
         from unetseg.splitting.experiments import describe_experiments, find_experiments, given_experiments  # noqa: PLC0415 - scikit-learn takes a second
 
@@ -58,14 +57,13 @@ def divide(
             find_experiments(samples, appearances(), groups),
             "kind, size, intensity, colour and sharpness",
         )
-        del wanted["method"], wanted["test"]
-        subsets = experiment_split(experiments, groups, strata, **wanted)
+        subsets = experiment_split(experiments, groups, strata, **settings.model_dump(exclude={"method", "test"}))
         told = describe_experiments(samples, experiments, subsets, origin)
     else:
-        subsets = share_out(groups, strata, **wanted)
+        subsets = share_out(groups, strata, **settings.model_dump())
     told |= {
         "method": settings.method,
-        "grouped_by": "groups.csv" if named else "fields",
+        "grouped_by": "groups.csv" if names_groups(given) else "fields",
         "images_with_neighbour": relatives.images_with_neighbour,
         "control": relatives.control,
         "threshold": relatives.threshold,
