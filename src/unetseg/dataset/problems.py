@@ -84,12 +84,9 @@ class Findings:
     def first_lines(self) -> list[str]:
         """List the first problems and the number of others."""
         lines = self.lines()
-        more = len(lines) - MOST_LINES
-        return (
-            lines
-            if more <= 0
-            else [*lines[:MOST_LINES], f"and {more} lines more: `unetseg check ARCHIVE` lists them all"]
-        )
+        if (more := len(lines) - MOST_LINES) > 0:
+            lines[MOST_LINES:] = [f"and {more} lines more: `unetseg check ARCHIVE` lists them all"]
+        return lines
 
     def raise_unusable(self, skip_bad: bool) -> None:
         """Raise an InputError that lists the problems, if no sample or (without `skip_bad`) not every one is usable."""
