@@ -61,8 +61,9 @@ class Contents:
 
     def told_left_out(self) -> list[str]:
         """Say in a line, if any, which files belong to no sample."""
-        count, some = len(self.left_out), self.left_out[:1]
-        return [f"left out {count} files that belong to no sample, such as {name!r}" for name in some]
+        if not self.left_out:
+            return []
+        return [f"left out {len(self.left_out)} files that belong to no sample, such as {self.left_out[0]!r}"]
 
 
 @contextlib.contextmanager

@@ -42,9 +42,10 @@ def find_layout(names: Iterable[str]) -> Layout:
     roots = sorted(
         {"".join(f"{part}/" for part in parts[:-3]) for name in kept if _is_sample(parts := name.split("/"))}
     )
+    root = roots[0] if roots else ""
     found = Layout({}, [], list(_root_faults(roots, kept)))
     for name in kept:
-        path = name.removeprefix("".join(roots[:1]))
+        path = name.removeprefix(root)
         parts = path.split("/")
         if found.paths.get(path, name) != name:
             found.faults.append((name, "is there twice, at the archive's root and beside the samples"))
