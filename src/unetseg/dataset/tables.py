@@ -4,7 +4,6 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
@@ -40,6 +39,10 @@ class _Entry:
     @property
     def path(self) -> PurePosixPath:
         return PurePosixPath(self.name.replace("\\", "/"))
+
+
+# how to compare entries and files: the keys of both, and whether these are the name alone
+_Step = tuple[Callable[[_Entry], str], Callable[[Path], str], bool]
 
 
 def find_tables(kind: str, folder: Path, kinds: Kinds) -> FoundItems | None:
@@ -93,14 +96,13 @@ def _join(
     """
     deepest = max((len(file.parts) for file in images), default=0)
     lengths = sorted({len(entry.path.parts) for entry in entries if len(entry.path.parts) <= deepest}, reverse=True)
-    ends = [(key, length) for key in (_path, _bare) for length in lengths if length > 1]
     joined: dict[_Entry, Path] = {}
-    steps: list[tuple[Callable[[_Entry], str], Callable[[Path], str], bool]] = [
+    steps: list[_Step] = [
         (lambda entry: _path(entry.table.parent / entry.path), _path, False),
         (lambda entry: _path(folder / entry.path), _path, False),
         (lambda entry: _bare(entry.table.parent / entry.path), _bare, False),
         (lambda entry: _bare(folder / entry.path), _bare, False),
-        *((partial(_whole, key, length), partial(_end, key, length), False) for key, length in ends),
+        *(_by_end(key, length) for key in (_path, _bare) for length in lengths if length > 1),
         (lambda entry: nfc(entry.path.name), lambda file: nfc(file.name), True),
         (lambda entry: _stem(entry.path), _stem, True),
     ]
@@ -177,13 +179,13 @@ def _grouped(key: Callable[[Value], str], values: Iterable[Value]) -> dict[str, 
     return dict(groups)
 
 
-def _whole(key: Callable[[PurePath], str], length: int, entry: _Entry) -> str:
-    """Give the key of an entry's path of as many parts; empty, as no file's is, for any other."""
-    return key(entry.path) if len(entry.path.parts) == length else ""
-
-
-def _end(key: Callable[[PurePath], str], length: int, file: Path) -> str:
-    return key(PurePath(*file.parts[-length:]))
+def _by_end(key: Callable[[PurePath], str], length: int) -> _Step:
+    """Compare entries whose path has so many parts with as many last parts of files; no file's key is empty."""
+    return (
+        lambda entry: key(entry.path) if len(entry.path.parts) == length else "",
+        lambda file: key(PurePath(*file.parts[-length:])),
+        False,
+    )
 
 
 def _path(path: PurePath) -> str:
