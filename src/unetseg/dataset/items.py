@@ -185,8 +185,10 @@ def group_of(file: Path, root: Path, parts: Mapping[Path, Path] | None = None) -
 def names_of(keys: Sequence[tuple[Path, str]], root: Path) -> list[str]:
     """Name samples after their images, given by group and stem: by the stem, or the path where several have it."""
     stems = Counter(stem.casefold() for _, stem in keys)
-    below = [flat((group.relative_to(root) / stem).as_posix()) for group, stem in keys]
-    return [as_text(stem) if stems[stem.casefold()] == 1 else path for (_, stem), path in zip(keys, below, strict=True)]
+    return [
+        as_text(stem) if stems[stem.casefold()] == 1 else flat((group.relative_to(root) / stem).as_posix())
+        for group, stem in keys
+    ]
 
 
 def stem_of(name: str) -> str:
