@@ -67,9 +67,10 @@ def _copy(item: Item, channel: Channel, project: Project) -> Packed:
     folder = item.image.parent.parent
     sample = read_sample(folder, channel, project)
     files = list_files(folder / "masks")
-    suffixes = (suffix if (suffix := file.suffix.lower()) in SUFFIXES else "" for file in files)
-    names = (f"{item.name}/masks/{number:05}{suffix}" for number, suffix in enumerate(suffixes, 1))
-    masks = [(name, file.read_bytes()) for name, file in zip(names, files, strict=True)]
+    masks = []
+    for number, file in enumerate(files, 1):
+        suffix = file.suffix.lower() if file.suffix.lower() in SUFFIXES else ""
+        masks.append((f"{item.name}/masks/{number:05}{suffix}", file.read_bytes()))
     objects = len(files) if len(files) > 1 else count_objects(sample.labels)
     image = _image(item, sample.stored, channel, project)
     return Packed([image, *masks], objects, Counter(), Counter(), _hash(sample.stored))
