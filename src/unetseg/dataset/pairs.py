@@ -82,9 +82,8 @@ def find_pairs(folder: Path, kinds: Kinds, only: str | None = None) -> FoundItem
         if kind == "labelme":
             found.warnings += _swapped(each[kind][0], images[key][0], known)
         found.items.append(Item(name, images[key][0], partial(_read_pair, kind, each[kind])))
-    reasons = {"as another one of their image was taken": unused, "as --from names another form": others}
-    for reason, files in reasons.items():
-        count_unread(found, folder, reason, files)
+    count_unread(found, folder, "as another one of their image was taken", unused)
+    count_unread(found, folder, "as --from names another form", others)
     return found
 
 
