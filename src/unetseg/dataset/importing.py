@@ -56,9 +56,11 @@ class Summary:
 
     def classes_line(self) -> str:
         """Say which classes became one kind of object; empty if there are no two."""
-        most = ", ".join(f"{name:.40} {count}" for name, count in self.classes.most_common(MOST_CLASSES))
-        line = f"objects of {len(self.classes)} classes taken as one kind: {most}"
-        return printable(f"{line}, …" if len(self.classes) > MOST_CLASSES else line) if len(self.classes) > 1 else ""
+        if len(self.classes) < 2:
+            return ""
+        most = [f"{name:.40} {count}" for name, count in self.classes.most_common(MOST_CLASSES)]
+        most += ["…"] * (len(self.classes) > MOST_CLASSES)
+        return printable(f"objects of {len(self.classes)} classes taken as one kind: {', '.join(most)}")
 
     def left_out_line(self) -> str:
         """Say how much was not used and why, and of which images; empty if all was."""
@@ -67,8 +69,9 @@ class Summary:
 
     def warn(self) -> None:
         """Make warnings of what was counted and may teach a model what is wrong."""
-        for reason in [each for each in TOLD if self.left_out[each]]:
-            self.warnings.append(f"{self.left_out.pop(reason)} {reason}{self._of(reason)}: {TOLD[reason]}")
+        for reason, meaning in TOLD.items():
+            if self.left_out[reason]:
+                self.warnings.append(f"{self.left_out.pop(reason)} {reason}{self._of(reason)}: {meaning}")
 
     def _of(self, reason: str) -> str:
         first, count = self.left_out_of.get(reason, ("", 0))
