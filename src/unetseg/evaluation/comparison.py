@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 
 from unetseg.errors import InputError
 from unetseg.files import unescaped
-from unetseg.splitting.groups import connected
+from unetseg.splitting.groups import connected, sharing
 
 RESAMPLES = 2000
 MOST_DRAWN = 2**20  # groups in memory at a time
@@ -114,13 +114,8 @@ def compare(first: Mapping[str, Scored], second: Mapping[str, Scored]) -> Compar
         raise InputError("the two evaluations are of two sizes, and one has no column dice_native: evaluate it again")
     dice = attrgetter("native" if native else "dice")
     differences = np.array([dice(other) - dice(one) for one, other in both])
-    leaders: dict[tuple[int, str], str] = {}
-    pairs = [
-        (name, leaders.setdefault((place, each[name].group), name))
-        for place, each in enumerate((first, second))
-        for name in shared
-    ]
-    together = connected(shared, pairs)
+    keys = ((name, (place, each[name].group)) for place, each in enumerate((first, second)) for name in shared)
+    together = connected(shared, sharing(keys))
     groups = [together[name] for name in shared]
     interval = bootstrap_interval(differences, groups, RESAMPLES, seed=0)
     only = sorted(first.keys() - second.keys()), sorted(second.keys() - first.keys())

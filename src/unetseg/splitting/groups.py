@@ -1,6 +1,6 @@
 """Group samples that belong together, by the user's table and by chains of pairs; choose whole groups evenly."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -25,12 +25,18 @@ def joined(
     Returns:
         The group of each id, named after its first member.
     """
-    used, first = set(ids), dict[tuple[str, str], str]()
+    used = set(ids)
     cells = [(row["id"], column, row.get(column, "").casefold()) for row in rows for column in (*COLUMNS, STACK)]
     named = [(name, (column, value)) for name, column, value in cells if value and name in used]
     known = {name for name, (column, _) in named if column != STACK}
     found = [pair for pair in pairs if not known.issuperset(pair)]
-    return connected(used, [*((name, first.setdefault(key, name)) for name, key in named), *found])
+    return connected(used, [*sharing(named), *found])
+
+
+def sharing(keys: Iterable[tuple[str, Hashable]]) -> Iterator[tuple[str, str]]:
+    """Pair each name, given with a key, with the first that has the same key."""
+    first: dict[Hashable, str] = {}
+    return ((name, first.setdefault(key, name)) for name, key in keys)
 
 
 def connected(ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 from unetseg.dataset.groups import COLUMNS
 from unetseg.dataset.layout import GROUPS
 from unetseg.errors import InputError
-from unetseg.splitting.groups import choose_groups, connected
+from unetseg.splitting.groups import choose_groups, connected, sharing
 
 SUBSETS = ("train", "validation", "test")
 
@@ -96,9 +96,8 @@ def experiment_split(
     Raises:
         InputError: if there are fewer experiments than folds, or too few other groups.
     """
-    first: dict[str, str] = {}
-    shared = [(name, first.setdefault(groups[each], name)) for each, name in experiments.items()]
-    together = connected(set(experiments.values()), shared)
+    keys = ((name, groups[each]) for each, name in experiments.items())
+    together = connected(set(experiments.values()), sharing(keys))
     experiments = {each: together[name] for each, name in experiments.items()}
     sizes = Counter(experiments.values())
     if len(sizes) < folds:
