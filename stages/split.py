@@ -30,9 +30,11 @@ def main(params: Params, samples: Path, groups: Path, out: Path, report: Path) -
     divided = divide(params.split, rows, read_csv(groups), fingerprints, appearances)
     for line in divided.warnings:
         print(f"warning: {line}", file=sys.stderr)
-    columns = {"subset": divided.subsets, "group": divided.groups, "stratum": divided.strata}
-    table = ({"id": each, **{name: column[each] for name, column in columns.items()}} for each in divided.strata)
-    write_csv(out, table, ["id", *columns])
+    table = (
+        {"id": each, "subset": divided.subsets[each], "group": divided.groups[each], "stratum": stratum}
+        for each, stratum in divided.strata.items()
+    )
+    write_csv(out, table, ["id", "subset", "group", "stratum"])
     write_json(report, divided.report)
 
 
