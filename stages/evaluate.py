@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unetseg import stage
 from unetseg.config import Params
 from unetseg.dataset.checking import unlike_pixel_size
 from unetseg.dataset.subsets import Truth
 from unetseg.errors import InputError
 from unetseg.evaluation.archives import evaluate_archive, seen_before
-from unetseg.evaluation.evaluation import choose, predict_subset, score, trained_sizes
+from unetseg.evaluation.evaluation import choose, predict_subset, score, taken_for_negatives, trained_sizes
 from unetseg.evaluation.predicted import PredictedSubset
 from unetseg.evaluation.summary import headline
 from unetseg.files import atomic_path, is_empty_zip, read_csv, scratch_folder, sha256, write_csv, write_json
@@ -41,7 +43,8 @@ def main(
     """
     asked, external = params.evaluate, Path(params.evaluate.external)
     chance = asked.model_dump(include={"bootstrap", "seed"})
-    predictor = Predictor(load_model(model), params.image.mode, tta=asked.tta)
+    loaded = load_model(model)
+    predictor = Predictor(loaded, params.image.mode, tta=asked.tta)
     with atomic_path(predictions) as out, scratch_folder(predictions.parent) as scratch:
 
         def predict(name: str, to: Path, tuning: Tuning) -> PredictedSubset:
@@ -57,7 +60,14 @@ def main(
             **trained_sizes(arrays / "samples.csv", split, predictor),
         }
         before, truth = Tuning(scale=predictor.scale, **known), Truth(arrays)
-        chosen, curve = choose(predict("validation", scratch / "validation", before), truth, asked.threshold)
+        validation = predict("validation", scratch / "validation", before)
+        chosen, curve = choose(validation, truth, asked.threshold)
+        images = np.load(arrays / "images.npy", mmap_mode="r")
+        decides = any(layer.name == "polarity" for layer in loaded.layers)
+        if decides and (turned := taken_for_negatives(validation, images)):
+            some = f"{len(turned)} of {len(validation)} validation images for their negatives, such as {turned[0]}"
+            rule = "val_dice does not show it, and a longer training or augment.negative may help (docs/train.md)"
+            print(f"warning: the model takes {some}: {rule}", file=sys.stderr)
         rows = read_csv(arrays / "samples.csv")
         for line in unlike_pixel_size(rows, params.image.pixel_size, predictor.size, params.image.mode):
             print(f"warning: {line}", file=sys.stderr)

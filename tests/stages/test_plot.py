@@ -61,6 +61,7 @@ def write_scores(folder, tiles):
             "height": 64,
             "width": 64,
             "objects": 4,
+            "objects_true": 4,
             "objects_predicted": 4,
             "foreground": 0.1,
         }
@@ -129,7 +130,7 @@ def test_a_prediction_is_found_by_its_id(run):
     from unetseg.report.entries import read_cases
 
     tile = list(make_tiles(SLIDES))[1]
-    rows = [{"id": tile.name, "dice": "0.5", "objects": "9", "objects_predicted": "8"}]
+    rows = [{"id": tile.name, "dice": "0.5", "objects_true": "9", "objects_predicted": "8"}]
     (case,) = read_cases(run / "arrays", run / "predictions", rows, threshold=0.5)
 
     assert (case.true, case.predicted) == (9, 8)

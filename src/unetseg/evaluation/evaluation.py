@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from unetseg.dataset.arrays import growing
 from unetseg.dataset.problems import attempt
@@ -23,6 +23,7 @@ from unetseg.evaluation.matching import match, mean_average_precision
 from unetseg.evaluation.predicted import Natives, PredictedImage, PredictedSubset
 from unetseg.evaluation.summary import PIXEL_SCORES, ImageScore, score_image, summarise
 from unetseg.files import write_csv
+from unetseg.images.intensity import polarity
 from unetseg.images.resampling import resize
 from unetseg.objects.separation import separated_objects, without_small
 from unetseg.parallel import in_parallel
@@ -170,6 +171,23 @@ def choose(
     scale: Trained = "tiles" if validation.natives else "resize"
     estimate = calibrate(stable, true)
     return Tuning(threshold=limit, **separation._asdict(), scale=scale, estimate=estimate), curve
+
+
+def taken_for_negatives(subset: PredictedSubset, images: UInt8[np.ndarray, "all size size 3"]) -> list[str]:
+    """Name the images of which a model marks what is bright where the objects are dark, or the other way round.
+
+    It took them for their negatives, see `unetseg.model.assembly.assemble`. Where its Dice is 0.5 or more, it did not:
+    objects may be hardly brighter or darker than the rest.
+    """
+    named = []
+    for image in subset:
+        pixels, predicted = images[int(image.row["index"])], image.probability >= 0.5
+        turned = predicted.any() and polarity(pixels, predicted.view(np.uint8)) != polarity(
+            pixels, image.mask.view(np.uint8)
+        )
+        if turned and scores.dice(scores.count(image.mask, predicted)) < 0.5:
+            named.append(image.row["id"])
+    return named
 
 
 def threshold_curve(subset: PredictedSubset) -> list[dict[str, Any]]:

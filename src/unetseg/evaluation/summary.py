@@ -50,6 +50,7 @@ def score_image(image: PredictedImage, native_mask: Bool[np.ndarray, "height wid
         "boundary_f1": scores.boundary_f1(image.mask, predicted),
         "dice_native": float(scores.dice(native)),
         "iou_native": float(scores.iou(native)),
+        "objects_true": matched.true,
         "objects_predicted": matched.predicted,
         "f1_50": matching.f1(matched, 0.5),
         "f1_70": matching.f1(matched, 0.7),

@@ -12,6 +12,8 @@ from unetseg.model.assembly import assemble, take_apart
 def join_models(models: Sequence[keras.Model], names: Sequence[object] = ()) -> keras.Model:
     """Build one model that predicts the mean probability of several, such as those of a cross-validation.
 
+    Whether objects are brighter or darker than the background is decided by that mean, once for all of them.
+
     Args:
         models: as `unetseg.model.assembly.assemble` makes them, of one input size and one normalisation.
         names: what to call them in errors, such as their files; else by their numbers.

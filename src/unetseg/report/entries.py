@@ -90,7 +90,7 @@ def read_cases(arrays: Path, predictions: Path, rows: Sequence[Mapping[str, str]
     cases = []
     for row, index, place, image, probability in _predicted(arrays, predictions, rows):
         mask, true, found = probability >= np.float32(threshold), np.array(labels[index]), np.array(objects[place])
-        counts = int(row["objects"]), int(row["objects_predicted"])
+        counts = int(row["objects_true"]), int(row["objects_predicted"])
         cases.append(Case(row["id"], float(row["dice"]), *counts, image, true, mask, found))
     return cases
 
