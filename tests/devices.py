@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def start(
 ) -> "subprocess.Popen[str]":
     """Start a training in a new process; `own` are its variables, `python` runs it and its workers, after `before`.
 
-    With `die` the last process of the training is killed when that epoch, from 0, begins.
+    With `die` the last process is killed once so many epochs are over and the state after them is saved.
     """
     folder.mkdir(exist_ok=True)
     command = [*before, python, __file__, distribute, str(folder), str(die), python]
@@ -91,6 +92,8 @@ def train_tiny(distribute: str, folder: Path, die: int) -> None:
 
         def on_epoch_begin(epoch: int, _logs: object = None) -> None:
             if epoch == die and share.rank == share.processes - 1:
+                while not (folder / "state" / f"epoch-{epoch:06d}.npz").exists():  # the first process writes it
+                    time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGKILL)
 
         unet, history = train(

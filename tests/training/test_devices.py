@@ -44,20 +44,13 @@ def test_one_process_compiles_the_training_step_once(one):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_even_if_one_is_killed_and_the_training_resumed(one, jax_python):
+def test_two_processes_of_which_one_is_killed_and_four_that_resume_train_as_one(one, jax_python):
     folder = one.with_name("two")
     killed = start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}, jax_python, die=1)
     _, said = killed.communicate(timeout=300)
     assert killed.returncode == 1
     assert said.splitlines()[-1].endswith("process 1 of 2 ended with status -9; run it again to resume")
     assert "Traceback" not in said
-    finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "2"}, jax_python))
-    assert difference(folder, one) < CLOSE
-
-
-@pytest.mark.slow
-def test_four_processes_train_as_one(one, jax_python):
-    folder = one.with_name("four")
     finish(start(folder, "data_parallel", {"UNETSEG_WORKERS": "4"}, jax_python))
     assert difference(folder, one) < CLOSE
 
