@@ -52,11 +52,10 @@ def main(distribute: str, folder: str, die: str, python: str) -> None:
             return start_workers()
         sys.modules["tensorflow"] = None  # type: ignore[assignment] # nothing needs it, and Keras would import it
         share_compiled(Path(folder).with_name("compiled"))
-    else:
+    elif distribute == "mirrored":
         import tensorflow as tf
 
         tf.config.run_functions_eagerly(False)  # which `warm.py` asks for
-    if distribute == "mirrored":
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         make = tf.distribute.MirroredStrategy
