@@ -1,4 +1,5 @@
 import functools
+import shutil
 
 import numpy as np
 import pytest
@@ -28,12 +29,15 @@ def data(tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Train without a kill, once for the same changes; give the model, its history and the folder of its data."""
+    """Train without a kill, once for the same changes; give the model, its history and the folder of its data.
+
+    Beside the state is what it was after each epoch: `after1` and so on.
+    """
 
     @functools.cache
     def train_once(**changed):
         data = write_data(tmp_path_factory.mktemp("whole"))
-        return *run(data, data / "state", **changed), data
+        return *run(data, data / "state", **changed, callbacks=[keeping(data / "state")]), data
 
     return train_once
 
@@ -95,6 +99,15 @@ def killed(after):
     return keras.callbacks.LambdaCallback(on_epoch_end=end)
 
 
+def keeping(state):
+    """Copy the state after each epoch, which a training that is killed then would leave."""
+
+    def copy(epoch, _logs=None):
+        shutil.copytree(state, state.with_name(f"after{epoch + 1}"))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=copy)
+
+
 def without_seconds(history):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history.epochs]
 
@@ -107,19 +120,19 @@ def assert_same_bits(first, second):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kills", "changed"),
-    [
-        ((2,), {"ema": 0.0}),
-        ((1, 2), {"crop_epochs": 2}),
-        ((2,), {"crop_epochs": 1, "batch_size": 6}),
-    ],
-)
-def test_a_training_goes_on_to_the_same_bits_however_often_it_is_killed(data, whole, kills, changed):
-    for after in kills:
+def test_a_training_goes_on_to_the_same_bits_however_often_it_is_killed(data, whole):
+    for after in (1, 2):
         with pytest.raises(KeyboardInterrupt):
-            run(data, data / "killed", **changed, callbacks=[killed(after)])
-    assert_same_bits(whole(**changed), run(data, data / "killed", **changed))
+            run(data, data / "killed", crop_epochs=2, callbacks=[killed(after)])
+    assert_same_bits(whole(crop_epochs=2), run(data, data / "killed", crop_epochs=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", [{"ema": 0.0}, {"crop_epochs": 1, "batch_size": 6}])
+def test_a_training_goes_on_to_the_same_bits_from_the_state_that_a_kill_leaves(whole, tmp_path, changed):
+    *expected, data = whole(**changed)
+    shutil.copytree(data / "after2", tmp_path / "state")
+    assert_same_bits(expected, run(data, tmp_path / "state", **changed))
 
 
 def test_a_training_stops_at_the_next_batch_where_a_library_dropped_the_interrupt(data):
@@ -134,14 +147,12 @@ def test_a_training_stops_at_the_next_batch_where_a_library_dropped_the_interrup
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
-def test_a_compiled_training_on_crops_and_tiles_learns_and_a_kill_changes_no_bit_of_it(data):
+def test_a_compiled_training_on_crops_and_tiles_learns_and_resumed_gives_the_same_bits(data):
     changed = {"epochs": 12, "crop": 8, "crop_epochs": 4}
-    whole = run_tiles(data, data / "whole", **changed)
+    whole = run_tiles(data, data / "whole", **changed, callbacks=[keeping(data / "whole")])
     assert whole[1].best_dice > 0.8
     assert whole[0].input_shape == (None, 16, 16, 3)
-    with pytest.raises(KeyboardInterrupt):
-        run_tiles(data, data / "killed", **changed, callbacks=[killed(4)])
-    assert_same_bits(whole, run_tiles(data, data / "killed", **changed))
+    assert_same_bits(whole, run_tiles(data, data / "after4", **changed))
 
 
 @pytest.mark.slow
@@ -194,14 +205,12 @@ def test_a_training_killed_after_its_last_epoch_is_not_trained_again(whole, monk
 
 
 @pytest.mark.slow
-def test_patience_survives_a_kill(data):
+def test_a_resumed_training_has_the_patience_that_was_left(data):
     arguments = {"epochs": 8, "patience": 2, "learning_rate": 1e-9, "ema": 0.0, "schedule": "constant"}
     arguments["model"] = SMALL | {"normalization": "none"}  # which without learning leaves Dice as it is
-    whole = run(data, data / "whole", **arguments)
+    whole = run(data, data / "whole", **arguments, callbacks=[keeping(data / "whole")])
     assert len(whole[1].epochs) < 8
-    with pytest.raises(KeyboardInterrupt):
-        run(data, data / "killed", **arguments, callbacks=[killed(2)])
-    assert_same_bits(whole, run(data, data / "killed", **arguments))
+    assert_same_bits(whole, run(data, data / "after2", **arguments))
 
 
 @pytest.mark.slow
