@@ -12,10 +12,13 @@ import pytest
 from pipeline import Project, write_images
 
 from unetseg.dataset.samples import read_sample
+from unetseg.files import read_csv
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: (?P<reason>[^>]+) -->\n)?```bash\n(?P<commands>.*?)```", re.DOTALL)
+EVALUATE = "unetseg evaluate --model models/unet_model.keras --out"  # docs/correct.md takes what the first run scored
+EXTERNAL = "data/predictions/external"
 IMPORT = "unetseg import predictions"  # before this line of docs/correct.md, a person has edited label images
 UNETSEG = '#!/bin/sh\nexec python -m unetseg.cli "$@"\n'
 COPIED = {  # by page, long stages whose outputs are copied from the first run: it does not say what they do
@@ -29,7 +32,12 @@ COPIED = {  # by page, long stages whose outputs are copied from the first run: 
 def commands(page):
     written = "".join(block["commands"] for block in BLOCK.finditer(page.read_text()) if not block["reason"])
     written = written.replace("folds=5", "folds=2")  # each fold is a training
+    written = written.replace(f"{EVALUATE} before held_out.zip", f"cp -R {EXTERNAL} before")
     return written.replace(IMPORT, f"cp corrected/*.tif predictions\n{IMPORT}")
+
+
+def dices(folder):
+    return {row["id"]: row["dice"] for row in read_csv(folder / "per_image.csv")}
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def write_plate(folder):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
-def test_the_commands_of_a_page_run(page, project, tmp_path, monkeypatch):
+def test_the_commands_of_a_page_run(page, project, finished, tmp_path, monkeypatch):
     if stages := COPIED.get(page.stem):
         monkeypatch.setattr(Project, "programs", project.copying(*stages, beside=tmp_path / "copied"))
     printed = project.run("bash", "-euo", "pipefail", "-c", commands(page))
@@ -86,6 +94,11 @@ def test_the_commands_of_a_page_run(page, project, tmp_path, monkeypatch):
         assert "merged.zip: 14 images" in printed
         assert "train.start_from: models/unet_model.keras as DVC's cache has it" in printed
         assert "on 3 images of" in printed.splitlines()[-1]
+        assert f"{EVALUATE} scores held_out.zip" in commands(ROOT / "docs" / "evaluate.md")
+    if EVALUATE in commands(page):
+        evaluated, first = (dices(path) for path in (project.folder / "scores", finished.folder / EXTERNAL))
+        assert evaluated == first  # so that docs/correct.md may take these
+        assert len(first) == 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
