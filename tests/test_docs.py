@@ -95,6 +95,9 @@ def test_the_commands_of_a_page_run(page, project, finished, tmp_path, monkeypat
         assert "train.start_from: models/unet_model.keras as DVC's cache has it" in printed
         assert "on 3 images of" in printed.splitlines()[-1]
         assert f"{EVALUATE} scores held_out.zip" in commands(ROOT / "docs" / "evaluate.md")
+    if page.stem == "experiments":
+        assert "2 runs; varied: split.fold" in printed.splitlines()
+        assert "2 of 2 folds" in printed.splitlines()
     if EVALUATE in commands(page):
         evaluated, first = (dices(path) for path in (project.folder / "scores", finished.folder / EXTERNAL))
         assert evaluated == first  # so that docs/correct.md may take these

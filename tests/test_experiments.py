@@ -88,15 +88,6 @@ def test_going_back_to_old_values_restores_the_old_run_without_training(short, f
     assert project.run("git", "status", "--short", "params.yaml", "metrics") == ""
 
 
-def test_folds_are_queued_as_the_readme_says(short, tmp_path):
-    project = short.copy(tmp_path / "project")
-    printed = project.dvc("exp", "run", "--queue", "-S", "split.method=kfold", "-S", "split.fold=range(0,2)")
-    assert printed.count("Queued experiment") == 2
-    rows = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
-    queued = [(row["split.method"], row["split.fold"]) for row in rows if row["State"] == "Queued"]
-    assert sorted(queued) == [("kfold", "0"), ("kfold", "1")]
-
-
 def test_the_tables_that_the_guides_name_fit_a_screen(short):
     wide = {"COLUMNS": "100000"}
     asked = ("--only-changed", "--drop", ".*[./]", "--keep", "train.epochs")
