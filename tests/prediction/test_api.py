@@ -251,6 +251,7 @@ def test_a_value_that_is_not_possible_is_told(value, told):
         ((2, 50, 70), "pass several images as a list: list(images)"),
         ((20, 50, 70), "pass several images as a list: list(images)"),
         ((8, 50, 70, 3), "pass several images as a list: list(images)"),
+        ((300, 50, 50), "pass several images as a list: list(images)"),
         ((50, 70, 5), "pass one channel: image[..., 0]"),
         ((1, 2, 50, 70, 3), "grey, RGB or RGBA"),
     ],

@@ -13,13 +13,15 @@ def test_scored_images_come_in_the_order_of_their_rows_each_with_its_own_arrays(
     write_csv(tmp_path / "ids.csv", [{"index": 0, "id": "b"}, {"index": 1, "id": "d"}], ["index", "id"])
     probabilities = np.array([0.5, 0.49], np.float32)
     np.save(tmp_path / "probabilities.npy", np.broadcast_to(probabilities[:, None, None], (2, 8, 8)))
-    rows = [{"id": "d", "dice": "0.1"}, {"id": "b", "dice": "0.9"}]
+    rows = [
+        {"id": name, "dice": dice, "objects": "9", "objects_true": "8"} for name, dice in (("d", "0.1"), ("b", "0.9"))
+    ]
     last, first = entries.scored_entries(tmp_path, tmp_path, rows, 0.5)
     assert (last.id, first.id) == ("d", "b")
     assert (last.image.max(), first.image.max()) == (3, 1)
     assert (last.mask.max(), first.mask.min()) == (0, 1)
     assert last.truth.min() == first.truth.min() == 1
-    assert first.scores == {"dice": "0.9", "uncertainty": 1.0}
+    assert first.scores == {"dice": "0.9", "objects": "8", "uncertainty": 1.0}
 
 
 def test_a_dark_image_is_stretched_and_a_bright_one_keeps_its_black():

@@ -159,7 +159,7 @@ def test_the_page_of_the_test_subset_is_made_of_what_the_stages_wrote(tmp_path):
         tmp_path / "page.html",
         tmp_path,
         tmp_path,
-        per_image=[{"id": "it", "dice": "1.0"}],
+        per_image=[{"id": "it", "dice": "1.0", "objects_true": "1"}],
         scores={"threshold": 0.5, "dice": {"mean": 0.98765}},
         history=HISTORY,
         params=PARAMS,

@@ -26,6 +26,7 @@ from unetseg.prediction.quality import Estimate, stability, steadiness
 from unetseg.prediction.settings import DEFAULTS, FROM_MODEL, Scale, Tuning, find_tuning, seen_by
 from unetseg.prediction.zoom import Zooming, predict_zoomed
 
+MANY = 16  # a last axis of so many values or more is taken for a side of an image in a stack
 RULE = "an image is an array (height, width) or (height, width, channels) of numbers, grey, RGB or RGBA"
 PILLOW = {"1", "L", "I", "I;16", "F", "RGB", "RGBA"}  # modes whose arrays hold what is seen
 Image = Shaped[np.ndarray, "..."]  # checked in `predict`, with errors for users
@@ -229,7 +230,7 @@ def _as_rgb(image: Any, channel: Channel) -> UInt8[np.ndarray, "height width 3"]
 
 def _advice(shape: tuple[int, ...], channel: Channel) -> str:
     """Say what to do with an array whose shape is that of no image."""
-    if len(shape) == 3 and shape[2] <= min(shape):
+    if len(shape) == 3 and shape[2] <= min(shape) and shape[2] < MANY:
         return "; pass one channel: image[..., 0]" if channel == "all" else f"; pass channel {channel!r} alone"
     if len(shape) not in (3, 4):
         return ""

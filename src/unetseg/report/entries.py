@@ -56,7 +56,8 @@ def scored_entries(
     """Yield the images of the test subset at the model's size, with their truth, in the order of their rows."""
     masks = np.load(arrays / "masks.npy", mmap_mode="r")
     for row, index, _, image, probability in _predicted(arrays, predictions, per_image):
-        scores = {key: value for key, value in row.items() if key != "id"}
+        scores = {key: value for key, value in row.items() if key not in ("id", "objects_true")}
+        scores["objects"] = row["objects_true"]  # of the size at which objects were scored, as `objects_predicted` is
         yield Entry(
             id=row["id"],
             image=image,
