@@ -11,6 +11,7 @@ import fsspec
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from spots import MODEL, spots
 from values import small_unet
 
@@ -59,6 +60,20 @@ def test_masks_and_a_table_are_written_and_the_exit_is_0(capsys):
     assert [float(row["estimated_dice"]) for row in read_csv(Path("out/images.csv"))] == [
         listed[0]["estimated_dice"]
     ] * 3
+
+
+def test_images_inside_an_ome_zarr_are_predicted_resumed_and_reported(capsys):
+    datasets = [{"path": "0"}]
+    for name in ("0", "1"):
+        ome = {"multiscales": [{"axes": [{"name": axis} for axis in "yx"], "datasets": datasets}]}
+        image = zarr.create_group(f"images/a.zarr/{name}", attributes={"ome": ome})
+        image.create_array("0", data=spots(40, 50)[..., 0])
+    assert predict("images/*.zarr/0") == 0
+    assert predict("--resume", "images/*.zarr/*") == 0
+    assert "predict: 1 images in " in capsys.readouterr().err
+    assert [row["image"] for row in read_csv(Path("out/images.csv"))] == ["a.zarr/0", "a.zarr/1"]
+    assert {str(path) for path in Path("out").rglob("*.png")} == {"out/a/0.png", "out/a/1.png"}
+    assert main(["report", "out"]) == 0
 
 
 def test_a_broken_image_is_named_on_stderr_and_the_exit_is_1(capsys):

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -280,6 +281,67 @@ def test_a_folder_without_images_says_what_it_holds():
     Path("in/a.vsi").touch()
     with pytest.raises(InputError, match=r"in: no image found; .* left out: 1 \.vsi"):
         search("in")
+
+
+IMAGE = {"multiscales": [{}]}
+
+
+@pytest.fixture
+def plates():
+    for group in ("a.zarr", "a.zarr/OME", "plate.zarr", "plate.zarr/A/1"):
+        put_zarr(f"p/{group}", {})
+    for image in ("a.zarr/0", "plate.zarr/A/1/0"):
+        put_zarr(f"p/{image}", IMAGE)
+
+
+def put_zarr(folder, told):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(folder, "zarr.json").write_text(json.dumps({"attributes": {"ome": told}}))
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("p/a.zarr/0", ["0"]),
+        ("p/*.zarr/*", ["a/0"]),
+        ("p/plate.zarr/*/*/*", ["A/1/0"]),
+        ("p", ["a", "plate"]),
+        ("p/**", ["a", "plate"]),
+        ("p/**/0", []),
+        ("p/plate.zarr/**", []),
+        ("p/plate.zarr/A", []),
+    ],
+)
+@pytest.mark.usefixtures("plates")
+def test_an_image_inside_an_ome_zarr_is_taken_where_it_is_named(word, names):
+    if names:
+        assert [each.name for each in search(word).images] == names
+    else:
+        with pytest.raises(InputError, match="no image found"):
+            search(word)
+
+
+@pytest.mark.usefixtures("plates")
+def test_the_present_folder_is_an_image_under_its_own_name(monkeypatch):
+    monkeypatch.chdir("p/a.zarr/0")
+    assert [each.name for each in search(".").images] == ["0"]
+    Path("labels").mkdir()
+    assert [each.name for each in search("labels/..").images] == ["0"]
+
+
+def test_a_part_of_a_result_is_no_image():
+    put_zarr("in/a.ome.zarr/labels/objects", IMAGE)
+    put_zarr("in/b.ome.zarr/labels/objects", IMAGE)
+    found = search("in/*.zarr/labels/*", results={Path("in/a.ome.zarr").resolve()})
+    assert [each.name for each in found.images] == ["b.ome/labels/objects"]
+    assert found.left_out == {"results of an earlier run": 1}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"attributes": 1}', '{"attributes": {"ome": null}}', "{}"])
+def test_a_folder_with_other_metadata_is_searched(text):
+    put("in/a.png")
+    Path("in/zarr.json").write_text(text)
+    assert [each.name for each in search("in").images] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,22 @@ def test_what_is_no_image_is_told(zarr, tmp_path):
     with pytest.raises(InputError, match="folder: is a folder, and not an OME-Zarr image"):
         read_stored(tmp_path / "folder")
     zarr.open_group(str(tmp_path / "plate.zarr"), mode="w").create_group("A")
-    with pytest.raises(InputError, match=r"plate\.zarr: is no OME-Zarr image but a group of them: .* such as A"):
+    with pytest.raises(InputError, match=r"plate\.zarr: is no OME-Zarr image: neither it nor a group inside it has"):
         read_stored(tmp_path / "plate.zarr")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("image", ["0", "A/1/0"])
+def test_what_is_told_of_a_group_of_images_names_one_that_can_be_predicted(zarr, tmp_path, version, image):
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format={"0.4": 2, "0.5": 3}[version])
+    group.create_group("OME")
+    group.create_group(image)
+    write(zarr, tmp_path / "a.zarr" / image, version, VALUES[0, 0, 0])
+    with pytest.raises(InputError, match=r"a\.zarr: is no OME-Zarr image but a group of them; name an image") as told:
+        read_stored(tmp_path / "a.zarr")
+    (found,) = find_inputs([str(told.value).rpartition("such as ")[2]], tmp_path / "out").images
+    assert found.path == tmp_path / "a.zarr" / image
+    assert np.array_equal(read_stored(found.path).pixels[..., 0], VALUES[0, 0, 0])
 
 
 def test_damaged_chunks_are_an_error(zarr, tmp_path):

@@ -24,7 +24,7 @@ from unetseg.images.names import (
 )
 from unetseg.images.opening import Opened, count_images, open_image
 from unetseg.images.stacks import Channel, Project
-from unetseg.images.storage import Place, find_urls, place
+from unetseg.images.storage import Place, find_urls, is_zarr_image, place
 from unetseg.images.tiffs import is_tiff
 from unetseg.images.walking import is_image_or_file, kind, walk
 
@@ -104,7 +104,8 @@ def find_inputs(
 
     Masks are left out of a folder, be they in a folder of their own (`images`, `masks`) or beside their images
     (`a.tif`, `a_masks.tif`); a pattern gives whatever it matches. What exists is never a pattern. Links to
-    folders are followed. Words may be URLs of storage that fsspec knows, such as `s3://bucket/plates`.
+    folders are followed. An OME-Zarr image inside another folder, such as a field of a plate, is taken where a path
+    or a pattern without `**` names it. Words may be URLs of storage that fsspec knows, such as `s3://bucket/plates`.
 
     Args:
         words: as given by the user.
@@ -157,8 +158,10 @@ class _Search:
 
     def files(self) -> dict[Place, str]:
         """Find files, and what to call each."""
-        if self.path.is_file() or (self.path.suffix.lower() == ZARR and self.path.is_dir()):
-            return {self.path: as_text(self.path.name)}
+        named_zarr = self.path.suffix.lower() == ZARR and self.path.is_dir()
+        if self.path.is_file() or named_zarr or is_zarr_image(self.path):
+            named = self.path if self.path.name.strip(".") else self.path.resolve()  # `.` and `..` are no names
+            return {self.path: as_text(named.name)}
         if self.path.exists() and not self.path.is_dir():
             self.found.failed.append(f"{self.path}: is no regular file")
             return {}
@@ -167,13 +170,13 @@ class _Search:
         files = self._match(base, pattern) if pattern else self._walk(base)
         kept, below = dict[Place, str](), base.resolve() in self.out.parents
         for file in sorted(files):
-            real = file.resolve()
-            if any(real in self.earlier(folder) for folder in real.parents):
+            real, is_image = file.resolve(), file.suffix.lower() in SUFFIXES or file.is_dir()
+            if any(each in self.earlier(folder) for each in (real, *real.parents) for folder in each.parents):
                 self.found.left_out["results of an earlier run"] += 1
             elif below and self.out in real.parents:
-                if file.suffix.lower() in SUFFIXES:
+                if is_image:
                     self.found.left_out["images in the folder of results"] += 1
-            elif file.suffix.lower() not in SUFFIXES:
+            elif not is_image:
                 self.found.left_out[file.suffix.lower() or "without a suffix"] += 1
             else:
                 kept[file] = as_text(file.relative_to(base).as_posix())
@@ -188,7 +191,7 @@ class _Search:
             if deep < len(pattern):
                 below = self._walk(head, masks=True)
                 yield from (file for file in below if matches(file.relative_to(head).parts, pattern[deep:]))
-            elif is_image_or_file(head, kind(head, self.found.failed)):
+            elif is_image_or_file(head, kind(head, self.found.failed)) or is_zarr_image(head):
                 yield head
 
     def _walk(self, base: Path, *, masks: bool = False) -> Iterator[Path]:

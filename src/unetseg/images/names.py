@@ -54,8 +54,8 @@ def matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def without_suffix(image: str) -> str:
-    """Take the suffix from the path of an image."""
-    return PurePosixPath(image).with_suffix("").as_posix()
+    """Take the suffix from the path of an image, and from an OME-Zarr that it is in: results are no such folder."""
+    return re.sub(r"(?i)\.zarr/", "/", PurePosixPath(image).with_suffix("").as_posix())
 
 
 def as_text(name: str) -> str:

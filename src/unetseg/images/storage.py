@@ -1,9 +1,10 @@
 """Files on any storage that fsspec knows, such as `s3://…`."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from glob import has_magic
 from pathlib import Path, PurePosixPath
@@ -92,6 +93,28 @@ def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> 
         else:
             kept[url] = name.as_posix()
     return kept
+
+
+def is_zarr_image(folder: Place) -> bool:
+    """Tell an OME-Zarr image by its metadata, whatever the folder is named.
+
+    Raises:
+        InputError: naming the URL, if the storage cannot be used.
+    """
+    for name in ("zarr.json", ".zattrs"):
+        with told(str(folder)), suppress(OSError, ValueError, AttributeError):  # absent, or of something else
+            attributes = json.loads(_read(folder, name))
+            attributes = attributes.get("attributes", attributes)
+            if attributes.get("ome", attributes).get("multiscales"):
+                return True
+    return False
+
+
+def _read(folder: Place, name: str) -> bytes:
+    if isinstance(folder, Path):
+        return (folder / name).read_bytes()
+    system, path = storage(folder)
+    return bytes(system.cat_file(f"{path}/{name}"))
 
 
 def state(image: Place) -> list[Any]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ def open_zarr(place: str) -> Iterator[Stack]:
             group = zarr.open_group(place, mode="r")
         except (FileNotFoundError, ValueError, KeyError) as error:
             raise InputError("is a folder, and not an OME-Zarr image") from error
-        told: Mapping[str, Any] = dict(group.attrs)
-        told = told.get("ome", told)
+        told = _ome(group)
         if not told.get("multiscales"):
-            inside = sorted(name for name, _ in group.groups())[:3]
-            rule = f"name an image inside it, such as {inside[0]}" if inside else "it has no multiscales"
-            raise InputError(f"is no OME-Zarr image but a group of them: {rule}")
+            if inside := _image_inside(group, 3):
+                rule = f"name an image inside it, such as {place.rstrip('/')}/{inside}"
+                raise InputError(f"is no OME-Zarr image but a group of them; {rule}")
+            raise InputError("is no OME-Zarr image: neither it nor a group inside it has multiscales")
         image = told["multiscales"][0]
         array: Any = group[image["datasets"][0]["path"]]
         _check_codecs(array.metadata.to_dict())
@@ -62,6 +63,23 @@ def open_zarr(place: str) -> Iterator[Stack]:
         names = [each.get("label", "") for each in (told.get("omero") or {}).get("channels") or []]
         stack = _zarr_stack(array, axes, names, _zarr_pixel(image, axes))
     yield stack
+
+
+def _ome(group: Any) -> Mapping[str, Any]:
+    """Give the metadata of a group as OME-Zarr 0.4 and 0.5 have them."""
+    told = dict(group.attrs)
+    ome: Mapping[str, Any] = told.get("ome", told)
+    return ome
+
+
+def _image_inside(group: Any, depth: int) -> str:
+    """Find the path of the first image inside a group; of a plate it is below row, well and field. None: empty."""
+    for name, inside in sorted(group.groups(), key=itemgetter(0)):
+        if _ome(inside).get("multiscales"):
+            return str(name)
+        if depth > 1 and (below := _image_inside(inside, depth - 1)):
+            return f"{name}/{below}"
+    return ""
 
 
 def _zarr_stack(array: Any, axes: Sequence[str], names: Sequence[str], pixel: tuple[float, float] | None) -> Stack:
