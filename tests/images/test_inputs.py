@@ -312,13 +312,16 @@ def put_zarr(folder, told):
         ("p/plate.zarr/A", []),
     ],
 )
+@pytest.mark.parametrize("storage", ["", "memory://"])
 @pytest.mark.usefixtures("plates")
-def test_an_image_inside_an_ome_zarr_is_taken_where_it_is_named(word, names):
+def test_an_image_inside_an_ome_zarr_is_taken_where_it_is_named(word, names, storage):
+    for path in filter(Path.is_file, Path("p").rglob("*")):
+        fsspec.filesystem("memory").pipe(f"/{path}", path.read_bytes())
     if names:
-        assert [each.name for each in search(word).images] == names
+        assert [each.name for each in search(f"{storage}{word}").images] == names
     else:
         with pytest.raises(InputError, match="no image found"):
-            search(word)
+            search(f"{storage}{word}")
 
 
 @pytest.mark.usefixtures("plates")

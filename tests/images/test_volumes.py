@@ -53,9 +53,11 @@ def test_rows_of_a_large_one_are_those_of_the_whole(zarr, tmp_path):
     assert np.array_equal(np.concatenate(parts), read_image(path))
 
 
-def test_a_url_is_opened_by_fsspec(zarr):
-    write(zarr, "memory://bucket/a.zarr", "0.5", VALUES[0, 0, 0])
-    assert np.array_equal(read_stored("memory://bucket/a.zarr").pixels[..., 0], VALUES[0, 0, 0])
+@pytest.mark.parametrize("image", ["a.zarr", "plate.zarr/A/1/0", "plate.zarr/A/1/field.0"])
+def test_a_url_is_opened_by_fsspec(zarr, image):
+    write(zarr, f"memory://bucket/{image}", "0.5", VALUES[0, 0, 0])
+    (found,) = find_inputs([f"memory://bucket/{image}"], "out").images
+    assert np.array_equal(read_stored(found.path).pixels[..., 0], VALUES[0, 0, 0])
 
 
 def test_a_folder_of_zarrs_is_searched_and_each_is_one_image(zarr, tmp_path):

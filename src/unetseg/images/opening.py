@@ -11,9 +11,10 @@ from jaxtyping import Shaped, UInt8
 
 from unetseg.errors import InputError
 from unetseg.images.intensity import Range, check_values, to_rgb, value_range
-from unetseg.images.names import VENDORS, ZARR
+from unetseg.images.names import SUFFIXES, VENDORS, ZARR
 from unetseg.images.rasters import MAX_BYTES, check_sides, check_size, in_our_words, read_raster
 from unetseg.images.stacks import Channel, Metadata, Project, Rows, Stack, choose, count_planes, find_metadata
+from unetseg.images.storage import is_zarr_image
 from unetseg.images.tiffs import MAGIC, is_tiff, open_tiff
 from unetseg.images.tiling import cut_rows
 from unetseg.images.volumes import open_vendor, open_zarr
@@ -165,7 +166,9 @@ def _span(rows: Rows, stack: Stack) -> Range | None:
 def _open(path: Path | str) -> AbstractContextManager[Stack]:
     """Open a file according to its content, vendors' files by their suffix; a folder is OME-Zarr."""
     if isinstance(path, str) and "://" in path:
-        return open_zarr(path) if PurePosixPath(path).suffix.lower() in ("", ZARR) else _open_url(path)
+        suffix = PurePosixPath(path).suffix.lower()
+        zarr = suffix in ("", ZARR) or (suffix not in SUFFIXES and is_zarr_image(path))
+        return open_zarr(path) if zarr else _open_url(path)
     path = Path(path)
     if path.is_dir():
         if path.suffix != ZARR and not any((path / name).exists() for name in ZARR_FILES):

@@ -69,30 +69,40 @@ def find_urls(word: str, results: Collection[Place], left_out: Counter[str]) -> 
     """
     system, root = storage(word)
     with told(word):
-        one = PurePosixPath(root).suffix.lower() == ZARR or system.isfile(root)
+        one = PurePosixPath(root).suffix.lower() == ZARR or system.isfile(root) or is_zarr_image(word)
         paths = [root] if one else system.glob(root) if has_magic(root) else system.find(root)
-    whole = {PurePosixPath(re.sub(r"(?i)(\.zarr)/.*", r"\1", path)) for path in paths}  # of an OME-Zarr, its folder
+    searched, base = not one and not has_magic(root), PurePosixPath(root)
+    deep = searched or (not one and "**" in base.parts)
+    if not searched:
+        base = next(folder for folder in base.parents if not has_magic(str(folder)))
+    if deep:  # of an OME-Zarr below the folder, it alone
+        outer = {_outermost_zarr(path, len(str(base))) for path in paths}
+        paths = outer if searched else outer.intersection(paths)
+    whole = set(map(PurePosixPath, paths)) - {base}
     stems: dict[PurePosixPath, set[str]] = defaultdict(set)
     for path in whole:
         stems[path.parent].add(path.stem)
-    searched, base = not one and not has_magic(root), PurePosixPath(root)
-    if not searched:
-        base = next(folder for folder in base.parents if not has_magic(str(folder)))
     kept = dict[Place, str]()
     for path in sorted(whole):
         url, name = system.unstrip_protocol(str(path)), path.relative_to(base)
         folders = (each.name for each in stems if each.parent == path.parent.parent)
-        if url in results:
+        if any(system.unstrip_protocol(str(each)) in results for each in (path, *path.parents)):
             left_out["results of an earlier run"] += 1
         elif is_clutter(name.parts):
             left_out["hidden"] += 1
         elif searched and (is_named_mask(path, stems[path.parent]) or is_of_masks(path.parent.name, folders)):
             left_out["masks of images"] += 1
-        elif path.suffix.lower() not in SUFFIXES:
+        elif path.suffix.lower() not in SUFFIXES and (deep or not is_zarr_image(url)):
             left_out[path.suffix.lower() or "without a suffix"] += 1
         else:
             kept[url] = name.as_posix()
     return kept
+
+
+def _outermost_zarr(path: str, start: int) -> str:
+    """Give the first OME-Zarr on the way to a path from a folder of `start` letters, or the path itself."""
+    found = re.compile(r"\.zarr(?=/)", re.IGNORECASE).search(path, start)
+    return path[: found.end()] if found else path
 
 
 def is_zarr_image(folder: Place) -> bool:
