@@ -446,6 +446,39 @@ def test_a_smaller_image_that_is_no_copy_is_not_passed_over(tmp_path):
             read_image(tmp_path / f"{name}.ome.tif")
 
 
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("what", ["objects", "noise", "nothing"])
+def test_a_smaller_image_in_the_same_uneven_light_is_not_passed_over(tmp_path, what, listed):
+    rng = np.random.default_rng(0)
+    row, column = np.mgrid[-1:1:256j, -1:1:256j]
+    lamp = np.exp(-(row**2 + column**2) / 2)
+
+    def field():
+        if what == "nothing":
+            return np.full((256, 256), 57, np.uint16)
+        pixels = np.full((256, 256), 800.0)
+        if what == "objects":
+            for top, left in rng.integers(4, 240, (40, 2)):
+                pixels[top : top + 12, left : left + 12] += 200
+        return (pixels * lamp + rng.normal(0, 5, lamp.shape)).astype(np.uint16)
+
+    with tifffile.TiffWriter(tmp_path / "a.tif", ome=listed) as file:
+        for pixels in (field(), field()[::2, ::2]):
+            file.write(pixels, photometric="minisblack", metadata={"axes": "YX"})
+    with pytest.raises(InputError, match="holds images of 256x256 and 128x128 pixels; save each as a separate file"):
+        read_stored(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_smaller_copy_in_uneven_light_is_passed_over(tmp_path, factor):
+    rng = np.random.default_rng(0)
+    image = (np.kron(rng.integers(0, 4000, (32, 32)), np.ones((8, 8))) * np.linspace(1, 2, 256)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for pixels in (image, image[::factor, ::factor]):
+            file.write(pixels, photometric="minisblack")
+    assert np.array_equal(read_stored(tmp_path / "a.tif").pixels[..., 0], image)
+
+
 def test_the_size_of_a_pixel_and_the_channels_are_those_of_the_image_that_is_read(tmp_path):
     image = np.random.default_rng(0).integers(0, 4000, (64, 80), np.uint16)
     overview = image.reshape(32, 2, 40, 2).mean(axis=(1, 3)).astype(np.uint16)

@@ -8,9 +8,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tifffile
-from jaxtyping import Shaped, UInt16
+from jaxtyping import Float32, Shaped, UInt16
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from unetseg.errors import InputError
@@ -26,7 +27,10 @@ GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
 COMPARED = 2**24  # pixels by which an image is compared to one that may be a smaller copy
+SLOW = 8  # what changes over more than this part of a side, such as the light of a lamp, is not compared
+FLAT = 1e-6  # standard deviation of what is left of a blank image by rounding, as a part of its values
 ALIKE = 0.4  # least correlation of the two; that of every second pixel of white noise, the worst case, is 0.5
+LISTED = 0.9  # the same where OME lists both, as images of their own
 RAMP = 256  # least number of entries of a palette that only says in which colour to display values
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # report a broken file once, with our message
@@ -227,7 +231,7 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
         if (key.imagelength, key.imagewidth) != (largest.keyframe.imagelength, largest.keyframe.imagewidth):
             factor = largest.keyframe.imagewidth / key.imagewidth
             same = abs(key.imagelength * factor - largest.keyframe.imagelength) <= 2 * factor
-            if factor > 1.5 and same and _is_copy(_Series(each), first):
+            if factor > 1.5 and same and _is_copy(_Series(each), first, LISTED if each.kind == "ome" else ALIKE):
                 continue  # a level of a pyramid that is not declared as such
             sizes = f"{first.height}x{first.width} and {key.imagelength}x{key.imagewidth}"
             raise InputError(f"holds images of {sizes} pixels; save each as a separate file")
@@ -238,7 +242,7 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
     return sorted(alike, key=lambda part: series.index(part.series))
 
 
-def _is_copy(small: _Series, large: _Series) -> bool:
+def _is_copy(small: _Series, large: _Series, least: float) -> bool:
     """Tell whether an image shows in its middle rows what another one of the same proportions shows, only smaller."""
     factor = large.height / small.height
     rows = min(small.height, max(1, int(COMPARED / (large.width * factor))))
@@ -246,7 +250,15 @@ def _is_copy(small: _Series, large: _Series) -> bool:
     seen = small.read(0, 0, [0], top, top + rows)
     shown = large.read(0, 0, [0], round(top * factor), round((top + rows) * factor))
     shrunk = resize(shown[..., 0].astype(np.float32), rows, small.width)
-    pair = np.stack([seen.ravel(), shrunk.ravel()]).astype(np.float64)
-    if pair.std(axis=1).min() == 0:
-        return bool(np.isclose(pair[0], pair[1]).all())
-    return bool(np.corrcoef(pair).min() > ALIKE)
+    pair = np.stack([_details(seen[..., 0].astype(np.float32)).ravel(), _details(shrunk).ravel()])
+    if pair.std(axis=1).min() <= FLAT * np.abs(shrunk).max():
+        return False  # nothing to compare, as in blank images
+    return bool(np.corrcoef(pair).min() > least)
+
+
+def _details(values: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "inner_height inner_width"]:
+    """Take off what changes slowly, and the border, where that is not known."""
+    height, width = values.shape
+    down, across = height // (2 * SLOW), max(1, width // (2 * SLOW))
+    details = values - cv2.blur(values, (2 * across + 1, 2 * down + 1))
+    return np.asarray(details[down : height - down, across : width - across])
