@@ -479,6 +479,45 @@ def test_a_smaller_copy_in_uneven_light_is_passed_over(tmp_path, factor):
     assert np.array_equal(read_stored(tmp_path / "a.tif").pixels[..., 0], image)
 
 
+def leica(path, *images):
+    """Write a Leica slide of 200x200 nm from names, offsets and sizes on the slide, and pixels."""
+    xml = '<scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection sizeX="200" sizeY="200">{}'
+    image = '<image name="{}"><pixels><dimension r="0" ifd="{}"/></pixels><view {}/></image>'
+    view = 'offsetX="{0}" offsetY="{0}" sizeX="{1}" sizeY="{1}"'
+    told = "".join(image.format(name, page, view.format(*at)) for page, (name, at, _) in enumerate(images))
+    with tifffile.TiffWriter(path) as file:
+        for number, (_, _, pixels) in enumerate(images):
+            description = None if number else xml.format(told) + "</collection></scn>"
+            file.write(pixels, photometric="rgb", description=description, metadata=None, contiguous=False)
+    return path
+
+
+def test_of_a_leica_slide_only_what_is_known_to_be_an_overview_is_left_out(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    overview, region, label = ("image 0", (0, 200), image[0, :20]), ("image 1", (10, 90), image[1]), image[0, :, :20]
+    for beside in ([overview], [("Macro", (5, 195), label)], [overview, ("label", (5, 195), label)]):
+        assert np.array_equal(planes(leica(tmp_path / "a.scn", *beside, region)), image[1:2])
+    equal, smaller = (("image 2", (100, 90), pixels) for pixels in (image[2], image[2, :60]))
+    assert np.array_equal(planes(leica(tmp_path / "a.scn", overview, region, equal)), image[1:])
+    with pytest.raises(InputError, match="holds images of 64x64 and 60x64 pixels; save each as a separate file"):
+        count_images(leica(tmp_path / "a.scn", overview, region, smaller))
+    assert np.array_equal(planes(leica(tmp_path / "a.scn", ("image 0", (0, 200), image[0]))), image[:1])
+
+
+@pytest.mark.parametrize("name", ["Label Image", "Thumbnail", "Probability_Image", "of no known kind"])
+def test_of_a_ventana_slide_only_labels_and_previews_are_left_out(tmp_path, name):
+    with tifffile.TiffWriter(tmp_path / "a.bif") as file:
+        for pixels, description in ((GREY, name), (STACK[0].astype(np.uint8), "level=0")):
+            tags = [(700, 1, 1, 0, True)]
+            options = {"software": "ScanOutputManager 1.1", "extratags": tags, "metadata": None, "contiguous": False}
+            file.write(pixels, photometric="minisblack", description=description, **options)
+    if name == "of no known kind":
+        with pytest.raises(InputError, match="holds images of 64x48 and 30x40 pixels; save each as a separate file"):
+            count_images(tmp_path / "a.bif")
+    else:
+        assert np.array_equal(planes(tmp_path / "a.bif")[..., 0], STACK[:1].astype(np.uint8))
+
+
 def test_the_size_of_a_pixel_and_the_channels_are_those_of_the_image_that_is_read(tmp_path):
     image = np.random.default_rng(0).integers(0, 4000, (64, 80), np.uint16)
     overview = image.reshape(32, 2, 40, 2).mean(axis=(1, 3)).astype(np.uint16)

@@ -74,6 +74,18 @@ def _parsed(xml: str) -> ET.Element:
         return ET.Element("OME")
 
 
+def overviews(xml: str) -> set[int]:
+    """Find the pages of the images of a Leica slide (SCN) that show all of it; those of scanned regions show a part."""
+    pages: set[int] = set()
+    for collection in _parsed(xml):
+        whole = {"offsetX": "0", "offsetY": "0", **{size: collection.get(size) for size in ("sizeX", "sizeY")}}
+        for image in collection:
+            view = image.find("{*}view")
+            if view is not None and whole.items() <= view.attrib.items():
+                pages |= {int(each.get("ifd", "")) for each in image.iterfind(".//{*}dimension")}
+    return pages
+
+
 def pixel_size(tiff: tifffile.TiffFile, series: int) -> tuple[float, float] | None:
     """Find the size of a series' pixels in µm, where OME or ImageJ say it or the resolution is in centimetres."""
     try:

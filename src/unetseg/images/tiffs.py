@@ -18,7 +18,14 @@ from unetseg.errors import InputError
 from unetseg.images.rasters import MAX_BYTES, ORIENTATION, check_alpha, check_sides, in_our_words
 from unetseg.images.resampling import resize
 from unetseg.images.stacks import Metadata, Stack, Values
-from unetseg.images.tiff_metadata import channel_names, common_pixel_size, is_implausible, pixel_size, stains
+from unetseg.images.tiff_metadata import (
+    channel_names,
+    common_pixel_size,
+    is_implausible,
+    overviews,
+    pixel_size,
+    stains,
+)
 from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -26,6 +33,7 @@ COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 GREYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
 SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "avs", "qpi"}  # slide formats that also hold a label and previews
 DEPTHS = "ZIQ"  # depth, and pages of no known meaning
+BESIDE = {"label", "macro", "map", "overview", "preview", "thumbnail"}  # names that these formats give them
 COMPARED = 2**24  # pixels by which an image is compared to one that may be a smaller copy
 SLOW = 8  # what changes over more than this part of a side, such as the light of a lamp, is not compared
 FLAT = 1e-6  # standard deviation of what is left of a blank image by rounding, as a part of its values
@@ -220,12 +228,12 @@ def _palette(page: tifffile.TiffPage) -> Shaped[np.ndarray, "entries 3"] | None:
 
 def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
     """Find the images at full resolution; what is not one of them must be known to be a smaller copy or a label."""
-    series = list(tiff.series)
+    series = _scanned(tiff)
     largest = max(series, key=lambda each: int(each.keyframe.imagelength) * int(each.keyframe.imagewidth))
     first = _Series(largest)
     alike = [first]
     for each in series:
-        if each is largest or each.kind in SLIDES or each.keyframe.is_reduced:
+        if each is largest or each.keyframe.is_reduced:
             continue
         key = each.keyframe
         if (key.imagelength, key.imagewidth) != (largest.keyframe.imagelength, largest.keyframe.imagewidth):
@@ -240,6 +248,16 @@ def _alike(tiff: tifffile.TiffFile) -> list[_Series]:
             raise InputError("holds series of different channels, depths or types; save each as a separate file")
         alike.append(other)
     return sorted(alike, key=lambda part: series.index(part.series))
+
+
+def _scanned(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Leave out the labels and previews of slides; a file that holds nothing else is read all the same."""
+    whole = overviews(tiff.scn_metadata or "")
+
+    def is_beside(series: tifffile.TiffPageSeries) -> bool:
+        return (series.kind in SLIDES and series.name.casefold() in BESIDE) or series.keyframe.index in whole
+
+    return [each for each in tiff.series if not is_beside(each)] or list(tiff.series)
 
 
 def _is_copy(small: _Series, large: _Series, least: float) -> bool:
