@@ -57,6 +57,19 @@ def test_a_channel_that_is_not_there_is_told_with_those_that_are(channel, rule):
         whole(stack(), 0, channel, "none")
 
 
+def test_a_number_that_is_also_the_name_of_another_channel_is_refused():
+    numbered = stack(metadata=[Metadata(["1", "2", "2", "3"], None)])
+    listed = r"^has 4 channels \(1, 2, 2, 3\), of which "
+    with pytest.raises(InputError, match=listed + "channel 1 may be number 1, .* or the one named 1, number 0; rename"):
+        whole(numbered, 0, 1, "none")
+    with pytest.raises(InputError, match="channel 0 may be number 0, counted from 0, or the one named 0, number 3"):
+        whole(stack(metadata=[Metadata(["b", "1", "c", "0"], None)]), 0, 0, "none")
+    for channel, number in ((0, 0), ("1", 0), (2, 2), ("3", 3)):
+        assert np.array_equal(whole(numbered, 0, channel, "none"), VALUES[0, 0, number])
+    same = stack(metadata=[Metadata(["0", "1", "2", "3"], None)])
+    assert np.array_equal(whole(same, 0, 1, "none"), VALUES[0, 0, 1])
+
+
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_channels_that_are_no_colours_are_never_cut_to_three_in_silence(channels):
     with pytest.raises(InputError, match=rf"has {channels} channels.*name one with --channel, or"):

@@ -121,7 +121,12 @@ def _channels(stack: Stack, names: Sequence[str], channel: Channel) -> Sequence[
             return range(stack.channels)
         raise InputError(f"has {listed}, which are neither grey nor RGB with or without alpha; {NAME_IT}")
     counted = isinstance(channel, int) and 0 <= channel < stack.channels
-    number = channel if counted else _number(names, str(channel))  # a name may be a number: 405, 488
+    named = _number(names, str(channel))  # a name may be a number: 405, 488
+    if counted and named not in (None, channel):
+        both = f"number {channel}, counted from 0, or the one named {channel}, number {named}"
+        rule = f"rename them, or in params.yaml or Python give the name in quotes: '{channel}'"
+        raise InputError(f"has {listed}, of which channel {channel} may be {both}; {rule}")
+    number = channel if counted else named
     if not isinstance(number, int) or number >= stack.channels:
         raise InputError(f"has no channel {channel!r}; it has {listed}, counted from 0")
     return [number]
