@@ -255,6 +255,23 @@ def test_the_size_of_a_pixel_is_told_where_the_file_has_it(tmp_path, options, si
     assert pixel(tmp_path / "a.tif") == (None if size is None else pytest.approx(size, rel=1e-6))
 
 
+@pytest.mark.parametrize(("sizes", "size"), [((0.5e-6, 0.25e-6), (0.5, 0.25)), ((0, 0), None), ((np.nan, 1e-6), None)])
+def test_the_size_of_a_pixel_of_an_lsm_file_is_told(tmp_path, sizes, size):
+    info = np.zeros(1, tifffile.TIFF.CZ_LSMINFO)
+    facts = {"MagicNumber": 67127628, "StructureSize": info.nbytes, "VoxelSizeY": sizes[0], "VoxelSizeX": sizes[1]}
+    shape = {"DimensionX": 40, "DimensionY": 30, "DimensionZ": 2, "DimensionChannels": 1, "DimensionTime": 1}
+    for name, value in (facts | shape).items():
+        info[name] = value
+    tag = [(34412, 7, info.nbytes, info.tobytes(), True)]
+    with tifffile.TiffWriter(tmp_path / "a.lsm") as file:
+        for number in range(2):
+            options = {"metadata": None, "contiguous": False}
+            file.write(STACK[number], photometric="minisblack", extratags=[] if number else tag, **options)
+            file.write(STACK[number, ::2, ::2], photometric="minisblack", subfiletype=1, **options)
+    assert np.array_equal(planes(tmp_path / "a.lsm")[..., 0], STACK[:2])
+    assert pixel(tmp_path / "a.lsm") == (None if size is None else pytest.approx(size))
+
+
 def test_a_claim_of_a_thousand_million_planes_is_refused_at_once(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY, description='{"shape": [1000000000, 64, 48]}', metadata=None)
     with pytest.raises(InputError, match="claims to hold 1,000,000,000 planes, and has room for 1"):

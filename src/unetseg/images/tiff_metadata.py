@@ -1,4 +1,4 @@
-"""Read what OME, ImageJ and TIFF tags say of an image; all of it may be missing or wrong."""
+"""Read what OME, ImageJ, LSM and TIFF tags say of an image; all of it may be missing or wrong."""
 
 import re
 from functools import lru_cache
@@ -87,7 +87,7 @@ def overviews(xml: str) -> set[int]:
 
 
 def pixel_size(tiff: tifffile.TiffFile, series: int) -> tuple[float, float] | None:
-    """Find the size of a series' pixels in µm, where OME or ImageJ say it or the resolution is in centimetres."""
+    """Find the size of a series' pixels in µm, where OME, ImageJ or LSM say it or the resolution is in centimetres."""
     try:
         height, width = (length * MICRONS[unit] for length, unit in _sizes(tiff, series))
     except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):  # optional metadata may be wrong
@@ -129,6 +129,8 @@ def _sizes(tiff: tifffile.TiffFile, series: int) -> list[tuple[float, str]]:
         found = _pixels(_image(tiff.ome_metadata, series))
         names = [f"PhysicalSize{axis}" for axis in "YX"]
         return [(float(found.get(name, "0").replace(",", ".")), found.get(f"{name}Unit", "µm")) for name in names]
+    if tiff.lsm_metadata:
+        return [(tiff.lsm_metadata[f"VoxelSize{axis}"], "m") for axis in "YX"]
     tags = tiff.pages.first.tags
     unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     if unit not in MICRONS and tags.valueof("ResolutionUnit") == CENTIMETRE:
