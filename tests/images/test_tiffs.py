@@ -221,6 +221,20 @@ def test_metadata_that_are_missing_or_wrong_cost_at_most_the_size_of_a_pixel(tmp
     assert pixel(tmp_path / "a.ome.tif") == size
 
 
+def test_a_plane_for_which_the_metadata_name_no_page_is_told_and_never_black(tmp_path):
+    parts = "".join(f'<TiffData FirstZ="{depth}" IFD="{depth}" PlaneCount="1"/>' for depth in (0, 1, 3))
+    xml = PIXELS.replace('"48" SizeY="64"', '"40" SizeY="30"').format(f'SizeZ="4" SizeC="1" SizeT="1">{parts}')
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for number, page in enumerate(STACK):
+            description = None if number else OME.format(xml)
+            file.write(page, photometric="minisblack", description=description, metadata=None, contiguous=False)
+    for plane in (0, 1, 3):
+        assert np.array_equal(read_stored(tmp_path / "a.ome.tif", plane).pixels[..., 0], STACK[plane])
+    for choice in ({"plane": 2}, {"project": "max"}):
+        with pytest.raises(InputError, match=r"is missing plane 3 of 4: its metadata name no page for it"):
+            read_stored(tmp_path / "a.ome.tif", **choice)
+
+
 def test_no_other_file_is_read_whatever_the_metadata_name(tmp_path):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "secret.tif", np.full((64, 48), 77, np.uint8))

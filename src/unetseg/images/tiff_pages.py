@@ -30,12 +30,19 @@ def read_rows(series: tifffile.TiffPageSeries, number: int, start: int, stop: in
     """Read rows of page `number` of a series, from `start` to one before `stop`: all its samples, as stored.
 
     Raises:
-        InputError: if the page is damaged, or its strips or tiles are too large.
+        InputError: if the page is missing or damaged, or its strips or tiles are too large.
     """
     page = series.keyframe
     if series.dataoffset is not None and (page.planarconfig == 1 or page.samplesperpixel == 1):
         return _read_mapped(series, number, start, stop)
-    return _decode(series[number], page, start, stop)
+    return _decode(find_page(series, number), page, start, stop)
+
+
+def find_page(series: tifffile.TiffPageSeries, number: int) -> Any:
+    """Return a page of a series; a missing one would be black."""
+    if (page := series[number]) is None:
+        raise InputError(f"is missing plane {number + 1} of {len(series)}: its metadata name no page for it")
+    return page
 
 
 def find_segment(page: Any, index: int) -> tuple[int, int]:

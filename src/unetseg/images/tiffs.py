@@ -26,7 +26,7 @@ from unetseg.images.tiff_metadata import (
     pixel_size,
     stains,
 )
-from unetseg.images.tiff_pages import ENCODED, find_segment, read_rows
+from unetseg.images.tiff_pages import ENCODED, find_page, find_segment, read_rows
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
@@ -190,7 +190,7 @@ class _Series:
     @cached_property
     def _whole(self) -> Shaped[np.ndarray, "*leading height width"]:
         for index in range(len(self.series)):
-            page: Any = self.series[index]
+            page = find_page(self.series, index)
             for segment in range(len(page.dataoffsets)):
                 find_segment(page, segment)
         lengths = [length for length in self.series.shape if length > 1]
