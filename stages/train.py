@@ -69,11 +69,14 @@ def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path
     try:
         content = api.read(str(model), mode="rb")
     except exceptions.DvcException as error:
-        rule = "no training has finished here, or DVC's cache was emptied (`dvc pull` fetches it from a remote)"
+        rule = (
+            "no training has finished here, dvc.lock does not name its model (`git checkout dvc.lock` restores the one "
+            "in git), or DVC's cache was emptied (`dvc pull` fetches it from a remote)"
+        )
         raise InputError(f"train.start_from: {wanted} is not there: {rule}; name another .keras file") from error
     with atomic_path(copy) as path:
         path.write_bytes(content)
-    print(f"train.start_from: {wanted} as DVC's cache has it: the model of the last finished training", flush=True)
+    print(f"train.start_from: {wanted} as DVC's cache has it: the one that dvc.lock names", flush=True)
     return [copy]
 
 

@@ -1,6 +1,7 @@
-"""What a kill cut off while dvc wrote it is removed, and dvc goes on without it."""
+"""What a kill cut off while dvc wrote it is restored from git or removed, and dvc goes on."""
 
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,19 @@ def test_a_lock_that_dvc_refuses_is_removed_and_nothing_is_trained_again(finishe
         assert ran(printed) == ["unzip"]  # whose files the cache does not hold
         assert project.contents() == finished.contents()
     assert lock.read_text() == whole
+
+
+def test_a_lock_that_git_holds_is_restored_for_the_last_model_to_be_known(tmp_path):
+    shutil.copy(ROOT / "dvc.lock", lock := tmp_path / "dvc.lock")
+    subprocess.run("git init --quiet && git add dvc.lock", cwd=tmp_path, shell=True, check=True)
+    whole = lock.read_bytes()
+    lock.write_bytes(whole[: whole.index(b"md5:") + 2])
+    told = subprocess.run(MEND, cwd=tmp_path, check=True, capture_output=True, text=True).stderr
+    assert told == (
+        "dvc.lock: was left incomplete by a kill, restored from git (the last model is the one that it names); "
+        "finished stages come from the cache\n"
+    )
+    assert lock.read_bytes() == whole
 
 
 def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tmp_path):

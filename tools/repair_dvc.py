@@ -1,11 +1,13 @@
-"""Remove files that are incomplete because dvc was killed while it wrote them: dvc.lock and .dvc/tmp/rwlock.
+"""Restore or remove files that are incomplete because dvc was killed while it wrote them: dvc.lock, .dvc/tmp/rwlock.
 
-dvc refuses to start with such a file. Without dvc.lock it takes finished stages from its run-cache, so that nothing is
-trained again; a missing rwlock, the list of current readers and writers, is created again. `make repro` runs this
-first. Complete files are left alone, and so are those that a running dvc is about to finish.
+dvc refuses to start with such a file. dvc.lock becomes the one that git holds, if any: a training from the last model
+finds there which one that is. What finished since then dvc takes from its run-cache, so that nothing is trained again;
+a missing rwlock, the list of current readers and writers, is created again. `make repro` runs this first. Complete
+files are left alone, and so are those that a running dvc is about to finish.
 """
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -42,18 +44,22 @@ def is_whole(path: Path, read: Callable[[Path], None]) -> bool:
 
 
 def main() -> None:
-    """Check git, without which dvc does not start; remove the files in this folder that dvc refuses."""
+    """Check git, without which dvc does not start; restore or remove the files in this folder that dvc refuses."""
     if problem := git_problem(Path()):
         sys.exit(problem)
     for path, read in ((Path("dvc.lock"), read_lock), (Path(".dvc/tmp/rwlock"), read_rwlock)):
         if is_whole(path, read):
             continue
         time.sleep(SECONDS_TO_FINISH)
+        if is_whole(path, read):
+            continue
+        restore = ["git", "restore", "--", str(path)]  # fails if git lacks it
+        subprocess.run(restore, check=False, capture_output=True)
+        done = "restored from git (the last model is the one that it names)"
         if not is_whole(path, read):
             path.unlink(missing_ok=True)
-            print(
-                f"{path}: was left incomplete by a kill, removed; finished stages come from the cache", file=sys.stderr
-            )
+            done = "removed"
+        print(f"{path}: was left incomplete by a kill, {done}; finished stages come from the cache", file=sys.stderr)
 
 
 if __name__ == "__main__":
