@@ -1,5 +1,6 @@
 """Train the U-Net on the training subset and keep the epoch that does best on the validation subset."""
 
+import contextlib
 from pathlib import Path
 
 import unetseg.training  # noqa: F401 - before Keras, whose convolutions it chooses
@@ -80,5 +81,15 @@ def find_start(wanted: Path, model: Path, starts: Path, copy: Path) -> list[Path
     return [copy]
 
 
+def way_back(model: Path, **_paths: Path) -> str:
+    """Say how to get back the last model, which DVC removed before it ran the stage, if DVC's cache holds it."""
+    from dvc import exceptions, repo  # noqa: PLC0415 - takes a second, and is seldom needed
+
+    with contextlib.suppress(exceptions.DvcException), repo.Repo() as project:
+        if not any(out.changed_cache() for out in project.find_outs_by_path(str(model))):
+            return f"to get the last model back: dvc checkout {model}"
+    return ""
+
+
 if __name__ == "__main__":
-    stage.run(main, hint="to get the last model back, if there was one: dvc checkout {model}")  # dvc removed it
+    stage.run(main, hint=way_back)

@@ -194,6 +194,6 @@ def test_a_training_that_cannot_start_says_how_to_get_the_last_model_back(projec
     assert status != 0
     assert "train.start_from: none.keras: no file is there" in printed
     assert not model.exists()  # dvc removes a stage's outputs before it runs
-    assert "to get the last model back, if there was one: dvc checkout models/unet_model.keras\n" in printed
+    assert "to get the last model back: dvc checkout models/unet_model.keras\n" in printed
     project.dvc("checkout", "models/unet_model.keras")
     assert model.read_bytes() == whole

@@ -34,11 +34,11 @@ limit_threads()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, imported later, should print only errors
 
 
-def run(main: Callable[..., None], hint: str = "") -> None:
+def run(main: Callable[..., None], hint: Callable[..., str] = lambda **_paths: "") -> None:
     """Call `main` with params.yaml as its first argument and a path from the command line for each other one.
 
-    Exits with status 1 and a line on stderr for what the user can fix: bad input, a full disk, no permission. The
-    `hint`, in which `{name}` stands for the path of that name, is a last line after bad input, params.yaml included.
+    Exits with status 1 and a line on stderr for what the user can fix: bad input, a full disk, no permission. What
+    `hint` gives, called with the same paths, is a last line after bad input, params.yaml included.
     """
     names = [name for name in inspect.signature(main).parameters if name != "params"]
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
@@ -56,7 +56,7 @@ def run(main: Callable[..., None], hint: str = "") -> None:
             main(params, **arguments)
             _check_unchanged(before, _recorded(load_params().model_dump()))
         except InputError as error:
-            if not hint or (last := hint.format(**arguments)) in error.args:  # as where a worker has told it
+            if (last := hint(**arguments)) in ("", *error.args):  # as where a worker has told it
                 raise
             raise InputError(*error.args, last) from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from brightness import write_samples
+from dvc.repo import Repo
 from values import params
 
 from unetseg.errors import InputError
@@ -14,6 +15,7 @@ from unetseg.model import keras
 from unetseg.training import workers
 
 ROOT = Path(__file__).parents[2]
+OF_DVC = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # pygtrie's, as dvc uses it
 STAGE = runpy.run_path(str(ROOT / "stages" / "train.py"))
 
 
@@ -59,8 +61,16 @@ def printed(paths, tmp_path, monkeypatch, capsys):
     return lines
 
 
-def way_back(paths):
-    return f"to get the last model back, if there was one: dvc checkout {paths['model']}"
+@pytest.fixture
+def way_back(paths, tmp_path, monkeypatch):
+    """Keep a model in DVC's cache alone; give the line that says how to get it back."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    paths["model"].parent.mkdir()
+    paths["model"].touch()
+    with Repo.init(tmp_path, no_scm=True) as project:
+        project.add(str(paths["model"]))
+    paths["model"].unlink()
+    return f"to get the last model back: dvc checkout {paths['model']}"
 
 
 def test_a_training_is_not_gone_on_with_on_another_backend(paths, monkeypatch):
@@ -87,30 +97,33 @@ def test_the_live_model_is_not_in_the_cache_before_a_training_has_finished(paths
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder", "missing"])
-def test_a_start_that_is_no_file_is_refused_at_once_and_the_way_back_is_named(paths, printed, tmp_path, kind):
+def test_a_start_that_is_no_file_is_refused_at_once_and_no_way_back_is_named_without_a_cached_model(
+    paths, printed, tmp_path, kind
+):
     start = Path("/dev/zero") if kind == "device" else tmp_path / kind
     if kind == "pipe":
         os.mkfifo(start)
     elif kind == "folder":
         start.mkdir()
-    first, second = printed(train={"start_from": str(start)})
-    assert first == f"train.start_from: {start}: no file is there; name a .keras file, or none (empty)"
-    assert second == way_back(paths)
+    (line,) = printed(train={"start_from": str(start)})
+    assert line == f"train.start_from: {start}: no file is there; name a .keras file, or none (empty)"
     assert not paths["model"].parent.exists()
 
 
-def test_a_refused_value_of_params_yaml_names_the_way_back_too(paths, printed):
+@OF_DVC
+def test_a_refused_value_of_params_yaml_names_the_way_back_to_the_cached_model_too(way_back, printed):
     first, second = printed(train={"epochs": 0})
     assert "train.epochs: 0: " in first
-    assert second == way_back(paths)
+    assert second == way_back
 
 
-def test_the_way_back_that_a_worker_has_named_is_named_once(paths, printed, monkeypatch):
+@OF_DVC
+def test_the_way_back_that_a_worker_has_named_is_named_once(way_back, printed, monkeypatch):
     def fail():
-        raise InputError("x: wrong", way_back(paths))
+        raise InputError("x: wrong", way_back)
 
     monkeypatch.setattr(workers, "start_workers", fail)
-    assert printed(train={"distribute": "data_parallel"}) == ["x: wrong", way_back(paths)]
+    assert printed(train={"distribute": "data_parallel"}) == ["x: wrong", way_back]
 
 
 def test_a_start_that_dvc_does_not_watch_is_refused_and_one_in_the_folder_of_starts_is_taken(paths, tmp_path):
