@@ -54,6 +54,19 @@ def test_a_lock_that_git_holds_is_restored_for_the_last_model_to_be_known(tmp_pa
     assert lock.read_bytes() == whole
 
 
+def test_a_lock_with_a_merge_conflict_is_left_alone_and_the_way_out_is_named(tmp_path):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(conflict := "schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\nstages:\n>>>>>>> theirs\n")
+    done = subprocess.run(MEND, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "dvc.lock: holds a merge conflict; take one side, `git checkout --ours dvc.lock` or "
+        "`git checkout --theirs dvc.lock`, then `dvc repro`\n"
+    )
+    assert lock.read_text() == conflict
+
+
 def test_a_note_of_who_reads_and_writes_that_was_cut_off_is_removed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     project.clear("unzip")

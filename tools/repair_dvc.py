@@ -3,7 +3,7 @@
 dvc refuses to start with such a file. dvc.lock becomes the one that git holds, if any: a training from the last model
 finds there which one that is. What finished since then dvc takes from its run-cache, so that nothing is trained again;
 a missing rwlock, the list of current readers and writers, is created again. `make repro` runs this first. Complete
-files are left alone, and so are those that a running dvc is about to finish.
+files are left alone, and so are those that a running dvc is about to finish, or in which git left a merge conflict.
 """
 
 import json
@@ -53,6 +53,9 @@ def main() -> None:
         time.sleep(SECONDS_TO_FINISH)
         if is_whole(path, read):
             continue
+        if b"<<<<<<< " in path.read_bytes():
+            rule = f"take one side, `git checkout --ours {path}` or `git checkout --theirs {path}`, then `dvc repro`"
+            sys.exit(f"{path}: holds a merge conflict; {rule}")
         restore = ["git", "restore", "--", str(path)]  # fails if git lacks it
         subprocess.run(restore, check=False, capture_output=True)
         done = "restored from git (the last model is the one that it names)"
