@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from unetseg import stage
 from unetseg.config import Params
+from unetseg.provenance import digest
 from unetseg.report.run import draw_run
 
 
@@ -13,6 +15,7 @@ def main(
     *,
     arrays: Path,
     history: Path,
+    training: Path,
     evaluation: Path,
     per_image: Path,
     thresholds: Path,
@@ -22,6 +25,7 @@ def main(
     report: Path,
 ) -> None:
     """Draw into the folder `out` and write the page `report`; the stages before computed what they show."""
+    trained = json.loads(training.read_text(encoding="utf-8"))
     scores, title = json.loads(evaluation.read_text(encoding="utf-8")), "Test subset"
     if not (predictions / "probabilities.npy").exists():  # split.test: 0
         (title,) = scores.pop("external")
@@ -36,10 +40,22 @@ def main(
         thresholds=thresholds,
         reliability=reliability,
         history=history,
-        params=params.model_dump(include={"image", "split", "model", "augment", "train", "evaluate"}),
+        params=used(params, trained["run"], scores["run"]),
         examples=params.plot.examples,
         title=title,
     )
+
+
+def used(params: Params, training: dict[str, str], evaluation: dict[str, str]) -> dict[str, Any]:
+    """Give the parameters of a run, and a line in place of those that were changed since it was trained or scored."""
+    train, evaluate = params.model_dump(include={"image", "model", "augment", "train"}), params.evaluate.model_dump()
+    shown = params.model_dump(include={"split"})
+    if digest(train) == training["params"]:
+        shown |= train
+    else:
+        shown[", ".join(train)] = "not shown: params.yaml no longer has the values that the model was trained with"
+    changed = "not shown: params.yaml no longer has the values that the model was scored with"
+    return shown | {"evaluate": evaluate if digest(evaluate) == evaluation["params"] else changed}
 
 
 if __name__ == "__main__":

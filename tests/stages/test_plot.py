@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from values import PARAMS, params
 
 from unetseg.files import write_csv
 from unetseg.objects.separation import separated_objects
-from unetseg.params_file import load_params
+from unetseg.provenance import digest
 from unetseg.synthetic.sample import Slide, make_tiles
 
 ROOT = Path(__file__).parents[2]
@@ -19,13 +20,18 @@ NAMES |= {"examples_best", "examples_median", "examples_worst"}
 SLIDES = (Slide("fluorescence", 2, 2, 64, 64, 4, 3), Slide("tissue", 1, 1, 64, 64, 4, 3))
 
 
+STAGE = runpy.run_path(str(ROOT / "stages" / "plot.py"))
+TRAINED = {"params": digest(PARAMS.model_dump(include={"image", "model", "augment", "train"}))}
+SCORED = {"params": digest(PARAMS.evaluate.model_dump())}
+
+
 def plot(run, out):
-    main = runpy.run_path(str(ROOT / "stages" / "plot.py"))["main"]
     names = ("arrays", "predictions", "history.csv", "per_image.csv", "thresholds.csv", "reliability.csv")
     paths = {name.removesuffix(".csv"): run / name for name in names}
-    main(
-        load_params(ROOT / "params.yaml"),
+    STAGE["main"](
+        PARAMS,
         **paths,
+        training=run / "train.json",
         evaluation=run / "evaluate.json",
         out=out,
         report=out.with_name("report.html"),
@@ -76,7 +82,8 @@ def write_scores(folder, tiles):
     dice = {"mean": 0.7, "median": 0.7, "p10": 0.5, "low": 0.6, "high": 0.8}
     scores = {"dice": dice, "images": len(rows), "by_kind": {"dark_grey": {"images": len(rows), "dice": dice}}}
     scores |= {"threshold": 0.5, "objects": {"depth": 1.0, "min_size": 8}, "calibration": {"ece": 0.1}}
-    (folder / "evaluate.json").write_text(json.dumps(scores))
+    (folder / "evaluate.json").write_text(json.dumps(scores | {"run": SCORED}))
+    (folder / "train.json").write_text(json.dumps({"run": TRAINED}))
 
 
 def table(path, rows):
@@ -110,6 +117,7 @@ def test_without_a_test_subset_the_external_archive_is_shown_and_the_same_images
         shutil.copytree(run / name, tmp_path / "predictions" / "external" / name)
     for path in run.glob("*.csv"):
         shutil.copy(path, tmp_path)
+    shutil.copy(run / "train.json", tmp_path)
     scores = json.loads((run / "evaluate.json").read_text())
     scores["external"] = {"other lab": {name: scores[name] for name in ("images", "dice")}}
     (tmp_path / "evaluate.json").write_text(json.dumps(scores))
@@ -118,6 +126,16 @@ def test_without_a_test_subset_the_external_archive_is_shown_and_the_same_images
     assert {Path(name).stem for name in others} == NAMES
     assert [path.name for path in plots.iterdir() if path.read_bytes() != others[path.name]] == []
     assert "other lab: Dice 0.700" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_page_has_the_parameters_of_the_run_and_a_line_for_those_that_were_changed_since():
+    names, what = {"image", "split", "model", "augment", "train", "evaluate"}, "params.yaml no longer has the values"
+    assert STAGE["used"](PARAMS, TRAINED, SCORED) == PARAMS.model_dump(include=names)
+    assert STAGE["used"](params(train={"epochs": 7}, evaluate={"tta": True}), TRAINED, SCORED) == {
+        "split": PARAMS.split.model_dump(),
+        "image, model, augment, train": f"not shown: {what} that the model was trained with",
+        "evaluate": f"not shown: {what} that the model was scored with",
+    }
 
 
 def test_a_prediction_is_found_by_its_id(run):
