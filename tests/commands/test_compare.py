@@ -1,6 +1,11 @@
+import hashlib
 import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import dump_yaml
 from pipeline import Project
 
 from unetseg.cli import main
@@ -95,3 +100,31 @@ def test_compare_refuses_an_experiment_whose_scores_are_those_of_the_commit_befo
     project.commit("lacking")  # a start model that git does not hold
     for revision in ("lacking", "workspace"):
         assert project.unetseg("compare", "--rev", "scored", revision)[2] == ""
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """The dvc.lock of a small pipeline whose workspace is scored; it is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Path(".dvc").mkdir()
+    Path("params.yaml").touch()
+    Path("dvc.yaml").write_text('stages:\n  evaluate:\n    cmd: "true"\n    outs: [metrics/per_image.csv]\n')
+    md5 = hashlib.md5(Path(table(tmp_path / "metrics" / "per_image.csv", one=0.5, two=0.6)).read_bytes()).hexdigest()
+    outs = [{"path": "metrics/per_image.csv", "hash": "md5", "md5": md5}]
+    dump_yaml("dvc.lock", {"schema": "2.0", "stages": {"evaluate": {"cmd": "true", "outs": outs}}})
+    return tmp_path / "dvc.lock"
+
+
+def compare_the_workspace(capsys):
+    with suppress(SystemExit):
+        main(["compare", "--rev", "workspace", "workspace"])
+    return capsys.readouterr().err
+
+
+def test_compare_refuses_a_table_that_another_state_left_in_the_workspace(scored, capsys):
+    assert compare_the_workspace(capsys) == ""
+    table(scored.parent / "metrics" / "per_image.csv", one=0.7, two=0.6)
+    rule = "metrics/per_image.csv is not the one in dvc.lock; `dvc checkout` it or `dvc repro`"
+    assert compare_the_workspace(capsys) == f"workspace: {rule}\n"

@@ -57,18 +57,23 @@ def _read_revision(revision: str) -> str:
         why = lacking if isinstance(error.__cause__, FileMissingError) else error
         raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {why}") from error
     if stale:
-        reason = f"{PER_IMAGE} is of a run with other {', '.join(stale)}"
-        raise InputError(f"{revision}: is not yet scored: {reason}; wait for its end, or run it again")
+        raise InputError(f"{revision}: {stale}")
     return text
 
 
-def not_its_own(rev: str | None, result: str) -> list[str]:
-    """List what a result of a revision (None: the workspace) was not made from; see `unetseg.evaluation.sweeps`."""
+def not_its_own(rev: str | None, result: str) -> str:
+    """Say why a result is not that of a revision (None: the workspace), if so; see `unetseg.evaluation.sweeps`."""
     files = dvc.api.DVCFileSystem(rev=rev)
     if not files.exists("dvc.lock"):
-        return []  # not a pipeline's: there is nothing to tell by
+        return ""  # not a pipeline's: there is nothing to tell by
     lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")
-    return unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_hash, files))
+    if others := unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_hash, files)):
+        reason = f"{result} is of a run with other {', '.join(others)}"
+        return f"is not yet scored: {reason}; wait for its end, or run it again"
+    outs = (out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", ()))
+    if any(out["path"] == result and out.get("md5") not in (None, _content_md5(files, result)) for out in outs):
+        return f"{result} is not the one in dvc.lock; `dvc checkout` it or `dvc repro`"
+    return ""
 
 
 def _hash(files: dvc.api.DVCFileSystem, dep: Mapping[str, Any]) -> str | None:
@@ -88,5 +93,10 @@ def _hash(files: dvc.api.DVCFileSystem, dep: Mapping[str, Any]) -> str | None:
 def _md5(files: dvc.api.DVCFileSystem, path: str) -> str:
     if known := (files.info(path).get("dvc_info") or {}).get("md5"):
         return str(known)
+    return _content_md5(files, path)
+
+
+def _content_md5(files: dvc.api.DVCFileSystem, path: str) -> str:
+    """Hash the file that is there, which in the workspace need not be the one that DVC knows."""
     with files.open(path) as file:
         return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
