@@ -128,3 +128,14 @@ def test_compare_refuses_a_table_that_another_state_left_in_the_workspace(scored
     table(scored.parent / "metrics" / "per_image.csv", one=0.7, two=0.6)
     rule = "metrics/per_image.csv is not the one in dvc.lock; `dvc checkout` it or `dvc repro`"
     assert compare_the_workspace(capsys) == f"workspace: {rule}\n"
+    (scored.parent / "metrics" / "per_image.csv").unlink()
+    assert "cannot be read: DVC's cache does not hold it" in compare_the_workspace(capsys)
+
+
+@pytest.mark.parametrize("lock", [None, {}, {"split": {"cmd": "true", "outs": []}}])
+def test_compare_refuses_scores_of_which_dvc_lock_holds_no_run(lock, scored, capsys):
+    scored.unlink() if lock is None else dump_yaml(scored, {"schema": "2.0", "stages": lock})
+    rule = "dvc.lock holds no run that made metrics/per_image.csv; wait for its end, or run it again"
+    assert compare_the_workspace(capsys) == f"workspace: is not yet scored: {rule}\n"
+    Path("dvc.yaml").write_text("stages: {}\n")  # a table that no stage makes is taken as it is
+    assert compare_the_workspace(capsys) == ""

@@ -50,28 +50,29 @@ def run(options: argparse.Namespace) -> None:
 def _read_revision(revision: str) -> str:
     rev = None if revision == "workspace" else revision
     try:
-        text = str(dvc.api.read(PER_IMAGE, rev=rev))
-        stale = not_its_own(rev, PER_IMAGE)
+        if not (stale := not_its_own(rev, PER_IMAGE)):
+            return str(dvc.api.read(PER_IMAGE, rev=rev))
     except (DvcException, SCMError, FileNotFoundError) as error:
         lacking = "DVC's cache does not hold it; `dvc pull` it, or check the revision out and `dvc repro`"
         why = lacking if isinstance(error.__cause__, FileMissingError) else error
         raise InputError(f"{revision}: its {PER_IMAGE} cannot be read: {why}") from error
-    if stale:
-        raise InputError(f"{revision}: {stale}")
-    return text
+    raise InputError(f"{revision}: {stale}")
 
 
 def not_its_own(rev: str | None, result: str) -> str:
     """Say why a result is not that of a revision (None: the workspace), if so; see `unetseg.evaluation.sweeps`."""
     files = dvc.api.DVCFileSystem(rev=rev)
-    if not files.exists("dvc.lock"):
+    if not any(out.def_path == result and out.stage.path_in_repo == "dvc.yaml" for out in files.repo.index.outs):
         return ""  # not a pipeline's: there is nothing to tell by
-    lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")
+    lock = parse_yaml(files.read_text("dvc.lock"), "dvc.lock") if files.exists("dvc.lock") else {}
+    made = {out["path"]: out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", ())}
+    if result not in made:
+        return f"is not yet scored: dvc.lock holds no run that made {result}; wait for its end, or run it again"
     if others := unfinished(lock, dvc.api.params_show("params.yaml", rev=rev), result, partial(_hash, files)):
         reason = f"{result} is of a run with other {', '.join(others)}"
         return f"is not yet scored: {reason}; wait for its end, or run it again"
-    outs = (out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", ()))
-    if any(out["path"] == result and out.get("md5") not in (None, _content_md5(files, result)) for out in outs):
+    there = "fs_info" in files.info(result)  # in the working folder or git, not in the cache alone
+    if there and made[result].get("md5") not in (None, _content_md5(files, result)):
         return f"{result} is not the one in dvc.lock; `dvc checkout` it or `dvc repro`"
     return ""
 
