@@ -31,6 +31,15 @@ def test_experiments_with_other_parameters_are_told_apart():
     assert headers == ["2 of 3 folds train.epochs=3", "1 of 3 folds train.epochs=9"]
 
 
+def test_folds_that_began_from_the_last_model_are_gathered_and_a_line_says_that_it_may_differ():
+    start = {"train.start_from": "models/unet_model.keras"}
+    runs = [run(0, 0.9), run(1, 0.8)]
+    runs = [each._replace(params=each.params | start | {"hash of data and start model": each.name}) for each in runs]
+    line, head, *_ = fold_lines(gather_folds(runs))
+    assert line.startswith("train.start_from=models/unet_model.keras is the last model when a run began: ")
+    assert head == "2 of 3 folds"
+
+
 def test_of_a_number_that_only_some_folds_have_the_line_says_how_many():
     (folds,) = gather_folds([run(0, 0.9, extra=1.0), run(1, 0.8), run(2, 0.7, extra=2.0)])
     (line,) = [line for line in fold_lines([folds]) if "extra" in line]

@@ -66,6 +66,34 @@ def test_runs_of_other_code_or_start_models_do_not_repeat_each_other():
     assert varied([first, last]) == ["hash of starts"]
 
 
+def tuned(name, data, start="models/unet_model.keras", **split):
+    made = experiment(name, 0.9)
+    shows = made["revs"][0]["data"]
+    shows["params"]["params.yaml"]["data"] |= {"train": {"start_from": start}, "split": split}
+    shows["metrics"]["metrics/train.json"] = {"data": {"run": {"data": data * 16}}}
+    return made
+
+
+def test_runs_that_began_from_another_last_model_do_not_repeat_each_other():
+    newest, other, older = read(tuned("a", "1"), tuned("b", "2"), tuned("c", "1")).runs
+    assert varied([newest, other]) == ["hash of data and start model"]
+    assert newest_alone([newest, other, older]) == [newest, other]
+    assert [line.split()[-5] for line in summary([newest, other])][1:] == ["runs", "1", "1"]
+
+
+@pytest.mark.parametrize("start", ["", "pretrained/nuclei.keras"])
+def test_runs_that_begin_from_no_last_model_may_differ_in_the_split_and_repeat_each_other(start):
+    runs = read(tuned("a", "1", start, fold=0), tuned("b", "2", start, fold=1)).runs
+    assert [line.split()[0] for line in summary(runs)] == ["2", "runs", "2"]
+
+
+def test_where_the_split_differs_a_line_says_that_runs_may_have_begun_from_different_models():
+    last = "./models//unet_model.keras"
+    _, line, _, row = summary(read(tuned("a", "1", last, fold=0), tuned("b", "2", last, fold=1)).runs)
+    assert line.startswith("train.start_from=models/unet_model.keras is the last model when a run began: ")
+    assert row.split()[0] == "2"
+
+
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])
 def test_the_metrics_of_unfinished_work_are_the_commits_and_do_not_count(state):
     sweep = read(experiment("bad", 0.9, executor={"state": state}), experiment("a", 0.8, executor={"state": "success"}))

@@ -18,6 +18,9 @@ from unetseg.provenance import digest
 REPEATS = ("split.fold", "split.seed", "train.seed")  # runs that differ in these alone repeat each other
 DICE, NATIVE_DICE = "dice.mean", "native.dice.mean"
 METHOD, FOLDS, FOLD = "split.method", "split.folds", "split.fold"
+START, LAST, TRAIN = "train.start_from", "models/unet_model.keras", "metrics/train.json"
+BEGUN = "hash of data and start model"  # of runs that start from the last model: after each training it is another
+UNTOLD = f"{START}={LAST} is the last model when a run began"
 HOW = f"unetseg sweep -S {METHOD}=kfold -S '{FOLD}=range(0,5)'"
 
 
@@ -83,6 +86,9 @@ def read_sweep(
             given = str(settings.get(each, each))
             if found := files.get(given) or files.get(Path(os.path.relpath(given)).as_posix()):
                 settings[f"hash of {each}"] = str(found.get("hash"))[:7]
+        if _starts_from_last(settings):
+            trained = dict(flat(shows.get("metrics", {}).get(TRAIN, {}).get("data", {})))
+            settings[BEGUN] = str(trained.get("run.data"))[:7]
         if parts := {path: dep.get("hash") for path, dep in deps.items() if path.startswith(code)}:
             settings["hash of code"] = digest(parts)[:7]
         if scores and scored(shows["rev"]):
@@ -115,6 +121,11 @@ def varied(runs: Sequence["Run | Folds"]) -> list[str]:
     return [name for name in names if len({repr(run.params.get(name)) for run in runs}) > 1]
 
 
+def _starts_from_last(params: Mapping[str, Any]) -> bool:
+    start = params.get(START)
+    return bool(start) and Path(os.path.relpath(str(start))).as_posix() == LAST
+
+
 def compared_by(names: Collection[str]) -> str:
     """Name the score by which runs are compared that differ in these: arrays of two sizes have two truths."""
     return NATIVE_DICE if "image.size" in names else DICE
@@ -130,6 +141,9 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
         raise InputError("no experiment of this commit is scored; run a sweep: unetseg sweep -S train.epochs=10,30")
     names = varied(runs)
     told = [name for name in names if name not in REPEATS]
+    splits = {FOLD, "split.seed"} & set(varied([run for run in runs if _starts_from_last(run.params)]))
+    if splits and BEGUN in told:
+        told.remove(BEGUN)  # it differs with the split alone, too
     score, alike = compared_by(names), dict[tuple[str, ...], list[float]]()
     for run in runs:
         alike.setdefault(tuple(str(run.params.get(name)) for name in told), []).append(run.scores[score])
@@ -137,6 +151,8 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
     without_test = {run.params.get("split.test") == 0 and run.params.get(METHOD) not in FOLDED for run in runs}
     if len(without_test) > 1:
         yield "with split.test=0 the Dice is that of evaluate.external, not of a test subset: do not compare the two"
+    if splits:
+        yield f"{UNTOLD}: runs of one row may have begun from different ones"
     rows = [[*told, "runs", score, "deviation", "lowest", "highest"]]
     for values, dice in sorted(alike.items(), key=lambda item: -statistics.fmean(item[1])):
         rows.append([*values, str(len(dice)), *(f"{number:.4g}" for number in _spread(dice))])
@@ -167,7 +183,7 @@ def gather_folds(runs: Iterable[Run]) -> list[Folds]:
     found: dict[tuple[tuple[str, str], ...], Folds] = {}
     for run in runs:
         if run.params.get(METHOD) in FOLDED:
-            settings = {key: value for key, value in run.params.items() if key != FOLD}
+            settings = {key: value for key, value in run.params.items() if key not in (FOLD, BEGUN)}
             folds = found.setdefault(tuple((key, repr(settings[key])) for key in sorted(settings)), Folds(settings))
             folds.scores.setdefault(run.params[FOLD], run.scores)
     if not found:
@@ -181,6 +197,8 @@ def fold_lines(gathered: list[Folds]) -> Iterator[str]:
     How many these are stands behind the name of a number that some lack.
     """
     differing = varied(gathered)
+    if any(_starts_from_last(folds.params) for folds in gathered):
+        yield f"{UNTOLD}: the folds may have begun from different ones; of several runs of a fold the newest counts"
     for folds in gathered:
         told = [f"{name}={value}" for name, value in folds.params.items() if name in differing]
         unseen = " over experiments (scores on experiments that the model has not seen)"
