@@ -76,6 +76,26 @@ def test_the_plot_of_an_earlier_sweep_goes_where_nothing_was_varied(tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [(["-S", "train.seed=0"], "none of the runs that this sweep began"), ([], "no experiment")],
+)
+def test_files_of_an_earlier_sweep_are_named_if_no_run_was_scored(values, rule, tmp_path, monkeypatch, capsys):
+    def dvc(words, **_):
+        return subprocess.CompletedProcess(words, 0, "[]" if "show" in words else "", "")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", dvc)
+    Path("a.csv").write_text("name,train.seed,dice.mean\nb,0,0.8\n")
+    Path("a.png").touch()
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", *values, "--out", "a"])
+    assert stop.value.code == 1
+    older, last = capsys.readouterr().err.splitlines()
+    assert older == "of an earlier sweep, left as it is: a.csv, a.png"
+    assert last.startswith(rule)
+
+
 def test_an_interrupt_takes_back_the_runs_that_wait_and_says_what_goes_on(tmp_path, monkeypatch, capsys):
     asked = []
 

@@ -78,6 +78,11 @@ def run(options: argparse.Namespace) -> int:
                 print(f"experiments that waited in DVC's queue are removed; {rule}", file=sys.stderr)
             raise
     sweep = read_experiments(earlier, begun)
+    if not sweep.runs:
+        if older := [str(path) for path in (table, plot) if path.exists()]:
+            print(f"of an earlier sweep, left as it is: {', '.join(older)}", file=sys.stderr)
+        if options.values:
+            raise InputError("none of the runs that this sweep began was scored")
     print("\n".join(summary(sweep.runs)))
     names = varied(sweep.runs)
     scores = score_names(each.scores for each in sweep.runs)
