@@ -269,7 +269,7 @@ def test_numbers_stay_as_they_are():
 
 
 def test_columns_that_are_not_asked_for_take_no_memory(tmp_path):
-    rows = [f"{number},{'x' * 1000}\n" for number in range(2000)]
+    rows = [f"{number},{number:01000}\n" for number in range(2000)]
     (tmp_path / "a.csv").write_text("".join(["id,other\n", *rows]))
     tracemalloc.start()
     read = read_csv(tmp_path / "a.csv", ["id"])
