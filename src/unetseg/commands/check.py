@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _what_stops(params: Params, checked: Checked, packed: int, given: Rows) -> tuple[list[str], list[str]]:
-    """List why the pipeline would stop, other than by single samples, and warnings: by the functions that it calls."""
+    """List why the pipeline would stop, apart from single samples, and what it would warn of, by its own functions."""
     if not checked.findings.foreground:
         return [NO_FOREGROUND] if checked.rows else [], []
     if lines := attempt(check_against_data, params, packed)[1]:

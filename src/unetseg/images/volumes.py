@@ -73,7 +73,7 @@ def _ome(group: Any) -> Mapping[str, Any]:
 
 
 def _image_inside(group: Any, depth: int) -> str:
-    """Find the path of the first image inside a group; of a plate it is below row, well and field. None: empty."""
+    """Find the path of the first image inside a group; of a plate it is row, well and field. Empty if there is none."""
     for name, inside in sorted(group.groups(), key=itemgetter(0)):
         if _ome(inside).get("multiscales"):
             return str(name)
